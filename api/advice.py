@@ -9,7 +9,7 @@ from framerelay.runs.model import Family
 
 
 class Remedy(StrEnum):
-    """The decision that may help; whoever shows an advice adds how it is made there."""
+    """The decision that may help; each place that shows the advice adds how it is done there."""
 
     RESUME = "resume"
     RETAKE = "retake"

@@ -13,11 +13,14 @@ AMEND_OPERATIONS: Final[Mapping[str, Operation]] = {
     "GET /v1/runs/{run}/storyboard": Operation(
         name="readStoryboard",
         about="The storyboard of a run as it is now",
-        more="With the comments that it was given with. Started again it is another run of the same shots.",
+        more="With its comments. Started again it is another run of the same shots.",
         right=Right.READ,
         parameters=("Accept",),
         answers={200: RouteAnswer(about="The storyboard.", kinds=("application/yaml", "application/json"))},
-        refusals={**_NO_RUN, 409: "Several ids begin with what was given; or a hook began the run with another's job."},
+        refusals={
+            **_NO_RUN,
+            409: "Several ids begin with what was given; or a hook began the run with somebody else's job.",
+        },
     ),
     "POST /v1/runs/{run}/amend": Operation(
         name="amendRun",
@@ -29,12 +32,12 @@ AMEND_OPERATIONS: Final[Mapping[str, Operation]] = {
         body=BOARD,
         answers={
             200: RouteAnswer(
-                about="The run as it stands after it; or what it would do.", shape=shapes.Run, other=shapes.AmendOutlook
+                about="The run as it is afterwards; or what it would do.", shape=shapes.Run, other=shapes.AmendOutlook
             )
         },
         refusals={
             **_NO_RUN,
-            409: "Nothing would change, the state does not allow it, or somebody acted in between.",
+            409: "Nothing would change, the state does not allow it, or somebody acted in the meantime.",
             422: "The storyboard has mistakes, all of them in mistakes with their places; or a parameter is wrong.",
         },
     ),

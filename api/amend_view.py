@@ -6,7 +6,7 @@ from framerelay.runs.amend_outlook import AmendOutlook
 
 
 def amend_outlook_view(outlook: AmendOutlook) -> shapes.AmendOutlook:
-    """*outlook* as JSON; each shot stands in one of its lists."""
+    """*outlook* as JSON; each shot is in one of its lists."""
     change = outlook.change
     return shapes.AmendOutlook(
         object="outlook",

@@ -7,7 +7,7 @@ from framerelay.api.storyboard_schema import TEXT as WORDS
 
 
 def fields_schema(properties: Schema, *, needs: tuple[str, ...] = ()) -> Schema:
-    """An object with these fields and no others: what is misspelt is refused, not passed over."""
+    """An object with these fields and no others: what is misspelled is refused, not passed over."""
     rule = {"required": list(needs)} if needs else {}
     return {"type": "object", "properties": properties, "additionalProperties": False, **rule}
 

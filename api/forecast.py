@@ -8,7 +8,7 @@ from framerelay.api.words import usual_s
 from framerelay.runs.machine import NO_PLACE
 from framerelay.runs.text import duration
 
-LATE: Final = 2.0  # Times the usual; whoever is later than that may be in a queue, and nobody knows how long that is.
+LATE: Final = 2.0  # Times the usual; a job later than that may be in a queue, and nobody knows how long that is.
 LEFT_OF_LATE: Final = 0.1  # Of the usual time, for a take that is past it, but not by much.
 
 

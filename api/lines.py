@@ -24,7 +24,7 @@ def _ago(seconds: float) -> str:
 
 
 def run_lines(runs: Sequence[shapes.Run], *, now: float) -> list[str]:
-    """A line for each of *runs*; what they cost stands in a column, if any of them cost anything known."""
+    """A line for each of *runs*; what they cost is in a column, if any of them cost anything known."""
     shots = max((width_of(_shots(run)) for run in runs), default=0)
     cost = max((width_of(_cost(run)) for run in runs), default=0)
     return [run_line(run, now=now, shots_width=max(11, shots), cost_width=cost) for run in runs]
@@ -72,7 +72,7 @@ def release_words(release: shapes.Release) -> str:
 
 
 def notification_line(notification: shapes.Notification, *, now: float) -> str:
-    """One notification: id, age, what it tells, to whom, and what came of it."""
+    """One notification: id, age, what it reports, to whom, and the result."""
     shot_id = f" {notification.shot_id}" if notification.shot_id else ""
     what = f"{notification.type:<14} {notification.run_id}{shot_id}"
     return printable(

@@ -34,7 +34,7 @@ IN_PATHS: Final[dict[str, Schema]] = {
         "schema": {"type": "string", "pattern": "^(run_[a-z0-9]{1,40}|last)$"},
     },
     "shot": {
-        "description": "Its id, or at least four signs of its beginning, while no other shot's begins so.",
+        "description": "Its id, or at least four characters of its beginning, while no other shot's begins the same.",
         "schema": {"type": "string"},
     },
     "callback": {"description": f"Its id; {BEGINNING}.", "schema": {"type": "string"}},
@@ -53,7 +53,7 @@ NEEDED: Final = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry
 
 
 async def serve(_: Request) -> Response:
-    """The document; it has no secrets, but who may not read is not told what there is."""
+    """The document; it has no secrets, but a client that may not read does not learn what there is."""
     return Response(_encoded_document(), media_type="application/json")
 
 
@@ -131,7 +131,7 @@ def _refusals_of_the_door(operation: Operation) -> dict[int, str]:
     if operation.body:
         refusals |= {413: "The body is too large.", 415: "The body has a Content-Encoding."}
     if operation.asks_redis:
-        refusals |= {503: "Redis or our disk does not do its part; nothing was kept. The same may succeed soon."}
+        refusals |= {503: "Redis or our disk failed; nothing was kept. The same may succeed soon."}
     if not operation.takes_anything:
         refusals |= {422: "It names something that is unknown here: param says what."}
     return refusals

@@ -15,7 +15,7 @@ FORM: Final = ("application/x-www-form-urlencoded",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteAnswer:
-    """One answer that is no error. *shape*, or *other*: of its JSON; *kinds*: its content types where it is no JSON."""
+    """One answer that is not an error. *shape*, or *other*: of its JSON; *kinds*: its content types otherwise."""
 
     about: str
     shape: type[Struct] | None = None

@@ -32,7 +32,7 @@ CALLBACK_BODY: Final = Body(
     kinds=("application/json",),
     schema={
         "type": "object",
-        "description": "Whatever the provider says of a job; only its id and status are looked at, and not believed.",
+        "description": "Whatever the provider says about a job; only its id and status are read, and not believed.",
     },
 )
 PICTURE: Final = Body(
@@ -56,12 +56,12 @@ LOGIN: Final = Body(
 )
 LOGOUT: Final = Body(kinds=FORM, schema=fields_schema({}), required=False)
 
-_RUN: Final = {200: RouteAnswer(about="The run as it stands after it.", shape=shapes.Run)}
+_RUN: Final = {200: RouteAnswer(about="The run as it is afterwards.", shape=shapes.Run)}
 _NO_RUN: Final = {404: "There is no such run."}
 _NO_SHOT: Final = {404: "There is no such run, or no such shot or take in it."}
 _SEVERAL: Final = {409: "Several ids begin with what was given (ambiguous); candidates are the first of them."}
-_NOT_NOW: Final = {409: "The state does not allow it, or somebody acted in between; the message says which."}
-_BAD_BODY: Final = {422: "The body is no JSON object, or a field of it is wrong or unknown: param says which."}
+_NOT_NOW: Final = {409: "The state does not allow it, or somebody acted in the meantime; the message says which."}
+_BAD_BODY: Final = {422: "The body is not a JSON object, or a field of it is wrong or unknown: param says which."}
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /webhook/{token}": Operation(
@@ -131,7 +131,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.READ,
         parameters=("limit", "after", "status", "label", "q", "needs"),
         answers={200: RouteAnswer(about="A page of them.", shape=shapes.Runs)},
-        refusals={404: "The run of after was removed.", 422: "A parameter is unknown, or its value is no such one."},
+        refusals={404: "The run of after was removed.", 422: "A parameter is unknown, or its value is not allowed."},
     ),
     "GET /v1/runs/{run}": Operation(
         name="readRun",
@@ -157,9 +157,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         parameters=("Last-Event-ID", "after-event"),
         answers={
             200: RouteAnswer(about="The stream.", kinds=("text/event-stream",)),
-            204: RouteAnswer(about="The run has ended, and you have heard all of it."),
+            204: RouteAnswer(about="The run has ended, and you have all of it."),
         },
-        refusals={**_NO_RUN, **_SEVERAL, 422: "Last-Event-ID, or after, is no id of an event."},
+        refusals={**_NO_RUN, **_SEVERAL, 422: "Last-Event-ID, or after, is not an id of an event."},
     ),
     "POST /v1/runs/{run}/cancel": Operation(
         name="cancelRun",
@@ -184,7 +184,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         name="promoteRun",
         about="Make the final of a draft",
         more="A run of its own, of the picked prompts and seeds; each shot begins with a frame of the final, never "
-        "of the draft. Asked again for the same takes it answers the same run. With dry_run: true it only says so.",
+        "of the draft. Asked again for the same takes the answer is the same run. With dry_run: true it only says so.",
         right=Right.OPERATE,
         body=_decision({"budget": BUDGET, "dry_run": YES_NO}),
         answers={
@@ -193,7 +193,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         },
         refusals={
             **_NO_RUN,
-            409: "The run is no draft, or not all its shots are done; or its final was removed.",
+            409: "The run is not a draft, or not all its shots are done; or its final was removed.",
             422: "The body is wrong, a key is missing, or the money cannot be kept to.",
         },
     ),
@@ -222,7 +222,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         body=_decision({**CHANGE, "following": YES_NO, "dry_run": YES_NO}),
         answers={
             200: RouteAnswer(
-                about="The run as it stands after it; or what it would do.", shape=shapes.Run, other=shapes.Outlook
+                about="The run as it is afterwards; or what it would do.", shape=shapes.Run, other=shapes.Outlook
             )
         },
         refusals={**_NO_SHOT, **_NOT_NOW, **_BAD_BODY},
@@ -283,7 +283,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "GET /v1/notifications": Operation(
         name="listNotifications",
-        about="What was told to the notify_url of runs, newest first, with each delivery",
+        about="What was sent to the notify_url of runs, newest first, with each delivery",
         right=Right.READ,
         parameters=("limit", "after", "of-run"),
         answers={200: RouteAnswer(about="A page of them.", shape=shapes.Notifications)},
@@ -292,7 +292,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/notifications/{notification}/replay": Operation(
         name="replayNotification",
         about="Send a notification again at once, under the same id",
-        more="Whatever came of it so far; what fails is tried for another day.",
+        more="Whatever the result so far; what fails is tried for another day.",
         right=Right.OPERATE,
         body=NOTHING,
         answers={200: RouteAnswer(about="It is to be sent.", shape=shapes.Notification)},
@@ -320,7 +320,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 kinds=("video/mp4", "image/*", "multipart/byteranges"),
             ),
             307: RouteAnswer(
-                about="It lies in object storage: read it there, by Range as well, without our key.",
+                about="It is in object storage: read it there, by Range as well, without our key.",
                 headers=("Location",),
             ),
         },
@@ -337,7 +337,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         body=LOGIN,
         answers={303: RouteAnswer(about="To the page, with the session.", headers=("Location", "Set-Cookie"))},
         refusals={
-            401: "This is no key of this receiver.",
+            401: "This receiver does not accept that key.",
             403: "It was not asked for by our own page (Origin, Sec-Fetch-Site).",
             429: "Too many wrong keys.",
         },

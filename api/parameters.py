@@ -17,18 +17,18 @@ PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     },
     "q": {
         "in": "query",
-        "description": "Only those with these words, or words that begin so, in title, labels or hook.",
+        "description": "Only those with these words, or words that begin with them, in title, labels or hook.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 200},
     },
     "needs": {
         "in": "query",
-        "description": "person: only those that a person should look at, since they wait, or a shot of them asks.",
+        "description": "person: only those that a person should look at, since they wait, or one of their shots asks.",
         "schema": {"const": "person"},
     },
     "of-run": {"name": "run", "in": "query", "description": "Only of this run.", "schema": {"type": "string"}},
     "Idempotency-Key": {
         "in": "header",
-        "description": "Whoever repeats a request with the same key gets the run that the first one made.",
+        "description": "A request that is repeated with the same key gets the run that the first one made.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 200},
     },
     "Plan": {
@@ -38,12 +38,12 @@ PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     },
     "Max-Jobs": {
         "in": "header",
-        "description": "At most so many jobs, whatever budget the storyboard allows.",
+        "description": "At most this many jobs, whatever budget the storyboard allows.",
         "schema": {"type": "integer", "minimum": 1, "maximum": 999999},
     },
     "Last-Event-ID": {
         "in": "header",
-        "description": "The id of the last event that was heard.",
+        "description": "The id of the last event that was received.",
         "schema": {"type": "string", "pattern": "^[0-9]{1,18}(-[0-9]{1,18})?$"},
     },
     "after-event": {
@@ -54,7 +54,7 @@ PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     },
     "Accept": {
         "in": "header",
-        "description": "application/json for JSON; else it is YAML, with the comments that it was given with.",
+        "description": "application/json for JSON; else it is YAML, with its comments.",
         "schema": {"type": "string"},
     },
     "dry_run": {
@@ -64,13 +64,13 @@ PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     },
     "revision": {
         "in": "query",
-        "description": "The revision that the person looked at: if the run has news since, 409 and nothing happens.",
+        "description": "The revision that the person looked at: if the run has changed since, 409 and nothing happens.",
         "schema": {"type": "integer", "minimum": 0},
     },
     "Range": {"in": "header", "schema": {"type": "string", "examples": ["bytes=0-99", "bytes=-100"]}},
     "small": {
         "in": "query",
-        "description": "Of a frame a copy for pages, at most 480 pixels wide and high, if there is one by now.",
+        "description": "For a frame: a copy for pages, at most 480 pixels wide and high, if there is one yet.",
         "schema": {"type": "string"},
     },
     "expires": {"in": "query", "description": "Of a signed link.", "schema": {"type": "string"}},

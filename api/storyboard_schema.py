@@ -61,7 +61,7 @@ _ON_FAILED: Final = _described(
 )
 _SHOT: Final = _group(
     ("prompt",),
-    id=_described(ID, "Its name, once in the whole storyboard."),
+    id=_described(ID, "Its name, unique in the whole storyboard."),
     prompt=_described(TEXT, "What is to be seen."),
     **{"from": _described(TEXT, "continue, bridge, cut, or the id of an earlier shot.", "continue", "bridge", "cut")},
     first_frame=FRAME,
@@ -69,13 +69,14 @@ _SHOT: Final = _group(
     last_frame=FRAME,
     last_frame_url=URL,
     takes=_described(
-        {"type": "integer", "minimum": 1, "maximum": TAKES_MAX}, "So many paid jobs; you pick one of them."
+        {"type": "integer", "minimum": 1, "maximum": TAKES_MAX},
+        "How many are made, each a paid job; you pick one of them.",
     ),
     pick=_described({"const": "first"}, "The first take that is done is the one."),
     gate=_described({"const": "approve"}, "It is submitted after you approved it."),
     on_moderated=_described(
         {**_group(prompt=TEXT, generate_audio={"const": False}), "minProperties": 1},
-        "In place of its own, once, when prompt, picture or sound are refused.",
+        "In place of its own, once, when prompt, picture or sound is refused.",
     ),
     on_failed=_ON_FAILED,
     **_CHOICE,
@@ -120,7 +121,7 @@ _WHOLE: Final = _group(
     },
     service_tier=_described(TEXT, "For all shots; flex: later and cheaper, where the provider has it.", "flex"),
     on_failed=_ON_FAILED,
-    style=_described(TEXT, "What all prompts share; it is put behind each of them."),
+    style=_described(TEXT, "What all prompts share; it is added to the end of each."),
     scenes={"type": "array", "items": {"$ref": "#/components/schemas/StoryboardScene"}, "minItems": 1},
     shots=_SHOTS,
     notify_url=_described(URL, "We POST there when the run ends or waits for you."),

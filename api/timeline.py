@@ -38,7 +38,7 @@ def timeline_of(run: shapes.Run, clips: Mapping[str, ExportClip]) -> str:
 
 
 def rate_of(video: shapes.Video) -> float:
-    """Frames per second: the first usual rate that fits the length, told to the millisecond; or what it comes to."""
+    """Frames per second: the first usual rate that fits the length, to the millisecond; or what it comes to."""
     frames, length_s = video.frames, video.duration_s
     fitting = (rate for rate in RATES if abs(frames / rate - length_s) < 0.0006)
     return next(fitting, round(frames / length_s, 3))

@@ -28,11 +28,11 @@ from framerelay.runs.standing import (
     awake,
     callbacks_missed,
     cost_of,
-    counted,
     jobs_left,
     jobs_spent,
     needs_operator,
     seems_unreachable,
+    takes_in_play,
 )
 from framerelay.runs.takes import IN_FLIGHT
 from framerelay.runs.text import duration
@@ -228,7 +228,7 @@ def _warnings(run: Run) -> list[shapes.Oddity]:
     strange = [
         shapes.Oddity(code="status_unknown", message=_strange_words(run, shot, take))
         for shot in awake(run)
-        for take in counted(shot)
+        for take in takes_in_play(shot)
         if _is_strange(take)
     ]
     lacks = [shapes.Oddity(code="film_incomplete", message=words) for words in (run.film.warnings if run.film else ())]
@@ -278,7 +278,7 @@ def _strange_words(run: Run, shot: Shot, take: Take) -> str:
 
 
 def _why_unsent(problem: Problem) -> str:
-    return f"nothing is told to notify_url: {redacted(problem.message)}; {HOW_TO_TRUST}"
+    return f"nothing is sent to notify_url: {redacted(problem.message)}; {HOW_TO_TRUST}"
 
 
 def _shot(run: Run, shot: Shot, base_url: str, *, stale: bool, position: int | None) -> shapes.Shot:

@@ -95,9 +95,9 @@ def _callback_words(shots: list[shapes.Shot], now: float) -> str:
 
 def _follows(run: shapes.Run, shot: shapes.Shot) -> str | None:
     """What begins with its last frame, or is made of the last clip."""
-    heirs = [other.id for other in run.shots if other.source == shot.id and not other.takes]
-    if heirs:
-        return f"shot{'s' if len(heirs) > 1 else ''} {listed(heirs, 'and')}"
+    dependents = [other.id for other in run.shots if other.source == shot.id and not other.takes]
+    if dependents:
+        return f"shot{'s' if len(dependents) > 1 else ''} {listed(dependents, 'and')}"
     return "the film" if all(other.status == "done" or other is shot for other in run.shots) else None
 
 
@@ -132,7 +132,7 @@ def _done_words(run: shapes.Run, shot: shapes.Shot) -> str:
     first = take.first_frame
     seam = f", seam {take.seam.difference:.1f} of 255" if take.seam else ""
     origin = f"; begins with {_frame(shot.source, first)}{seam}" if first else ""
-    return f"{made_words(shot)}{origin}{'' if shot.following else _stale(run, shot)}"
+    return f"{result_words(shot)}{origin}{'' if shot.following else _stale(run, shot)}"
 
 
 def stale_source(run: shapes.Run, shot: shapes.Shot) -> str | None:
@@ -145,10 +145,10 @@ def _stale(run: shapes.Run, shot: shapes.Shot) -> str:
     if not shot.stale:
         return ""
     first = stale_source(run, shot)
-    return f"; stale, since {first} is" if first else f"; stale: {shot.source} is another one by now"
+    return f"; stale, since {first} is" if first else f"; stale: {shot.source} has changed since"
 
 
-def made_words(shot: shapes.Shot) -> str:
+def result_words(shot: shapes.Shot) -> str:
     """What was made of a shot that is done."""
     take = _film_take(shot)
     which = f"take {take.number} of {len(shot.takes)}, " if len(shot.takes) > 1 else ""

@@ -111,7 +111,7 @@ async def _until_it_rests(side: Side) -> None:
 
 
 def _figures(turns: list[dict[str, Load]]) -> dict[str, Any]:
-    """What is shipped first, then at ``warning``, then what stands beside them."""
+    """What is shipped first, then at ``warning``, then what is beside them."""
     ratios = {name: [turn[name].per_s / turn["bare"].per_s for turn in turns] for name in turns[0]}
     return {
         **_of_side("ours", turns, ratios),

@@ -2,8 +2,8 @@
 Does an event cost more when more runs are stored, or when its run is longer?
 
 Real processes: receiver, worker, synced Redis, a provider that is instant in this process, a clip that weighs nothing.
-What is measured is always the same leg: a chain that stands still is let go, makes three shots, of which two follow
-from a callback, and stands still again; the clocks run from its first submit on, when the worker has read the run that
+What is measured is always the same leg: a chain that waits is let go, makes three shots, of which two follow
+from a callback, and waits again; the clocks run from its first submit on, when the worker has read the run that
 the receiver changed by the approval. Long and short take turns leg by leg, a few tenths of a second each, so that
 whatever else the machine does hits both, and every figure is a ratio to its partner's in the same turn.
 
@@ -190,7 +190,7 @@ async def _asked(redis: ArqRedis) -> Figures:
 
 
 async def _callbacks(house: Relay) -> Figures:
-    """Durable callbacks over kept connections; the worker stands still, and what they ask for is thrown away."""
+    """Durable callbacks over kept connections; the worker is stopped, and what they ask for is thrown away."""
     requests, used = _requests(), cpu_ms(house.receiver)
     until = time.monotonic() + LOAD_S
     with house.without_worker():
@@ -238,7 +238,7 @@ async def _store(redis: ArqRedis, numbers: range) -> None:
             await pipe.execute()
     if await redis.zcard("{framerelay}:runs") < numbers.stop:
         raise SystemExit("not all runs were stored")
-    for _ in range(300):  # So much at once makes Redis rewrite its file; that is no event's cost.
+    for _ in range(300):  # So much at once makes Redis rewrite its file; that is not an event's cost.
         if not (await redis.info("persistence"))["aof_rewrite_in_progress"]:
             break
         await asyncio.sleep(0.1)

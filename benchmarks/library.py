@@ -70,7 +70,7 @@ class Library:
         return JSONResponse({**job, "status": "processing"}, background=self._callback(given, job))
 
     async def _create_task(self, request: Request) -> Response:
-        """The frame stands in the order itself, so the submit has come when all of it has."""
+        """The frame is in the order itself, so the submit has come when all of it has."""
         self._note("upload")
         raw = await request.body()
         self.uploads[uuid4().hex] = raw

@@ -86,7 +86,7 @@ class _Caller(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's own is no subclass of it.
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own is not a subclass of it.
         self._send()
 
     def data_received(self, data: bytes) -> None:

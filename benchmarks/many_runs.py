@@ -1,7 +1,7 @@
 """
 A thousand runs in flight on one worker process: how much memory, and does each get its share?
 
-Real processes, an instant provider, clips that weigh nothing, so that the queue is always full. The worker stands still
+Real processes, an instant provider, clips that weigh nothing, so that the queue is always full. The worker is stopped
 while a thousand chained runs are started, then one more comes, last of all. A run's hop is the time between its first
 and its second submit: look-up, fetch, last frame, upload, and the queue in front of each. With a fair order all hops
 are alike, the last run's too, and no run is two shots ahead of another that is not yet begun.

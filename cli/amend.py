@@ -29,8 +29,8 @@ def print_storyboard(run_id: str, *, as_json: bool) -> int:
 
 def amend(run_id: str, path: Path, *, dry_run: bool, yes: bool, as_json: bool) -> int:
     """
-    Give a run the storyboard at *path*; a person at a terminal is told what that does, and asked, unless they said
-    *yes*. What was agreed to is done, or nothing: if somebody acts in between it is refused. Returns the exit code.
+    Give a run the storyboard at *path*; a person at a terminal is shown what that does, and asked, unless they said
+    *yes*. What was agreed to is done, or nothing: it is refused if somebody acts meanwhile. Returns the exit code.
     """
     checked_id(run_id, "run")
     storyboard, folder = read_board(path)

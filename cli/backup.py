@@ -51,7 +51,7 @@ def backup(to: Path, *, media: bool, move: bool, as_json: bool) -> int:
     configure_logging(settings, program="backup")
     mark = _mark_of_what_is_there(settings)
     if to.resolve().is_relative_to(settings.data_dir.resolve()):
-        raise CommandError(f"{to} lies in the data folder itself: choose another one, on another disk", param="to")
+        raise CommandError(f"{to} is in the data folder itself: choose another one, on another disk", param="to")
     answer = asyncio.run(_back_up(settings, BackupFolder(to), mark, media=media, move=move))
     if as_json:
         print_json(answer)
@@ -227,7 +227,7 @@ def _print(answer: dict[str, Any]) -> None:
         f"{answer['new_bytes'] / 1e6:,.1f} MB"
     )
     if answer["store"]:
-        echo(f"not in it: what lies in {answer['store']}; let that keep versions")
+        echo(f"not in it: what is in {answer['store']}; let that keep versions")
         print_search(answer)
     elif not answer["media"]:
         echo("not in it: clips, frames and films (--no-media)")

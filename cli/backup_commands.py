@@ -34,7 +34,8 @@ def restore(source: Path, yes: bool, as_json: bool) -> None:
     Bring a backup back, into an empty place where nothing runs.
 
     The place is FRAMERELAY_DATA_DIR and FRAMERELAY_REDIS_URL. The backup is verified before anything is touched. What
-    may have been submitted since it was taken is held, not sent. Broken off, it is typed again. At a terminal it asks.
+    may have been submitted since it was taken is held, not sent. If it breaks off, type
+    it again. At a terminal it asks.
     """
     from framerelay.cli.restore import restore
 

@@ -24,7 +24,7 @@ class Search:
 
 
 async def place_id_of(media: MediaStore) -> str | None:
-    """The id that lies there, which somebody waits for. Raises: StorageFailed."""
+    """The id that is there, which somebody waits for. Raises: StorageFailed."""
     try:
         async with asyncio.timeout(ANSWER_S):
             return await media.place_id()

@@ -29,7 +29,7 @@ NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 def print_address(hook: str, *, as_json: bool) -> int:
     """The address of *hook*; only who can read our secret can make it."""
     if not NAME.fullmatch(hook):
-        raise CommandError(f"{hook!r} is no name for a hook: use letters, digits, - and _, at most 40")
+        raise CommandError(f"{hook!r} cannot be the name of a hook: use letters, digits, - and _, at most 40")
     settings = settings_of_command()
     token = Tokens(str(keys_of(settings).secret)).mint(HookAddress(hook=hook))
     url = f"{settings.reachable_url}/webhook/{token}"
@@ -61,7 +61,7 @@ def follow_callbacks(*, limit: int, as_json: bool) -> NoReturn:
     """
     A line for each callback, the last *limit* first, then those that come. Ctrl-C ends it.
 
-    A receiver that stops answering is asked again for a minute, and what came meanwhile is shown then.
+    A receiver that stops answering is asked again for a minute, and what came in the meantime is shown then.
 
     Raises: CommandError.
     """

@@ -66,7 +66,7 @@ class Receiver:
         self._settings = settings
         self._url = settings.command_url
         key = find_api_key(settings)
-        # It knows the sentences of the receiver by their English, and says them in the language of whoever reads.
+        # It knows the sentences of the receiver by their English, and says them in the reader's language.
         headers = {"Accept-Language": "en", **({"Authorization": f"Bearer {key}"} if key else {})}
         self._http = httpx.Client(
             base_url=self._url,
@@ -79,7 +79,7 @@ class Receiver:
 
     @classmethod
     def of_environment(cls, *, timeout_s: float = 30.0, quiet: bool = False) -> "Receiver":
-        """The receiver that the environment names; unless *quiet*, misspelt variables are reported."""
+        """The receiver that the environment names; unless *quiet*, misspelled variables are reported."""
         return cls(from_environment() if quiet else settings_of_command(), timeout_s=timeout_s)
 
     def __enter__(self) -> "Receiver":
@@ -208,7 +208,7 @@ class Receiver:
         """False if the file is not there yet."""
         draft = into.with_name(f".{into.name}.part")
         try:
-            with self._opened(url) as response, draft.open("wb") as file:
+            with self._open(url) as response, draft.open("wb") as file:
                 if response.status_code == 503 and may_wait and b'"made_again"' in response.read():
                     return False
                 if not response.is_success:
@@ -223,7 +223,7 @@ class Receiver:
             draft.unlink(missing_ok=True)
 
     @contextmanager
-    def _opened(self, url: str) -> Iterator[httpx.Response]:
+    def _open(self, url: str) -> Iterator[httpx.Response]:
         """The file at *url*, wherever the receiver sends us for it; to object storage, without our key."""
         with self._http.stream("GET", url) as response:
             if not response.has_redirect_location:

@@ -21,7 +21,7 @@ _END: Final = "    return 0\n"
 
 class Bash(BashComplete):
     """
-    As click's; and what is said of an id stands behind it, while there are several.
+    As click's; and what is said of an id is behind it, while there are several.
 
     bash shows what it would write. Of several it writes what they begin with, a part of their ids; a single one goes
     without the rest.

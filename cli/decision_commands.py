@@ -9,8 +9,10 @@ from framerelay.cli.options import RUN, SHOT, TAKE, change_options, cli, json_op
 
 @cli.command()
 @click.argument("run_id", metavar="RUN", shell_complete=RUN)
-@click.option("--budget", type=click.IntRange(1), metavar="JOBS", help="At most so many jobs, those before included.")
-@click.option("--money", type=float, callback=ordinary, metavar="AMOUNT", help="At most so much money, likewise.")
+@click.option("--budget", type=click.IntRange(1), metavar="JOBS", help="At most this many jobs, those before included.")
+@click.option(
+    "--money", type=float, callback=ordinary, metavar="AMOUNT", help="At most this much money, as with the jobs."
+)
 @json_option
 def resume(run_id: str, budget: int | None, money: float | None, as_json: bool) -> None:
     """
@@ -18,7 +20,7 @@ def resume(run_id: str, budget: int | None, money: float | None, as_json: bool) 
 
     Fix the cause first: the key, the account, a trusted host, the disk. Keys are read again, so that no restart is
     needed for one in .env or a file. What was rendered is fetched, not paid for again; a shot whose job failed gets a
-    new take. --budget and --money set the limits of the whole run anew: for one whose budget is spent, and while it
+    new take. --budget and --money change the limits of the whole run: when its budget is spent, and while it
     goes on.
     """
     from framerelay.cli.runs import resume
@@ -28,9 +30,11 @@ def resume(run_id: str, budget: int | None, money: float | None, as_json: bool) 
 
 @cli.command()
 @click.argument("run_id", metavar="RUN", shell_complete=RUN)
-@click.option("--budget", type=click.IntRange(1), metavar="JOBS", help="At most so many jobs.  [default: the draft's]")
 @click.option(
-    "--money", type=float, callback=ordinary, metavar="AMOUNT", help="At most so much money.  [default: the draft's]"
+    "--budget", type=click.IntRange(1), metavar="JOBS", help="At most this many jobs.  [default: the draft's]"
+)
+@click.option(
+    "--money", type=float, callback=ordinary, metavar="AMOUNT", help="At most this much money.  [default: the draft's]"
 )
 @yes_option
 @json_option

@@ -207,7 +207,7 @@ def _writable(folder: Path) -> Path:
 
 
 def _interrupt(*_: object) -> NoReturn:
-    """Being told to end, or losing the terminal, is like Ctrl-C: everything is put away."""
+    """Being asked to end, or losing the terminal, is like Ctrl-C: everything is put away."""
     raise KeyboardInterrupt
 
 

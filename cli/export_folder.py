@@ -125,7 +125,7 @@ def _stranger(place: Path) -> CommandError:
 
 
 def _sha256(place: Path) -> str | None:
-    """In hex; None if there is nothing, ``-`` for what is no plain file."""
+    """In hex; None if there is nothing, ``-`` for what is not a plain file."""
     if place.is_symlink() or (place.exists() and not place.is_file()):
         return "-"
     if not place.exists():

@@ -40,7 +40,7 @@ def speak(command: click.Command) -> None:
 
 @contextmanager
 def in_one_language() -> Iterator[None]:
-    """Mend what click puts together of its own pieces, with the stops and blanks of English; translate our own."""
+    """Repair what click puts together of its own pieces, with the stops and blanks of English; translate our own."""
     try:
         yield
     except (click.MissingParameter, click.NoSuchOption, click.NoSuchCommand) as error:

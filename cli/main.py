@@ -44,7 +44,7 @@ def plan(storyboard: Path, as_json: bool) -> None:
     """
     Say what STORYBOARD would do and cost; it spends nothing.
 
-    Its shots, its jobs, and what is likely to disappoint. It asks nobody: no receiver has to run. A bad storyboard is
+    Its shots, its jobs, and what may go wrong. It asks nobody: no receiver has to run. A bad storyboard is
     exit code 2, warnings are 0.
     """
     from framerelay.cli.plan import show_plan
@@ -57,7 +57,7 @@ def plan(storyboard: Path, as_json: bool) -> None:
 @click.option("--label", "labels", multiple=True, metavar="NAME:VALUE", help="Only with this label; repeatable.")
 @click.option("--search", help="Only with these words in title, labels or hook.")
 @click.option("--needs-me", is_flag=True, help="Only those that wait for a person, or ask one.")
-@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most this many.")
 @json_option
 def runs(
     status: str | None, labels: tuple[str, ...], search: str | None, needs_me: bool, limit: int, as_json: bool
@@ -89,7 +89,7 @@ def show(run_id: str, watch: bool, as_json: bool) -> None:
 @json_option
 def watch(run_id: str | None, as_json: bool) -> None:
     """
-    Show a run live, or without RUN all that go on.
+    Show a run live, or without RUN all that are under way.
 
     To its end, or until it needs you; at a terminal it asks what the run waits for: an approval, a pick. The exit code
     is 0 succeeded, 3 budget, 4 waits for a person, 5 failed. All of them are shown until Ctrl-C, those that need you
@@ -165,7 +165,7 @@ def callback_url(hook: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most this many.")
 @click.option("--follow", is_flag=True, help="Stay and print those that come, until Ctrl-C; newest last.")
 @json_option
 def callbacks(limit: int, follow: bool, as_json: bool) -> None:
@@ -228,13 +228,13 @@ def release(callback_id: str | None, everything: bool, as_json: bool) -> None:
 
 @cli.group(invoke_without_command=True)
 @click.option("--run", "run_id", metavar="RUN", help="Only of this run.")
-@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most this many.")
 @click.option("--secret", is_flag=True, help="Print the secret by which a receiver verifies them, and nothing else.")
 @json_option
 @click.pass_context
 def notifications(context: click.Context, run_id: str | None, limit: int, secret: bool, as_json: bool) -> None:
     """
-    List what was told to the notify_url of runs, newest first.
+    List what was sent to the notify_url of runs, newest first.
 
     With what came of it, and when the next try is.
     """

@@ -1,4 +1,4 @@
-"""`notifications`: what was told to whom, once more if need be, and the secret by which a receiver verifies it."""
+"""`notifications`: what was sent to whom, again if need be, and the secret by which a receiver verifies it."""
 
 import time
 

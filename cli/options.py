@@ -21,7 +21,7 @@ SECTIONS: Final = (
     ("Operate", ("receiver", "worker", "backup", "restore")),
     ("For assistants and shells", ("mcp", "completion")),
 )
-"""What ``--help`` lists together; each command stands in one of them."""
+"""What ``--help`` lists together; each command is in one of them."""
 
 
 class Group(click.Group):

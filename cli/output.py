@@ -36,12 +36,12 @@ def prepare_output() -> None:
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Write a sentence of ours, in the language of whoever reads it."""
+    """Write a sentence of ours, in the reader's language."""
     click.echo(translate(text), err=err)
 
 
 def echo_json(text: str, *, err: bool = False) -> None:
-    """Write *text*, which is JSON; whoever reads it need not know the encoding unless that is UTF-8."""
+    """Write *text*, which is JSON; its reader need not know the encoding unless that is UTF-8."""
     encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"
     click.echo(text if _is_utf8(encoding) else _BEYOND_ASCII.sub(_escape, text), err=err)
 

@@ -18,7 +18,7 @@ from framerelay.runs.text import duration, number_of, printable
 MARKS: Final = {"done": "✓", "failed": "✗", "cancelled": "–", "waiting": "?", "pending": "·"}
 STYLES: Final = {"done": "green", "failed": "red", "waiting": "yellow", "pending": "dim", "cancelled": "dim"}
 BAR: Final = 12
-# What is asked of a person stands beside the shot, and in the line with the command to type.
+# What is asked of a person is beside the shot, and in the line with the command to type.
 _SAID_ANYWAY: Final = frozenset({"approval_needed", "pick_needed"})
 
 
@@ -151,6 +151,6 @@ def _count_done(shots: Sequence[shapes.Shot]) -> int:
 
 
 def _folder(run: shapes.Run, place: Place) -> str | None:
-    """The folder of the run's files; every file of a run lies in one."""
+    """The folder of the run's files; every file of a run is in one."""
     urls = [take.video.url for shot in run.shots for take in shot.takes if take.video]
     return place(urls[0]).rpartition("/")[0] + "/" if urls else None

@@ -28,7 +28,7 @@ from framerelay.upstream.given import HEAD_BYTES, GivenPicture, picture_in
 from framerelay.upstream.quotes import priced
 
 PROMPT_CHARS: Final = 60
-WHOLE: Final = 1000  # Columns that nothing here fills: what is no terminal gets lines that are not cut.
+WHOLE: Final = 1000  # Columns that nothing here fills: what is not a terminal gets lines that are not cut.
 
 
 def show_plan(path: Path, *, as_json: bool) -> int:
@@ -129,7 +129,7 @@ def _cost_words(plan: Plan) -> str:
     if plan.cost is not None:
         return f"{range_words(plan.cost.low, plan.cost.high, plan.cost.currency)} if nothing fails"
     models = sorted({shot.model or plan.model for shot in plan.shots if shot.estimate is None})
-    words = f"no price is known of {', '.join(map(printable, models))}"
+    words = f"no price is known for {', '.join(map(printable, models))}"
     return words if models else "the prices are in more than one currency"
 
 

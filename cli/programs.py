@@ -1,4 +1,4 @@
-"""The commands that start programs, and go on until they are told to stop, and those of a first visit."""
+"""The commands that start programs, and go on until they are asked to stop, and those of a first visit."""
 
 import sys
 from pathlib import Path
@@ -129,7 +129,7 @@ def worker(tasks: str, after_restore: bool) -> None:
 @click.option(
     "--callback-retry-s", type=float, default=0.5, show_default=True, help="Seconds between two tries of a callback."
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the dice below.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the faults below.")
 @fault_options
 def sandbox(**options: Any) -> None:
     """

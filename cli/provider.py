@@ -32,7 +32,7 @@ from framerelay.upstream.providers import HandOff, Provider, plain
 from framerelay.upstream.summary import is_old, summary_of
 from framerelay.upstream.understanding import AnswerKind, Understanding, differences, understand
 
-WIDE: Final = 200  # Columns that nothing here fills: what is no terminal gets lines that are not cut.
+WIDE: Final = 200  # Columns that nothing here fills: what is not a terminal gets lines that are not cut.
 
 
 def list_providers(*, as_json: bool) -> int:
@@ -44,7 +44,7 @@ def list_providers(*, as_json: bool) -> int:
         _print({"object": "list", "data": rows})
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("provider", "key", "told by", "hand-off", "last frame", "facts of"):
+    for column in ("provider", "key", "completion", "hand-off", "last frame", "facts of"):
         is_short = column in ("provider", "last frame", "facts of")  # Cut, nobody knows what they name.
         table.add_column(_label(column), no_wrap=is_short, overflow="fold")
     for row in rows:
@@ -151,7 +151,7 @@ def _shot(board: Storyboard, shot_id: str | None) -> Shot:
 
 
 def _label(label: str) -> str:
-    """*label* in the language of whoever reads; this key is no key of YAML."""
+    """*label* in the reader's language; this key is not one of YAML."""
     return label if language() == ENGLISH else translate("Key" if label == "key" else label)
 
 
@@ -178,7 +178,7 @@ def _lines(provider: Provider) -> list[tuple[str, str]]:
     return [
         ("address", provider.base),
         ("key", f"{key} ({'set' if row['has_key'] else 'not set'})"),
-        ("told by", _cells(row)[0]),
+        ("completion", _cells(row)[0]),
         ("pictures as", ", ".join(profile.media.accepts)),
         ("last frame", "its own, where the model gives one" if row["returns_last_frame"] else "taken by us"),
         ("facts of", _cells(row)[3]),

@@ -54,7 +54,7 @@ def _approval(shot: shapes.Shot) -> Verdict | None:
         case "y":
             return "approve", {}
         case "p":
-            prompt = _typed("Prompt:")
+            prompt = _ask("Prompt:")
             return ("approve", {"prompt": prompt}) if prompt else None
         case _:
             return None
@@ -69,14 +69,14 @@ def _pick(shot: shapes.Shot) -> Verdict | None:
 
 def _word(question: str, words: tuple[str, ...]) -> str:
     """One of *words*, or nothing: a slip of a finger must not spend anything."""
-    while reply := _typed(question).lower():
+    while reply := _ask(question).lower():
         if reply in words:
             return reply
         echo(f"Type {listed(words, 'or')}, or Enter.", err=True)
     return ""
 
 
-def _typed(question: str) -> str:
+def _ask(question: str) -> str:
     text: str = click.prompt(translate(question), default="", show_default=False, prompt_suffix=" ")
     return text.strip()
 

@@ -178,7 +178,7 @@ async def _close(redis: RelayRedis, settings: Settings, backup: _Backup) -> Clos
     if closing:
         raise RedisClosed(closing)
     if not await is_blank(redis):
-        raise CommandError(_occupied(settings))
+        raise CommandError(_why_occupied(settings))
     await _check_files(settings, backup)
     closing = Closing(
         reason=ClosedReason.RESTORE, backup=backup.manifest.id, at=time.time(), restore=secrets.token_hex(8)
@@ -188,7 +188,7 @@ async def _close(redis: RelayRedis, settings: Settings, backup: _Backup) -> Clos
     return closing
 
 
-def _occupied(settings: Settings) -> str:
+def _why_occupied(settings: Settings) -> str:
     if settings.redis_url:
         return (
             f"{shown(settings.redis_url)} has runs or callbacks, and a backup is restored into an empty Redis only: "

@@ -106,7 +106,7 @@ def change_of(prompt: str | None, seed: int | None, fields: tuple[str, ...]) -> 
     """
     What was typed as the body of a decision; values are read as a storyboard writes them.
 
-    Raises: click.UsageError for a field without a value; StoryboardInvalid for a value that is no YAML.
+    Raises: click.UsageError for a field without a value; StoryboardInvalid for a value that is not YAML.
     """
     body: dict[str, object] = {"prompt": prompt, "seed": seed}
     if fields:
@@ -120,7 +120,7 @@ def change_of(prompt: str | None, seed: int | None, fields: tuple[str, ...]) -> 
 
 
 def retake(run_id: str, shot_id: str, body: Mapping[str, object], *, yes: bool, as_json: bool) -> int:
-    """Make a shot again; a person at a terminal is told what that spends, and asked, unless they said *yes*."""
+    """Make a shot again; a person at a terminal is shown what that spends, and asked, unless they said *yes*."""
     checked_id(run_id, "run")
     place = f"shots/{checked_id(shot_id, 'shot')}/retake"
     with Receiver.of_environment() as receiver:
@@ -135,7 +135,7 @@ def retake(run_id: str, shot_id: str, body: Mapping[str, object], *, yes: bool, 
 
 
 def promote(run_id: str, *, jobs: int | None, money: float | None, yes: bool, as_json: bool) -> int:
-    """Make the final of a draft; a person at a terminal is told what that spends, and asked, unless they said *yes*."""
+    """Make the final of a draft; at a terminal a person is shown what that spends, and asked, unless *yes* is set."""
     checked_id(run_id, "run")
     body = _limits(jobs, money)
     with Receiver.of_environment() as receiver:

@@ -1,4 +1,4 @@
-"""`sandbox`: the generation API on this machine, until it is told to stop."""
+"""`sandbox`: the generation API on this machine, until it is asked to stop."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""`up`, `receiver` and `worker`: open what is needed, run until told to stop, close it in order."""
+"""`up`, `receiver` and `worker`: open what is needed, run until asked to stop, close it in order."""
 
 import asyncio
 import gc
@@ -25,7 +25,7 @@ from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import Keys, refuse_weak_keys
 from framerelay.config.live import LiveSettings
 from framerelay.config.logs import configure_logging, texts_of, write_waiting_lines
-from framerelay.config.misspelt import misspelt
+from framerelay.config.misspellings import misspellings
 from framerelay.config.settings import Settings, environment, from_environment
 from framerelay.network.client import guarded_client
 from framerelay.network.policy import TrustedHosts
@@ -75,7 +75,7 @@ def serve(*, receiver: bool, worker: bool, tasks: str = "all", after_restore: bo
     settings = from_environment()
     parts = _Parts(receiver=receiver, worker=worker, tasks=tasks)
     configure_logging(settings, program=parts.name)
-    for sentence in misspelt():
+    for sentence in misspellings():
         log.warning("setting_unknown", reason=sentence)
     providers = providers_of(settings)
     configure_logging(settings, also=providers.secrets, program=parts.name)

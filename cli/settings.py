@@ -1,14 +1,14 @@
 """The settings of a command that a person typed."""
 
 from framerelay.cli.output import echo
-from framerelay.config.misspelt import misspelt
+from framerelay.config.misspellings import misspellings
 from framerelay.config.settings import Settings, from_environment
 from framerelay.runs.text import printable
 
 
 def settings_of_command() -> Settings:
-    """As the environment and ``.env`` say them; what is misspelt there is reported on standard error."""
+    """As the environment and ``.env`` say them; what is misspelled there is reported on standard error."""
     settings = from_environment()
-    for sentence in misspelt():
+    for sentence in misspellings():
         echo(printable(f"framerelay: {sentence}"), err=True)
     return settings

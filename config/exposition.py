@@ -25,7 +25,7 @@ class Measure(Protocol):
     labels: tuple[str, ...]
 
     def samples(self) -> Iterator[tuple[str, str, float]]:
-        """Each as what stands behind the name, its labels as written, and its value."""
+        """Each as what is behind the name, its labels as written, and its value."""
         ...
 
 
@@ -73,7 +73,7 @@ class Histogram:
 
     @contextmanager
     def timed(self, *values: str) -> Iterator[None]:
-        """Observe the block; the last label is what came of it: ``ok`` · ``cancelled`` · its error's code."""
+        """Observe the block; the last label is the outcome: ``ok`` · ``cancelled`` · its error's code."""
         began, outcome = perf_counter(), "ok"
         try:
             yield
@@ -124,7 +124,7 @@ def figure(name: str, kind: str, about: str, values: Mapping[str, float]) -> Ite
 
 
 def labels_text(labels: Iterable[str], values: Iterable[str]) -> str:
-    """Labels with their values, as they stand behind a name."""
+    """Labels with their values, as they are behind a name."""
     pairs = ",".join(f'{label}="{_escaped(value)}"' for label, value in zip(labels, values, strict=True))
     return f"{{{pairs}}}" if pairs else ""
 

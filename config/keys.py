@@ -48,9 +48,9 @@ def load_keys(settings: Settings) -> Keys:
     """
     keys, new = (list(settings.api_key), False) if settings.api_key else (None, False)
     if keys is None:
-        key, new = _kept(settings.data_dir / "api_key", "fr_")
+        key, new = _load_or_make(settings.data_dir / "api_key", "fr_")
         keys = [key]
-    secret, _ = (settings.secret, False) if settings.secret else _kept(settings.data_dir / "secret", "fr_")
+    secret, _ = (settings.secret, False) if settings.secret else _load_or_make(settings.data_dir / "secret", "fr_")
     return Keys(api_key=keys[0], further=tuple(keys[1:]), read=settings.read_key, secret=secret, new_api_key=new)
 
 
@@ -113,7 +113,7 @@ def find_secret(settings: Settings) -> Secret | None:
     return _read(path) if path.exists() else None
 
 
-def _kept(path: Path, prefix: str) -> tuple[Secret, bool]:
+def _load_or_make(path: Path, prefix: str) -> tuple[Secret, bool]:
     """Two processes that start at once must end with the same key: the file appears whole, by a link, and only once."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")

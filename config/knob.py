@@ -42,7 +42,7 @@ def knob(
 
 
 def text_of(config: Config, entry: Knob) -> str:
-    """What is set for *entry*, or stands in the file that is named for it; empty if neither. Raises: SettingInvalid."""
+    """What is set for *entry*, or is in the file that is named for it; empty if neither. Raises: SettingInvalid."""
     text = trimmed(config(entry.variable, default=""))
     if text or not entry.secret:
         return text
@@ -64,7 +64,7 @@ def value_of(entry: Knob, text: str) -> object:
     try:
         return entry.parse(text)
     except ValueError as error:
-        public = re.sub(r"[^/\s]*@", "[user]@", text)  # Even a misspelt address may hold a password.
+        public = re.sub(r"[^/\s]*@", "[user]@", text)  # Even a misspelled address may hold a password.
         value = "" if entry.secret else f" = {public!r}"
         reason = str(error) if str(error).startswith("it must") else "it must be a number"
         raise SettingInvalid(f"{entry.variable}{value}: {reason}") from None

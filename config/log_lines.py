@@ -4,7 +4,7 @@ How log lines leave: those of one round of the event loop are rendered and writt
 A line by itself costs more than keeping the callback that it tells of (80 µs; 9 among others), so it waits for the end
 of the round. Outside of a loop, in threads and when the process ends it leaves at once, behind those that wait. Only
 what kills the process without a word, such as SIGKILL, takes the lines of the round that is under way with it. What
-lines say and hide stands in `config.logs`.
+lines say and hide is in `config.logs`.
 """
 
 import asyncio

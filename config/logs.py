@@ -2,7 +2,7 @@
 Logging: one pipe for structlog, uvicorn and arq; plain lines on a terminal, JSON elsewhere; secrets never pass.
 
 An event is a fixed ``noun_verb``, the rest are fields. ``log_context`` ties run, shot and take to all lines of a task.
-How lines leave, many at once, stands in `config.log_lines`.
+How lines leave, many at once, is in `config.log_lines`.
 """
 
 import json
@@ -34,7 +34,7 @@ SECRET_FIELDS = frozenset(
     {"authorization", "proxy-authorization", "x-api-key", "api_key", "upstream_key", "secret", "token", "password"}
     | {"cookie", "set-cookie"}
 )
-# Order matters: callback tokens first, then what stands in addresses, then keys by their usual shapes. JSON may write
+# Order matters: callback tokens first, then what is in addresses, then keys by their usual shapes. JSON may write
 # "/" as "\\/" and "?" as "\\u003f", and a callback's body is shown as it came; a repr of that doubles the backslash. A
 # stranger's mebibyte must not cost more than its length: every pattern takes what it has looked at, or looks a bounded
 # way ahead. In front of each stand the words without one of which it is not tried: most texts hold none.
@@ -76,7 +76,7 @@ _QUERY = re.compile(rf'("https?://[^{_ENDS}]*)\?[^{_ENDS}]*(?:\\u0026[^{_ENDS}]*
 # At a glance: where nothing is escaped and no address has a query any more, only a text that holds one of these signs,
 # or one of these words in small letters, needs a closer look. Of many fields the end of the name is enough.
 _SIGNS = ("?", "#", "%", "=", "@", "\\", "sk-", "fr-", "fr_", "whsec")
-_KEY_BEGINS, _FIELD_WITH_IT = "sk_", "task_"  # `task_id` stands in most bodies, and is no key.
+_KEY_BEGINS, _FIELD_WITH_IT = "sk_", "task_"  # `task_id` is in most bodies, and is not a key.
 # A token is base64 of "t:…", "h:…" or "p:…": d, a or c, then D, then o or p as the next letter is below "@" or above.
 _TOKEN_BEGINS = ("Do", "Dp")
 _PLACES = ("/webhook", "/media")
@@ -161,7 +161,7 @@ def redacted(value: Any, *, secrets: tuple[str, ...] = ()) -> Any:
     """
     *value* with tokens, keys, URL queries and *secrets* taken out of all its texts, however deep.
 
-    Numbers, booleans and None stay as they are; anything else that is no text, list or mapping becomes its ``repr``,
+    Numbers, booleans and None stay as they are; anything else that is not text, list or mapping becomes its ``repr``,
     since that is what the log would show.
     """
     if isinstance(value, str):
@@ -257,7 +257,7 @@ def _json_lines(secrets: tuple[str, ...], ending: bytes) -> Render:
         return not any(map(text.__contains__, secrets)) and _looks_harmless(text)
 
     def encoded(events: Sequence[LogEvent]) -> bytes | None:
-        with suppress(UnicodeEncodeError, TypeError):  # Half a surrogate pair; a name of a field that is no text.
+        with suppress(UnicodeEncodeError, TypeError):  # Half a surrogate pair; a name of a field that is not text.
             data = encode(events)
             doubtful = [event for event in events if not isinstance(event, CleanLine)]
             if not doubtful or is_harmless(data if len(doubtful) == len(events) else encode(doubtful)):

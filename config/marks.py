@@ -40,7 +40,7 @@ def marks_of(settings: Settings, secret: Secret) -> dict[str, str]:
     return {**marks, SECRET: mark(SECRET, "")}  # Given, or made and kept in a file: the key tells it alone.
 
 
-def fixed(environ: Mapping[str, str] | None = None) -> list[str]:
+def fixed_variables(environ: Mapping[str, str] | None = None) -> list[str]:
     """The variables that come from the environment itself: a process keeps these until it ends."""
     environ = os.environ if environ is None else environ
     return [knob.variable for _, knob, _ in knobs() if environ.get(knob.variable, "").strip()]

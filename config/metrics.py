@@ -33,7 +33,7 @@ STORE: Final = Histogram(
     "store_seconds", "Putting a file into object storage, and getting one.", "call", "outcome", bounds=SLOW
 )
 REDIS: Final = Histogram("redis_seconds", "Round trips to Redis that wait for nothing else.")
-NOTIFICATIONS: Final = Counter("notifications_total", "Tries to send a notification, by what came of them.", "outcome")
+NOTIFICATIONS: Final = Counter("notifications_total", "Tries to send a notification, by outcome.", "outcome")
 JOBS: Final = Counter("jobs_submitted_total", "Jobs that a provider accepted: each costs money.", "provider")
 COST: Final = Counter("cost_total", "Cost of jobs that are done, as known then.", "provider", "currency", "estimated")
 

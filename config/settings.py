@@ -111,7 +111,7 @@ class Settings:
         "FRAMERELAY_MEDIA",
         one_of("redirect", "proxy"),
         "redirect",
-        "How `/media` hands out what lies in object storage: `redirect` sends the reader to a signed link there, "
+        "How `/media` hands out what is in object storage: `redirect` sends the reader to a signed link there, "
         "`proxy` serves it itself, for storage that readers and providers cannot reach.",
     )
     scratch_bytes_max: int = knob(
@@ -307,7 +307,7 @@ class Settings:
         "FRAMERELAY_RUNS_KEEP_S",
         as_keeping,
         None,
-        "How long a run that has ended is kept, with its clips and its film, after its last change. Unset: for ever.",
+        "How long a run that has ended is kept, with its clips and its film, after its last change. Unset: forever.",
         unit="s",
     )
     frames_keep_s: float | None = knob(
@@ -330,15 +330,15 @@ class Settings:
         "FRAMERELAY_FILMS_GRACE_S",
         as_seconds,
         60.0,
-        "How long a `worker` that is told to end waits for its heavy tasks; for others 8 s, as `up` does for all.",
+        "How long a `worker` that is asked to end waits for its heavy tasks; for others 8 s, as `up` does for all.",
         unit="s",
     )
     worker_port: int = knob(
         "FRAMERELAY_WORKER_PORT",
         as_port,
         0,
-        "Port on which `worker` answers `/livez`, `/readyz` and `/metrics` at `FRAMERELAY_HOST`, to whoever can reach "
-        "it; 0: none. With `up` the receiver's port shows the same.",
+        "Port on which `worker` answers `/livez`, `/readyz` and `/metrics` at `FRAMERELAY_HOST`, to anyone who can "
+        "reach it; 0: none. With `up` the receiver's port shows the same.",
     )
     lang: str | None = knob(
         "FRAMERELAY_LANG", one_of("en", "zh"), None, "Language of page, command and API. Unset: that of the reader."
@@ -347,7 +347,7 @@ class Settings:
         "FRAMERELAY_LOG_FORMAT", one_of("auto", "json", "console"), "auto", "`auto`: plain on a terminal, else JSON."
     )
     log_level: str = knob(
-        "FRAMERELAY_LOG_LEVEL", one_of("debug", "info", "warning", "error"), "info", "Least level that is logged."
+        "FRAMERELAY_LOG_LEVEL", one_of("debug", "info", "warning", "error"), "info", "Lowest level that is logged."
     )
 
     @property

@@ -22,7 +22,7 @@ def text_of(data: bytes) -> str:
     """
     *data* as text, without byte order marks in front.
 
-    Raises: UnicodeDecodeError (a ValueError) at the first byte that is not UTF-8. NUL is refused, too: it stands in no
+    Raises: UnicodeDecodeError (a ValueError) at the first byte that is not UTF-8. NUL is refused, too: it is in no
     text, but behind every letter of UTF-16, which would else be read as UTF-8 in which nothing has its name.
     """
     text = data.decode("utf-8")

@@ -34,7 +34,7 @@ def joined_url(url: httpx.URL, location: str) -> httpx.URL:
 
 
 def host_of(text: str) -> str:
-    """The host in *text*, as it stands there, in lower case; nothing where it is no address. Never raises."""
+    """The host in *text*, as it stands there, in lower case; nothing where it is not an address. Never raises."""
     try:
         return parse_url(text).raw_host.decode("ascii").lower().strip("[]")
     except ValueError:

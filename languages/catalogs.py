@@ -1,11 +1,11 @@
 """
-A sentence in the language of whoever reads it, by the catalogs beside this file.
+A sentence in the reader's language, by the catalogs beside this file.
 
     translate("the run is going on")          as it is for who reads English, at no cost
     with reading("zh"): translate(...)        运行还在继续
 
 Sentences are made in English everywhere, and translated where they leave: by the API, the page or the command. So what
-lies in a run, of today or of an earlier version, is translated as well, and no rule knows of languages.
+is in a run, of today or of an earlier version, is translated as well, and no rule knows of languages.
 """
 
 import gettext
@@ -29,13 +29,13 @@ def translate(text: str, code: str | None = None) -> str:
 
 
 def translate_exactly(text: str) -> str:
-    """What a template says, in the language of whoever reads."""
+    """What a template says, in the reader's language."""
     code = language()
     return text if code == ENGLISH else messages_of(code).gettext(text)
 
 
 def translate_many(one: str, many: str, number: int) -> str:
-    """What a template says of a *number* of things: *one* or *many*, in the language of whoever reads."""
+    """What a template says of a *number* of things: *one* or *many*, in the reader's language."""
     code = language()
     if code == ENGLISH:
         return one if number == 1 else many

@@ -26,7 +26,7 @@ def several(text: str) -> str | None:
 
 
 def join(text: str, more: str) -> str:
-    """*text* and *more*: a blank stands between a Chinese sign and a Latin one, and between no two Chinese ones."""
+    """*text* and *more*: a blank is between a Chinese sign and a Latin one, and between no two Chinese ones."""
     before, after = text.rstrip(" "), more.lstrip(" ")
     edge = f"{before[-1:]}{after.removeprefix('-')[:1]}"  # A number may be below 0.
     if len(edge) < 2 or not (text + more).strip():

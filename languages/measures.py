@@ -22,7 +22,7 @@ _TWO: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) (to|of) ([0-9]+(?:\.[0-9]+)? ([
 
 
 def money(text: str, code: str) -> str | None:
-    """``1.50 USD`` in the language *code*: ``US$1.50``; None for what is no money of a known currency."""
+    """``1.50 USD`` in the language *code*: ``US$1.50``; None for what is not money of a known currency."""
     match = _MONEY.fullmatch(text)
     if match is None or (currency := _known_currency(match[2], code)) is None:
         return None

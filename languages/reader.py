@@ -20,7 +20,7 @@ _reader: ContextVar[str] = ContextVar("framerelay_reader", default=ENGLISH)
 
 
 def language() -> str:
-    """The language of whoever reads now: one of `LANGUAGES`, English where nobody has said another."""
+    """The reader's language: one of `LANGUAGES`, English where nobody has said another."""
     return _reader.get()
 
 

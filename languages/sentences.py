@@ -2,7 +2,7 @@
 An English sentence of ours, found again among the messages of a catalog, and put into another language. Pure.
 
 A message is ``shot {shot_id} has no take {take}``. A sentence is looked for as it is, then by the messages that have a
-word in common with it, most literal first; what stands in place of a name may be a sentence itself. What was composed
+word in common with it, most literal first; what is in place of a name may be a sentence itself. What was composed
 of several is taken apart where it was joined. No regular expression and no backtracking: provider's words come in
 here, and each message is looked for in one pass over the text.
 
@@ -40,7 +40,7 @@ VERBATIM: Final = frozenset(
 # Of those an operating system or a program says: a few of its sentences the catalog has.
 SYSTEM: Final = frozenset({"system_words", "transport_words", "last_words", "last_line"})
 # In place of these stand ids, one or more: a shot may be called as one of our words.
-IDS: Final = frozenset({"names", "heirs", "stale", "following", "later", "shot_ids", "shot_id", "shot_name"})
+IDS: Final = frozenset({"names", "dependents", "stale", "following", "later", "shot_ids", "shot_id", "shot_name"})
 # In place of these stands a number or a measure.
 MEASURES: Final = frozenset({"number", "seconds", "minutes", "amount", "whole", "most", "least", "low", "spent"})
 PLACE: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -72,7 +72,7 @@ class Message:
     letters: int
 
     def parts_of(self, text: str) -> dict[str, str] | None:
-        """What stands in *text* in place of each name; None where it is not this message."""
+        """What is in *text* in place of each name; None where it is not this message."""
         if not self.names:
             return {} if text == self.literals[0] else None
         first, last = self.literals[0], self.literals[-1]
@@ -270,7 +270,7 @@ class _Search:
         return Reading(words, letters)
 
     def _part(self, message: Message, name: str, part: str, depth: int) -> Reading:
-        """What stands in place of a name; joints at its ends belong to the sentence."""
+        """What is in place of a name; joints at its ends belong to the sentence."""
         if name in IDS and name not in message.quotes and (ids := ids_in(part)):
             return Reading(ids, _count(part))
         if name in message.quotes or name.rstrip("0123456789") in VERBATIM:
@@ -321,7 +321,7 @@ class _Search:
                 yield Reading(head.text + tail.text, head.letters + tail.letters)
 
     def _bracketed(self, text: str, depth: int) -> Reading | None:
-        """What stands in brackets behind a sentence; some messages have theirs with them."""
+        """What is in brackets behind a sentence; some messages have theirs with them."""
         if inner := self.find(text[1:-1], depth + 1):
             return Reading(f"（{inner.text}）", inner.letters)
         if names := several(text[1:-1]):
@@ -379,7 +379,7 @@ def _order(message: Message) -> tuple[bool, int, int]:
 
 
 def _key_of(message: Message) -> str:
-    """The longest word that surely stands in every such sentence; empty where none does."""
+    """The longest word that surely is in every such sentence; empty where none does."""
     words: list[str] = []
     last = len(message.literals) - 1
     for place, literal in enumerate(message.literals):

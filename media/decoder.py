@@ -40,7 +40,7 @@ class Decoder:
     """
     A decoder process and the queue before it; ``async with Decoder() as decoder`` starts and ends it.
 
-    Jobs run one after the other, since each uses all cores, and each is shut in for itself (media/child/main.py).
+    Jobs run one after the other, since each uses all cores, and each is confined by itself (media/child/main.py).
     A process whose job crashes, hangs past its time or answers nonsense, or that has done *jobs_max* jobs, is replaced
     by a fresh one, in the background. So is one whose caller was cancelled.
     Raises, from every method: DecoderFailed if the process died or took too long (another try may succeed),

@@ -53,7 +53,7 @@ class Child:
         return answer
 
     def say(self, line: bytes) -> None:
-        """Add *line* to a request, without waiting; if the process is gone, the missing answer tells."""
+        """Add *line* to a request, without waiting; if the process is gone, the missing answer says so."""
         if not self.requests.is_closing():
             self.requests.write(line)
 

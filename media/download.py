@@ -49,7 +49,7 @@ class DownloadLimits:
     """
     When to give a transfer up.
 
-    ``stall_s``: no byte for so long, or fewer than ``PACE_BYTES``, ends one try; ``total_s`` bounds the whole call;
+    ``stall_s``: no byte for that time, or fewer than ``PACE_BYTES``, ends one try; ``total_s`` bounds the whole call;
     ``tries`` counts requests that may fail within it. A clip of 15 s in 1080p is about 20 MB.
     """
 

@@ -27,7 +27,7 @@ async def fetch_clip(
     """
     Stream the clip at *url* to *into* and write its last frame to *frame_into*, decoding while it comes.
 
-    *on_frame* is called with a frame that is written before the clip is whole, as it is where a keyframe stands late;
+    *on_frame* is called with a frame that is written before the clip is whole, as it is where a keyframe comes late;
     the clip may still turn out to be unusable. A decoder that has other work takes the frame when the clip is whole.
     *key* as in `download`.
     Raises: as `download`, and then as `Decoder.examine`.

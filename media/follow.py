@@ -63,7 +63,7 @@ class Follower:
         self._is_over = True
 
     async def result(self) -> Examination | None:
-        """What came of it, when the file is whole; None if it must be examined again. Raises as `Decoder` does."""
+        """The result, when the file is whole; None if it must be examined again. Raises as `Decoder` does."""
         if self._task is None or self._is_over:
             return None
         return await self._task

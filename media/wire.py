@@ -134,7 +134,7 @@ class FrameTaken(msgspec.Struct, frozen=True, tag="frame_taken"):
 
 
 class Stopped(msgspec.Struct, frozen=True, tag="stopped"):
-    """The process stopped as it was told to, and knows nothing of the clip."""
+    """The process stopped as it was asked to, and knows nothing about the clip."""
 
 
 Interim = Wants | FrameTaken
@@ -148,22 +148,22 @@ def to_json(value: Any) -> bytes:
 
 def read_request(line: bytes) -> Request | Word:
     """The request or word in *line*; raises msgspec.MsgspecError."""
-    request: Request | Word = msgspec.json.decode(line, type=Request | Word, dec_hook=restore)
+    request: Request | Word = msgspec.json.decode(line, type=Request | Word, dec_hook=decode_path)
     return request
 
 
 def read_answer(line: bytes) -> Answer:
     """The answer in *line*; raises msgspec.MsgspecError."""
-    answer: Answer = msgspec.json.decode(line, type=Answer, dec_hook=restore)
+    answer: Answer = msgspec.json.decode(line, type=Answer, dec_hook=decode_path)
     return answer
 
 
 def read_result(answer: Done, kind: type[T]) -> T:
     """What a request was answered with; raises msgspec.MsgspecError."""
-    return msgspec.json.decode(answer.result, type=kind, dec_hook=restore)
+    return msgspec.json.decode(answer.result, type=kind, dec_hook=decode_path)
 
 
-def restore(kind: Any, value: str) -> Any:
+def decode_path(kind: Any, value: str) -> Any:
     """Paths are the one type of ours that JSON does not know."""
     return kind(value)
 

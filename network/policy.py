@@ -73,7 +73,7 @@ class TrustedHosts:
         self._entries = frozenset(_host_and_port(entry) for entry in entries)
 
     def covers(self, host: str, port: int) -> bool:
-        """Whether *host*, as it stands in the URL (IDNA, lower case, no brackets), is trusted on *port*."""
+        """Whether *host*, as it is in the URL (IDNA, lower case, no brackets), is trusted on *port*."""
         return (host, port) in self._entries or (host, None) in self._entries
 
 
@@ -129,7 +129,7 @@ def check_in_advance(address: str, trusted_hosts: TrustedHosts) -> None:
     try:
         url = parse_url(address)
     except ValueError:
-        raise AddressForbidden("it is no address that can be opened") from None
+        raise AddressForbidden("it is not an address that can be opened") from None
     check_url(url, trusted_hosts)
     host = url.raw_host.decode("ascii").lower().rstrip(".")
     number = _number(host)
@@ -157,7 +157,7 @@ def is_public(address: str) -> bool:
 
 
 def _unwrapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 one stands for, where it does and may."""
+    """The IPv4 address that an IPv6 one stands for; None where it stands for none, or may not."""
     if isinstance(ip, IPv6Address) and any(ip in block for block in CARRIES_V4):
         return IPv4Address(int(ip) & 0xFFFF_FFFF)
     return ip

@@ -61,7 +61,7 @@ class Clients:
         is_another_key = maker.key_mark not in (None, key_mark(now.key or ""))
         if is_another_key and host_of(maker.base) not in hosts_of(now.base, now.profile):
             raise RequestInvalid(
-                f"the key of {maker.provider} is another one by now, and is not for {host_of(maker.base)}, "
+                f"the key of {maker.provider} has changed since, and is not for {host_of(maker.base)}, "
                 "where this job was submitted",
                 param="key",
             )

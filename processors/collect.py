@@ -93,7 +93,9 @@ async def _collect_now(deps: Deps, run: Run, shot_id: str, current: Take, video_
 def _check_room(deps: Deps) -> None:
     """Raises: StorageFailed while this disk is full of clips that object storage has not taken yet."""
     if deps.media.unkept_bytes > deps.settings.scratch_bytes_max:
-        raise StorageFailed("object storage takes no clips, and the data folder has as many as it may: see to it")
+        raise StorageFailed(
+            "object storage takes no clips, and the data folder has as many as it may: take care of the storage"
+        )
 
 
 async def _fetch_all(deps: Deps, run_id: str, shot_id: str, take: Take, video_url: str) -> events.Collected:

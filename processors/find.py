@@ -98,7 +98,7 @@ def _lost_submit(deps: Deps, run: Run, shot: Shot, take: Take, maker: Maker) -> 
         callback_url=callback_url(deps, run, shot, take, provider) if provider.calls_back else None,
         model=maker.model,
         since=oldest(run, take),
-        is_ours=address_of(deps.tokens, run.id, shot.id, take.number) if run.restored else None,
+        is_ours=is_address_of(deps.tokens, run.id, shot.id, take.number) if run.restored else None,
     )
 
 
@@ -107,7 +107,7 @@ def _is_another_takes(run: Run, job_ids: tuple[str, ...]) -> bool:
     return any(set(job_ids) & set(take.job_ids) for shot in run.shots for take in shot.takes)
 
 
-def address_of(tokens: Tokens, run_id: str, shot_id: str, number: int) -> Callable[[str], bool]:
+def is_address_of(tokens: Tokens, run_id: str, shot_id: str, number: int) -> Callable[[str], bool]:
     """Tells whether an address is one at which that take is called back, whichever submit it was made for."""
 
     def is_ours(address: str) -> bool:

@@ -107,7 +107,7 @@ def _unknown(name: str) -> Callable[..., Coroutine[Any, Any, None]]:
 
 
 def _put_back(context: dict[str, Any], name: str, reason: str) -> NoReturn:
-    """A newer version queued it, and a worker of that one does it; here it counts as no try. Raises: arq.Retry."""
+    """A newer version queued it, and its worker does it; here it does not count as a try. Raises: arq.Retry."""
     context["spare"](context["job_id"])
     log.warning("task_too_new", task=name, reason=reason)
     raise Retry(defer=TOO_NEW_S)
@@ -123,7 +123,7 @@ def _span(name: str, parent: str | None, arguments: dict[str, Any]) -> AbstractC
 
 async def _outcome(handler: TaskHandler, deps: Deps, arguments: dict[str, Any], tries: int) -> str:
     """
-    Run the handler. What may pass is tried again; what we did not foresee too, but not for ever.
+    Run the handler. What may pass is tried again; what we did not foresee too, but not forever.
 
     Raises: arq.Retry. A cancelled task (a deploy) goes back to the queue and counts for nothing.
     """

@@ -62,7 +62,7 @@ def _trouble(status: str, reason: str) -> Response:
 
 
 def _of_store(deps: Deps) -> Iterator[str]:
-    about = "What lies on this disk alone and should lie in object storage, as far as it was looked at."
+    about = "What is on this disk alone and should be in object storage, as far as it was looked at."
     yield from gauge("store_unkept_bytes", about, {"": deps.media.unkept_bytes})
 
 

@@ -49,7 +49,7 @@ async def keep_clip(deps: Deps, run_id: str, shot_id: str, take: Take) -> str:
             deps.keeping.begin(_keep_later(deps, run_id, shot_id, take.number, wait_s))
         return "put_off"
     if not is_kept:
-        log.warning("clip_lost", reason="it lay on another machine's disk alone; it is fetched anew")
+        log.warning("clip_lost", reason="it was only on another machine's disk; it is fetched again")
         await record(deps.store, run_id, events.ClipLost(**about))
         return "lost"
     run = (await record(deps.store, run_id, events.ClipKept(**about))).run

@@ -19,7 +19,7 @@ async def look_again_s(deps: Deps, error: FrameRelayError, run_id: str, wanted_b
     """
     Seconds until whatever failed for *error* is tried again, by whichever worker is free then.
 
-    None: it is no missing file, no other worker is there, or all have had their look. *wanted_by*: a shot, or the film.
+    None: it is not a missing file, no other worker is there, or all have looked. *wanted_by*: a shot, or the film.
     """
     if not isinstance(error, NotFound) or not await deps.has_company():
         return None

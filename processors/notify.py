@@ -175,7 +175,7 @@ class Courier:
             refusal = redacted(error.message)
             return _Outcome(words=f"not sent: {refusal}", refusal=refusal)
         except (httpx.InvalidURL, ValueError):  # Kept by a version that did not look at it.
-            refusal = "it is no address that can be opened"
+            refusal = "it is not an address that can be opened"
             return _Outcome(words=f"not sent: {refusal}", refusal=refusal)
         except httpx.ConnectTimeout:
             return _Outcome(words=f"no connection within {CONNECT_S:.0f} s")

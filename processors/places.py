@@ -92,7 +92,7 @@ async def note_refusal(
 
 def _hold(shot: Shot, provider: Provider, entry: Entry) -> events.PlaceWanted:
     if entry.has_place:
-        message = f"{provider.name} takes so many submits a minute, and it is not its turn yet"
+        message = f"{provider.name} takes only so many submits a minute, and it is not its turn yet"
     else:
         message = f"it waits for a free place at {provider.name}"
     problem = Problem(code=NO_PLACE, message=message, family=Family.RATE)

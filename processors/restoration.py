@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from framerelay.processors.deps import Deps
-from framerelay.processors.find import address_of, search
+from framerelay.processors.find import is_address_of, search
 from framerelay.processors.orders import Preparation
 from framerelay.runs import events
 from framerelay.runs.errors import FrameRelayError, Transient
@@ -49,7 +49,7 @@ async def ask(deps: Deps, run: Run, shot: Shot, number: int, ready: Preparation)
     if not shows_addresses(ready.client.profile):
         return HELD
     since = run.restored.since if run.restored else time.time()
-    is_ours = address_of(deps.tokens, run.id, shot.id, number)
+    is_ours = is_address_of(deps.tokens, run.id, shot.id, number)
     model = ready.maker.model
     submit = LostSubmit(take="", callback_url=None, model=model, since=since, is_ours=is_ours, or_never=True)
     try:

@@ -43,7 +43,7 @@ from framerelay.upstream.job import JobReport
 LAST_WORD_S: Final = 1.5  # Of the time that a container has to end; what is not saved by then becomes `unsure`.
 NOTHING_LEFT: Final = Problem(code="stopped", message="the worker was stopped before the submit left; it is sent again")
 OTHER_KEY: Final = Problem(
-    code="key_changed", message="the key was refused, and is another one by now; it is sent again with that"
+    code="key_changed", message="the key was refused and has changed since; it is sent again with the new one"
 )
 CUT_OFF: Final = Problem(
     code="outcome_unknown",

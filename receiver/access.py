@@ -37,7 +37,7 @@ def unkeyed(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",), r
     """
     A route of the API for everybody, or for those who have *right*.
 
-    Only what its operation names may stand in the query and in a body that is a JSON object (`receiver.fields`).
+    Only what its operation names may be in the query and in a body that is a JSON object (`receiver.fields`).
     """
     (method,) = methods
     names = OPERATIONS[f"{method} {path.replace(':path}', '}')}"].names
@@ -80,7 +80,7 @@ async def log_in(request: Request) -> Response:
     answer = Response(status_code=303, headers={"Location": request.state.next_path})
     if key_check.right_of(key) is None:
         await key_check.delay_guess(request)
-        raise HTTPException(401, "this is no key of this receiver", headers=CHALLENGE)
+        raise HTTPException(401, "this receiver does not accept that key", headers=CHALLENGE)
     key_check.sessions.begin(answer, key)
     return answer
 

@@ -13,7 +13,7 @@ from framerelay.api.amend_view import amend_outlook_view
 from framerelay.api.views import run_view
 from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.deciding import stored_run
-from framerelay.receiver.plan import agreed, read_board
+from framerelay.receiver.plan import apply_plan_headers, read_board
 from framerelay.receiver.provider_keys import check_keys
 from framerelay.receiver.state import State, state_of
 from framerelay.runs import events
@@ -47,7 +47,7 @@ async def amend(request: Request) -> Response:
     KeyMissing for shots that are to be made.
     """
     state = state_of(request)
-    board = agreed(request, await read_board(request))
+    board = apply_plan_headers(request, await read_board(request))
     revision, asks = _revision(request), _is_dry(request)
     run = await stored_run(state, request.path_params["run"])
     check_revision(run, revision)
@@ -76,7 +76,7 @@ async def amend_run(state: State, run: Run, board: Storyboard, *, revision: int 
     event = events.Amended(target=target, revision=revision)
     result = await record(state.store, run.id, event, revision=revision, wording=board.wording)
     if not result.changed:
-        raise Conflict(why_no_change(result.run, target, time.time()) or "somebody acted in between: look again")
+        raise Conflict(why_no_change(result.run, target, time.time()) or "somebody acted in the meantime: look again")
     log.info("person_decided", run_id=run.id, shot=None, decision="Amended")
     return result.run
 

@@ -43,7 +43,7 @@ from framerelay.receiver.door.verification import Verification
 from framerelay.receiver.headers import SecurityHeaders
 from framerelay.receiver.page import (
     callback_pages,
-    house,
+    installation,
     listing,
     new,
     notification_pages,
@@ -132,9 +132,9 @@ async def _open(
     live: LiveSettings,
 ) -> State:
     """Everything that the routes work with, and what goes on beside them; *stack* ends it in the reverse order."""
-    redis, watch_redis = _connected(stack, redis_url, timeout_s=2.0), _connected(stack, redis_url, timeout_s=2.0)
+    redis, watch_redis = _connect(stack, redis_url, timeout_s=2.0), _connect(stack, redis_url, timeout_s=2.0)
     # Each stream holds a connection while it waits; they have their own, so that nobody else waits for one.
-    stream_redis = _connected(stack, redis_url, connections_max=2 * STREAMS_MAX)
+    stream_redis = _connect(stack, redis_url, connections_max=2 * STREAMS_MAX)
     secret = str(keys.secret)
     copies = Copies.of(settings, redis)
     inbox = Inbox(redis, keep_s=settings.callbacks_keep_s, copies=copies)
@@ -178,7 +178,7 @@ async def _open(
     return state
 
 
-def _connected(stack: AsyncExitStack, redis_url: str, **options: Any) -> RelayRedis:
+def _connect(stack: AsyncExitStack, redis_url: str, **options: Any) -> RelayRedis:
     redis = connect(redis_url, **options)
     stack.push_async_callback(disconnect, redis)
     return redis
@@ -257,8 +257,8 @@ def pages() -> list[Route]:
         ),
         page("/notifications", notification_pages.show_notifications, names=Names(query=("run", "state", "after"))),
         page("/notifications/{notification}/replay", notification_pages.redeliver, methods=["POST"], names=no_fields),
-        page("/providers", house.show_providers),
-        page("/health", house.show_health),
+        page("/providers", installation.show_providers),
+        page("/health", installation.show_health),
         page("/language", choose_language, methods=["POST"], open_to_all=True, names=LANGUAGE_NAMES),
         page("/login", views.log_in_form, open_to_all=True, names=Names(query=("once", "next"))),
         Route("/static/{file:path}", static_files.serve),

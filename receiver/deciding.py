@@ -14,7 +14,7 @@ from framerelay.runs.costs import Quote
 from framerelay.runs.decisions import Decision, why_not
 from framerelay.runs.errors import Conflict, NotFound, RunNotFound
 from framerelay.runs.model import Run, RunStatus
-from framerelay.store.ids import shot_named
+from framerelay.store.ids import find_shot_id
 from framerelay.store.progress import check_revision, record
 from framerelay.upstream.quotes import estimate_of
 
@@ -37,7 +37,7 @@ async def decide(state: State, run_id: str, event: Decision, *, revision: int | 
     if isinstance(event, events.Picked) and run.take(event.shot_id, event.take) is None:
         raise NotFound(f"shot {run.name_of(event.shot_id)} has no take {event.take}")
     if not result.changed:
-        words = why_not(result.run, event, time.time()) or before or "somebody acted in between: look again"
+        words = why_not(result.run, event, time.time()) or before or "somebody acted in the meantime: look again"
         bare = event == events.Resumed()  # One with a budget has its answer without that.
         is_read_again = bare and result.run.status in GOES_ON
         raise Conflict(words + ("; settings and keys were read again" if is_read_again else ""))
@@ -85,7 +85,7 @@ def _quote(state: State, run: Run, change: events.ShotChange) -> Quote:
 
 def stored_shot(run: Run, text: str) -> str:
     """The id of the shot that *text* means. Raises: NotFound; IdAmbiguous."""
-    name = shot_named(run, text)
+    name = find_shot_id(run, text)
     if name is None:
         raise NotFound(f"the run has no shot {text}")
     return name

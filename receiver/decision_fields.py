@@ -64,12 +64,12 @@ def _given_names(**values: object) -> list[str]:
 
 
 def _input_of(value: object, *, twice: Sequence[str]) -> dict[str, Any]:
-    """The input fields of *value*; those that stand beside it already (*twice*) are none of it."""
+    """The input fields of *value*; those that are given beside it already (*twice*) are left out."""
     with _refusals(Part(value=value, notes=Notes(), path=("input",))) as part:
         keys = part.group(("prompt", *PLAIN_FIELDS, *REFERENCE_FILES), elsewhere=_NOT_HERE) or {}
         for name in twice:
             if name in keys:
-                keys[name].complain(f"{name} stands beside input already: keep one of the two")
+                keys[name].complain(f"{name} is given beside input already: keep one of the two")
         prompt = {"prompt": keys["prompt"].text()} if "prompt" in keys else {}
         new = {**read_inputs(keys), **prompt}
         if "seed" in new and not -1 <= new["seed"] <= SEED_MAX:

@@ -38,13 +38,13 @@ async def check(request: Request, names: Names) -> None:
 
 
 def check_query(request: Request, parameters: Collection[str]) -> None:
-    """Raises: RequestInvalid for a query parameter that is not among *parameters*, or stands twice and is no list."""
+    """Raises: RequestInvalid for a query parameter that is not among *parameters*, or given twice and no list."""
     if request.scope["query_string"]:
         names = [name for name, _ in request.query_params.multi_items()]
         check_names("parameter", names, parameters)
         for name in parameters:
             if name not in REPEATABLE and names.count(name) > 1:  # One of them would be passed over.
-                raise RequestInvalid(f"{name} stands in the query more than once: keep one of them", param=name)
+                raise RequestInvalid(f"{name} is in the query more than once: keep one of them", param=name)
 
 
 def check_names(kind: str, names: Iterable[str], choices: Collection[str]) -> None:

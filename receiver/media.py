@@ -27,7 +27,7 @@ async def serve(request: Request) -> Response:
     """
     The file, or the part of it that ``Range`` asks for; 401 without key or link, 404 if there is none.
 
-    Where it lies in object storage: 307 to a link that the storage signed, which needs no key and takes ``Range``.
+    Where it is in object storage: 307 to a link that the storage signed, which needs no key and takes ``Range``.
 
     With ``?small`` of a frame a copy of at most 480 pixels, if there is one by now.
     """

@@ -1,5 +1,5 @@
 """
-``GET /metrics`` in Prometheus's text format: what this process has counted since its start, and what lies in Redis.
+``GET /metrics`` in Prometheus's text format: what this process has counted since its start, and what is in Redis.
 
 Labels are words of ours alone, never ids or anything that came from outside. It costs one round trip to Redis; without
 Redis it still answers, with what the receiver knows by itself.

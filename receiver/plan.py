@@ -71,7 +71,7 @@ async def read_board(request: Request) -> Storyboard:
     return priced(board, state.providers)
 
 
-def agreed(request: Request, board: Storyboard) -> Storyboard:
+def apply_plan_headers(request: Request, board: Storyboard) -> Storyboard:
     """
     *board* as the headers ``Plan`` and ``Max-Jobs`` allow it: the one that was planned, with so many jobs at most.
 
@@ -84,7 +84,7 @@ def bound_to(board: Storyboard, *, plan_id: str | None, limit: str | None, param
     """
     *board*, if *plan_id* is that of its plan, with *limit* jobs at most; None: any.
 
-    Raises: PlanChanged for another storyboard; RequestInvalid, about *param*, for a limit that is no number.
+    Raises: PlanChanged for another storyboard; RequestInvalid, about *param*, for a limit that is not a number.
     """
     if plan_id is not None and plan_id != plan_of(board).id:
         raise PlanChanged

@@ -55,7 +55,7 @@ def _choice(cookies: str) -> str | None:
 
 
 def in_language(answer: Any, field: str = "") -> Any:
-    """*answer*, made of what JSON has, with the sentences in it in the language of whoever reads."""
+    """*answer*, made of what JSON has, with the sentences in it in the reader's language."""
     if language() == ENGLISH:
         return answer
     match answer:

@@ -33,5 +33,5 @@ def _labels(texts: list[str]) -> tuple[tuple[str, str], ...]:
     pairs = [(text, label_of(text)) for text in texts]
     for text, pair in pairs:
         if pair is None:
-            raise RequestInvalid(f'"{shown(text)}" is no label: write name:value, as project:rain', param="label")
+            raise RequestInvalid(f'"{shown(text)}" is not a label: write name:value, as project:rain', param="label")
     return tuple(pair for _, pair in pairs if pair is not None)

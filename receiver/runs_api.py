@@ -22,7 +22,7 @@ from framerelay.receiver.deciding import decide, intend, stored_run
 from framerelay.receiver.decision_fields import budget_of, change_of, revision_of, yes_no
 from framerelay.receiver.door.body import read_body
 from framerelay.receiver.fields import fields_of
-from framerelay.receiver.plan import agreed, read_board
+from framerelay.receiver.plan import apply_plan_headers, read_board
 from framerelay.receiver.run_query import run_query_of
 from framerelay.receiver.state import State, state_of
 from framerelay.runs import events
@@ -51,7 +51,7 @@ async def start(request: Request) -> Response:
     state = state_of(request)
     board = await read_board(request)
     key = request.headers.get("idempotency-key")
-    run = await begin_run(state, agreed(request, board), original=board, key=_key(key) if key else None)
+    run = await begin_run(state, apply_plan_headers(request, board), original=board, key=_key(key) if key else None)
     return started(state, run)
 
 

@@ -19,7 +19,7 @@ from framerelay.runs.earlier_input import EarlierInput
 from framerelay.runs.matches import matches
 from framerelay.runs.model import Run, Shot, Take, TakeStatus
 from framerelay.runs.outlook import take_behind
-from framerelay.runs.standing import counted, is_complete, picked_take, unjoined
+from framerelay.runs.standing import is_complete, picked_take, takes_in_play, unjoined
 from framerelay.runs.takes import OPEN
 from framerelay.runs.text import listed
 
@@ -124,7 +124,7 @@ def _marked(run: Run) -> Run:
 def _marked_shot(run: Run, shot: Shot) -> Shot:
     if all(take.key is not None for take in shot.takes):
         return shot
-    key, numbers = content_key(run, shot), {take.number for take in counted(shot)} | {shot.picked}
+    key, numbers = content_key(run, shot), {take.number for take in takes_in_play(shot)} | {shot.picked}
     takes = tuple(
         replace(take, key=key, source=shot.source) if take.key is None and take.number in numbers else take
         for take in shot.takes
@@ -140,7 +140,9 @@ class _Amendment:
         self._old_keys = {shot.id: content_key(before, as_written(shot)) for shot in before.shots}
         self._new_keys = {shot.id: content_key(target, shot) for shot in target.shots}
         self._ids = {shot.id.lower() for shot in before.shots}
-        self._new_shots: dict[str, Shot] = {}  # By the id that a person gives them: sources stand before their heirs.
+        self._new_shots: dict[
+            str, Shot
+        ] = {}  # By the id that a person gives them: sources are before their dependents.
         self._moved_ids: set[str] = set()  # Those that hand another frame on than before, or none yet.
 
     def shots(self) -> tuple[Shot, ...]:
@@ -216,7 +218,7 @@ class _Amendment:
         if shot.takes and shot.input != old.input:
             last = max(take.number for take in shot.takes)
             shot = replace(shot, earlier=(*old.earlier, EarlierInput(until=last, input=old.input)))
-        is_unmade = is_same and not old.dropped and shot.picked is None and not counted(old)
+        is_unmade = is_same and not old.dropped and shot.picked is None and not takes_in_play(old)
         if old.dropped:
             self._change.add.append(new.id)
         elif serving or is_unmade:
@@ -243,7 +245,7 @@ class _Amendment:
         return first is not None and now is not None and take_behind(source, first) == now.number
 
     def _keys_of(self, old: Shot, new: Shot) -> set[str]:
-        """Of takes that *new* would ask for: with what stands in place of its input, too, if that was refused."""
+        """Of takes that *new* would ask for: with what is in place of its input, too, if that was refused."""
         original = as_written(old)
         is_refused = original is not old and original.reaction == new.reaction
         new_key = self._new_keys[new.id]

@@ -1,7 +1,7 @@
 """Whether a run needs a person, purely: what a list shows of those that somebody should look at."""
 
 from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
-from framerelay.runs.standing import awake, counted
+from framerelay.runs.standing import awake, takes_in_play
 from framerelay.runs.takes import is_refused_a_look
 
 
@@ -25,7 +25,7 @@ def asks_a_person(shot: Shot) -> bool:
     if shot.status is not ShotStatus.WAITING:
         return False
     unapproved = shot.gated and not shot.approved
-    return unapproved or any(_asks(take) for take in counted(shot))
+    return unapproved or any(_asks(take) for take in takes_in_play(shot))
 
 
 def _asks(take: Take) -> bool:

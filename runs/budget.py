@@ -23,7 +23,7 @@ def budget_words(run: Run, shot: Shot, balance: Balance) -> str:
 def words_of_no_price(model: str, shot: Shot) -> str | None:
     """Why no money can be kept to by what a take of *shot* is said to cost; None if it can."""
     if shot.estimate is None:
-        return f"no price of {model} is known"
+        return f"no price is known for {model}"
     parts = shot.estimate.unpriced
     adds = "adds" if len(parts) == 1 else "add"
     return f"what {listed(parts, 'and')} {adds} to the price of {model} is not known" if parts else None

@@ -26,10 +26,10 @@ def estimate_after(shot: Shot, change: ShotChange) -> Estimate | None:
 
 
 def why_not_changed(shot: Shot, change: ShotChange) -> str | None:
-    """The price was asked for another input than the shot would have now: somebody changed it in between."""
+    """The price was asked for another input than the shot would have now: somebody changed it in the meantime."""
     if change.quote is None or change.quote.input == input_after(shot, change):
         return None
-    return f"the input of shot {shot.name} was changed in between: look again"
+    return f"the input of shot {shot.name} was changed in the meantime: look again"
 
 
 def input_of(shot: Shot, number: int) -> Mapping[str, Any]:

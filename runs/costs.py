@@ -47,7 +47,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """What a budget still allows: so many *jobs*, so many *micros* of money; None: no limit."""
+    """What a budget still allows: *jobs*, and *micros* (millionths of the currency) of money; None: no limit."""
 
     jobs: int | None = None
     micros: int | None = None

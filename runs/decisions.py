@@ -15,7 +15,7 @@ from framerelay.runs.changes import changed_by, estimate_after, why_not_changed
 from framerelay.runs.costs import reserved
 from framerelay.runs.limits import why_no_budget, with_budget
 from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
-from framerelay.runs.standing import budget_left, counted, heirs, problem_of, unjoined
+from framerelay.runs.standing import budget_left, dependents, problem_of, takes_in_play, unjoined
 from framerelay.runs.takes import BROUGHT_IN, NEVER_ARRIVED, OPEN, is_refused_a_look
 
 Decision = events.Approved | events.Picked | events.Resumed | events.Adopted | events.Retaken | events.RunCancelled
@@ -95,7 +95,7 @@ def _why_not_picked(run: Run, shot: Shot, number: int) -> str | None:
         return f"take {number} of shot {shot.name} is {take.status.value}; only one that is done can be picked"
     if shot.picked == number and shot.following is None:
         return f"take {number} of shot {shot.name} is picked already"
-    later = [each.name for each in heirs(run, shot) if _is_begun(each, OPEN)]
+    later = [each.name for each in dependents(run, shot) if _is_begun(each, OPEN)]
     if later:
         return f"made from another take of shot {shot.name}, and still under way: {', '.join(later)}"
     return None
@@ -147,7 +147,7 @@ def _resumed_take(shot: Shot, take: Take, now: float) -> Take:
     if is_refused_a_look(take):
         return _asked_again(take, now)
     rendered = take.status is TakeStatus.FAILED and take.video_url is not None
-    return _asked_again(take, now) if rendered and take in counted(shot) else take
+    return _asked_again(take, now) if rendered and take in takes_in_play(shot) else take
 
 
 def _asked_again(take: Take, now: float) -> Take:
@@ -221,7 +221,7 @@ def _with_take(run: Run, shot: Shot, take: Take) -> Run:
 def _why_not_taken_again(run: Run, shot: Shot, event: events.Retaken) -> str | None:
     if not shot.takes_wanted:
         return f"shot {shot.name} was submitted by somebody else; we know no prompt for it"
-    is_asked = shot.status is ShotStatus.WAITING and any(take.question for take in counted(shot))
+    is_asked = shot.status is ShotStatus.WAITING and any(take.question for take in takes_in_play(shot))
     if shot.status is ShotStatus.DONE and _is_begun(shot, OPEN):
         return f"another take of shot {shot.name} is still under way"
     if not is_asked and (shot.status not in (ShotStatus.DONE, ShotStatus.FAILED) or _is_begun(shot, OPEN)):
@@ -229,7 +229,7 @@ def _why_not_taken_again(run: Run, shot: Shot, event: events.Retaken) -> str | N
     refused = shot.status is ShotStatus.FAILED and problem_of(shot).family is Family.TEXT_MODERATED
     if refused and event.prompt is None:
         return f"the provider refused the text of shot {shot.name}; give another prompt"
-    later = [each.name for each in heirs_of(run, shot) if _is_begun(each, OPEN)]
+    later = [each.name for each in all_dependents(run, shot) if _is_begun(each, OPEN)]
     if later:
         return f"made from shot {shot.name}, and still under way: {', '.join(later)}; a retake would not fit them"
     if (words := why_not_changed(shot, event)) is not None:
@@ -245,11 +245,13 @@ def retaken(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run:
 
     Without that, later shots that are done were paid for and stay as they are, stale (`runs.outlook`).
     """
-    followers = heirs_of(run, shot) if event.following else []
+    followers = all_dependents(run, shot) if event.following else []
     after = begun_again(run, changed_by(shot, event, _last_number(shot) + 1), now)
     takes = {each.id: each.picked or 0 for each in run.shots}
-    heirs = (replace(after.shots[run.index.places[each.id]], following=takes[each.source or ""]) for each in followers)
-    return after.with_shots(*heirs)
+    dependents = (
+        replace(after.shots[run.index.places[each.id]], following=takes[each.source or ""]) for each in followers
+    )
+    return after.with_shots(*dependents)
 
 
 def begun_again(run: Run, shot: Shot, now: float) -> Run:
@@ -270,28 +272,28 @@ def begun_again(run: Run, shot: Shot, now: float) -> Run:
         due_at=now,
         turns=shot.turns + 1,
     )
-    return run.with_shots(again, *heirs_begun_again(run, shot))
+    return run.with_shots(again, *dependents_begun_again(run, shot))
 
 
-def heirs_of(run: Run, shot: Shot, *, past_done: bool = True) -> list[Shot]:
+def all_dependents(run: Run, shot: Shot, *, past_done: bool = True) -> list[Shot]:
     """
-    The shots that begin with its last frame, or with that of one that does; sources stand before their heirs.
+    The shots that begin with its last frame, or with that of one that does; sources are before their dependents.
 
     Without *past_done* those that are done are left out, and what begins with them.
     """
-    heirs: list[Shot] = []
+    dependents: list[Shot] = []
     ids = {shot.name}
     for each in run.shots:
         if each.source in ids and (past_done or each.status is not ShotStatus.DONE):
             ids.add(each.id)
-            heirs.append(each)
-    return heirs
+            dependents.append(each)
+    return dependents
 
 
-def heirs_begun_again(run: Run, shot: Shot) -> list[Shot]:
+def dependents_begun_again(run: Run, shot: Shot) -> list[Shot]:
     """The shots that wait for its last frame, or failed with it, as a retake leaves them: with nothing tried yet."""
-    heirs = heirs_of(run, shot, past_done=False)
-    return [replace(each, set_aside=_last_number(each), error=None) for each in heirs]
+    dependents = all_dependents(run, shot, past_done=False)
+    return [replace(each, set_aside=_last_number(each), error=None) for each in dependents]
 
 
 def _is_begun(shot: Shot, statuses: Iterable[TakeStatus]) -> bool:

@@ -1,7 +1,7 @@
 """
 Everything that can go wrong and that we foresee, as one tree; each leaf says if waiting can help.
 
-A message is lower case without a stop, and says what to do; whoever shows it by itself asks `runs.text.sentence`.
+A message is lower case without a stop, and says what to do; to show one by itself, ask `runs.text.sentence`.
 
     FrameRelayError
     ├── Transient                     the same call may succeed later; nothing was spent by it
@@ -31,7 +31,7 @@ A message is lower case without a stop, and says what to do; whoever shows it by
     │   ├── IdAmbiguous               what was given is the beginning of several ids
     │   ├── PlanChanged               the storyboard is not the one that was planned
     │   ├── EmbeddedRedisFailed       the Redis of our own does not start (store/embedded.py)
-    │   ├── SchemaTooNew              what lies in Redis was written by a newer version (store/schema.py)
+    │   ├── SchemaTooNew              what is in Redis was written by a newer version (store/schema.py)
     │   ├── RedisUnsupported          this Redis cannot do what we need (store/support.py)
     │   ├── RedisClosed               a backup was moved from here, or is being restored (store/closed.py)
     │   └── PlaceDiffers              other processes keep their files elsewhere (store/one_place.py)
@@ -63,7 +63,7 @@ class FrameRelayError(Exception):
 
 
 class Transient(FrameRelayError):
-    """It may pass by waiting."""
+    """Waiting may be enough."""
 
     code = "transient"
 
@@ -269,13 +269,13 @@ class RunNotFound(NotFound):
 
 
 class Conflict(Permanent):
-    """The state has changed in between, or does not allow this."""
+    """The state has changed in the meantime, or does not allow this."""
 
     code = "conflict"
 
 
 class IdAmbiguous(Permanent):
-    """Several ids begin so; ``candidates`` are the first of them."""
+    """Several ids begin like this; ``candidates`` are the first of them."""
 
     code = "ambiguous"
 

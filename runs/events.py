@@ -188,14 +188,14 @@ class Collected(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipKept(TakeEvent):
-    """The clip with this *sha256* lies in object storage by now, where every machine finds it."""
+    """The clip with this *sha256* is in object storage by now, where every machine finds it."""
 
     sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepPutOff(TakeEvent):
-    """That clip could not be put there yet; whoever has it on disk tries again, and says so again before *until*."""
+    """That clip could not be put there yet; the worker that has it tries again, and says so again before *until*."""
 
     sha256: str
     problem: Problem
@@ -204,7 +204,7 @@ class KeepPutOff(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipLost(TakeEvent):
-    """That clip was not kept, and the disk that it lay on is gone, or is another machine's: it is fetched again."""
+    """That clip was not kept, and the disk that it was on is gone, or is another machine's: it is fetched again."""
 
     sha256: str
 
@@ -263,7 +263,7 @@ class FilmMadeAgain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationSettled:
-    """A notification was sent, whoever took it; or none is sent to where the run wants them (*problem*)."""
+    """A notification was sent, whatever was answered; or none is sent to where the run wants them (*problem*)."""
 
     problem: Problem | None
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from framerelay.runs.decisions import begun_again
 from framerelay.runs.model import Run, Shot, ShotStatus
 from framerelay.runs.reactions import with_other_input
-from framerelay.runs.standing import counted, hands_on, picked_take, places_changed
+from framerelay.runs.standing import hands_on, picked_take, places_changed, takes_in_play
 from framerelay.runs.takes import OPEN
 
 
@@ -28,7 +28,7 @@ def with_following(run: Run, *, before: Run | None, now: float) -> Run:
     places = deque(range(len(run.shots)) if before is None else places_changed(run, before=before))
     while places:
         place = places.popleft()
-        for each in (place, *run.index.heirs.get(run.shots[place].id, ())):
+        for each in (place, *run.index.dependents.get(run.shots[place].id, ())):
             if (after := _followed(run, run.shots[each], now)) is not run:
                 run = after
                 places.append(each)
@@ -61,5 +61,5 @@ def with_reactions(run: Run, *, before: Run) -> Run:
         return run
     candidates = (run.shots[place] for place in places_changed(run, before=before))
     failures = [shot for shot in candidates if shot.reaction is not None and picked_take(shot) is None]
-    others = [(shot, with_other_input(shot, counted(shot))) for shot in failures]
+    others = [(shot, with_other_input(shot, takes_in_play(shot))) for shot in failures]
     return run.with_shots(*results) if (results := [after for shot, after in others if after is not shot]) else run

@@ -4,6 +4,8 @@ The rules of a run: pure functions of state, event and time; no I/O, no clock, n
     run = apply(run, event, now)       what happened; unknown, late or repeated facts return the run unchanged
     moment = wake_at(run, now)         when to ask again though nothing happened
 
+Moments, here and in all of `runs`, are seconds since 1970 (UTC); the caller brings the clock.
+
 What the state asks for then is in `runs.steps`, the life of one take in `runs.takes`, and what follows from all takes
 together in `runs.standing`.
 """
@@ -22,10 +24,10 @@ from framerelay.runs.model import Run, Shot, ShotStatus, Take, TakeStatus
 from framerelay.runs.restoration import restored
 from framerelay.runs.standing import (
     awake,
-    counted,
     is_complete,
     picks,
     settled,
+    takes_in_play,
     takes_to_submit,
     unjoined,
 )
@@ -37,7 +39,6 @@ from framerelay.runs.takes import (
     SUBMIT_CUT_SHORT,
     TWINS_MAX,
     ask_at,
-    asked,
     find_at,
     is_about,
     is_unheard,
@@ -45,6 +46,7 @@ from framerelay.runs.takes import (
     take_after,
     twin,
     unsure,
+    with_question,
 )
 
 NO_PLACE: Final = "no_place"  # Why a shot is held whose provider has as many jobs as it takes.
@@ -71,7 +73,7 @@ def apply(run: Run, event: Event, now: float) -> Run:
     if isinstance(event, events.NotificationSettled):
         return replace(new, news=_news(run))
     news = _news(run) if isinstance(event, events.OpeningTaken) else new.revision
-    if isinstance(event, events.Amended):  # Shots have other places then, and other heirs: all are looked at.
+    if isinstance(event, events.Amended):  # Shots have other places then, and other dependents: all are looked at.
         amended_run = settled(replace(new, news=news, updated_at=now))
         last = with_following(amended_run, before=None, now=now)
         return amended_run if last is amended_run else settled(last)
@@ -82,7 +84,7 @@ def apply(run: Run, event: Event, now: float) -> Run:
 
 
 def is_news(run: Run, revision: int) -> bool:
-    """Whether *run* is another one for a person who saw it at *revision*; that a clip's first frame came is no news."""
+    """Whether *run* is another one for a person who saw it at *revision*; a first frame of a clip is no news."""
     return not _news(run) <= revision <= run.revision
 
 
@@ -301,7 +303,7 @@ def _after_deadlines(run: Run, now: float) -> Run:
                 run = _with_take(run, shot.id, over)
     for shot in awake(run):
         for take in _askable(shot):
-            if (after := asked(run, shot, take, now)) is not take:
+            if (after := with_question(run, shot, take, now)) is not take:
                 run = _with_take(run, shot.id, after)
     return run
 
@@ -315,7 +317,7 @@ def _gives_way(run: Run, shot: Shot, take: Take) -> bool:
 def _askable(shot: Shot) -> list[Take]:
     """The takes that a person may have to be asked about: a shot that is done, or given up, needs none of them."""
     is_over = shot.status in (ShotStatus.DONE, ShotStatus.CANCELLED)
-    return [] if is_over else [take for take in counted(shot) if take.question is None]
+    return [] if is_over else [take for take in takes_in_play(shot) if take.question is None]
 
 
 def _with_clock(run: Run, now: float) -> Run:

@@ -76,7 +76,7 @@ class _Match:
 class _Chains:
     """
     Whole chains of shots that are made from each other, the longest first: of two shots that are alike, the one is
-    found whose heirs are wanted, too. Those that are made go before those that are not.
+    found whose dependents are wanted, too. Those that are made go before those that are not.
     """
 
     def __init__(self, before: Run, target: Run, *, old_keys: Mapping[str, str], new_keys: Mapping[str, str]) -> None:

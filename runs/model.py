@@ -1,5 +1,5 @@
 """
-A run and what it is made of: scenes of shots, shots of takes; all values, no behaviour beyond questions.
+A run and what it is made of: scenes of shots, shots of takes; all values, no behavior beyond questions.
 
 Times are seconds since 1970 (UTC), as in the jobs API. Files are named by their path below the media folder.
 """
@@ -149,7 +149,7 @@ class Shot:
     """
     One clip of the film.
 
-    ``id``: in addresses, files and events, the same for ever. ``alias``: what a person calls it, where an amended
+    ``id``: in addresses, files and events, the same forever. ``alias``: what a person calls it, where an amended
     storyboard gave it another id. ``dropped``: no longer part of the film; its takes are kept.
     ``origin``: ``continue``, ``bridge``, ``cut`` or the id of an earlier shot, as written. ``source``: the shot whose
     last frame this one begins with. ``input``: the fields for the jobs API, prompt with style included. ``provider`` ·
@@ -237,26 +237,26 @@ class Index:
     """
     The shots of a run once more, so that none has to be looked for: it is true of exactly these ``shots``.
 
-    ``places``: where each stands, by its id. ``heirs``: the places of those that begin with its last frame.
-    ``length``: so many are of the film, those behind them are dropped.
+    ``places``: where each stands, by its id. ``dependents``: the places of those that begin with its last frame.
+    ``length``: how many are of the film; those behind them are dropped.
     ``overview``: None until the run is settled.
     """
 
     shots: tuple[Shot, ...] = ()
     places: dict[str, int] = field(default_factory=dict)
-    heirs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    dependents: dict[str, tuple[int, ...]] = field(default_factory=dict)
     length: int = 0
     overview: Overview | None = None
 
     @classmethod
     def of(cls, shots: tuple[Shot, ...]) -> "Index":
         """An index made from nothing else."""
-        heirs: dict[str, tuple[int, ...]] = {}
+        dependents: dict[str, tuple[int, ...]] = {}
         for place, shot in enumerate(shots):
             if shot.source is not None:
-                heirs[shot.source] = (*heirs.get(shot.source, ()), place)
+                dependents[shot.source] = (*dependents.get(shot.source, ()), place)
         places = {shot.id: place for place, shot in enumerate(shots)}
-        return cls(shots=shots, places=places, heirs=heirs, length=sum(not shot.dropped for shot in shots))
+        return cls(shots=shots, places=places, dependents=dependents, length=sum(not shot.dropped for shot in shots))
 
     def with_shots(self, *new: Shot) -> "Index":
         """With *new* in place of the shots of the same ids: order and sources change by an amendment alone."""
@@ -280,7 +280,7 @@ _NO_SHOTS = Index()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """
-    One execution of a storyboard; ``shots`` stand in the order of the film, those that were dropped behind them.
+    One execution of a storyboard; ``shots`` are in the order of the film, those that were dropped behind them.
 
     ``provider``: the storyboard's; None: that of the settings. ``budget_money``: in units of ``currency``.
     ``news``: the last revision in which more changed than the first frame of a clip; None: kept by an early version.
@@ -344,7 +344,7 @@ class Run:
         shot = self.shot(shot_id)
         return shot.name if shot else shot_id
 
-    def shot_called(self, name: str) -> Shot | None:
+    def shot_by_name(self, name: str) -> Shot | None:
         """The shot of the film that a person calls *name*."""
         return next((shot for shot in self.story if shot.name == name), None)
 

@@ -15,7 +15,7 @@ class NoticeType(StrEnum):
 
 
 class NotificationState(StrEnum):
-    """Where a notification stands; only those that wait are sent (again)."""
+    """The state of a notification; only those that wait are sent (again)."""
 
     WAITING = "waiting"
     """It is to be sent, or sent again."""

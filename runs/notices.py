@@ -20,7 +20,7 @@ from framerelay.runs.wire_names import WIRE_NAMES
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True, rename=WIRE_NAMES):
     """
-    One thing to tell, to the address *to*; a struct, since it is stored as it is.
+    One thing to report, to the address *to*; a struct, since it is stored as it is.
 
     ``id`` follows from the run, its revision, type and shot: the same change is the same notice, whoever saves it
     again. ``status``: the shot's for ``shot.…``, else the run's. ``at``: seconds since 1970, when it happened.
@@ -47,9 +47,9 @@ SHOT_TYPES: Final = {ShotStatus.DONE: NoticeType.SHOT_SUCCEEDED, ShotStatus.FAIL
 
 def notices_of(before: Run | None, after: Run) -> tuple[Notice, ...]:
     """
-    What the step from *before* (None: the run is new) to *after* is worth telling; nothing without a ``notify_url``.
+    What the step from *before* (None: the run is new) to *after* is worth reporting; nothing without a ``notify_url``.
 
-    A run that waits is reported when it stands still, and before that when a shot asks for an approval or a pick while
+    A run that waits is reported when nothing is under way, and before when a shot asks for an approval or a pick while
     others go on: one notice for each change, however many shots ask. One that waits for a provider that is out of
     order comes and goes with each try: that is the same notice for an hour.
     """

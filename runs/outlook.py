@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from framerelay.runs.costs import MICROS, Balance, Estimate, together
-from framerelay.runs.decisions import heirs_of, retaken
+from framerelay.runs.decisions import all_dependents, retaken
 from framerelay.runs.events import Retaken
 from framerelay.runs.model import FirstFrame, Run, Shot, ShotStatus
-from framerelay.runs.standing import budget_left, counted, picked_take, takes_to_come
+from framerelay.runs.standing import budget_left, picked_take, takes_in_play, takes_to_come
 from framerelay.runs.text import listed, number_of, range_words
 
 # Of 255, mean of all pixels and channels. The sandbox's clips open 1 to 2 levels from the frame that they were given
@@ -21,7 +21,7 @@ SEAM_LEVELS_MAX: Final = 8.0
 
 
 def stale_shots(run: Run) -> frozenset[str]:
-    """The ids of all stale shots in one go; a source stands before the shots that are made from it."""
+    """The ids of all stale shots in one go; a source is before the shots that are made from it."""
     stale: set[str] = set()
     for shot in run.story:
         first, source = _first_frame(shot), run.shot(shot.source) if shot.source else None
@@ -33,7 +33,7 @@ def stale_shots(run: Run) -> frozenset[str]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetakeOutlook:
     """
-    What a retake would bring about: so many paid *jobs* if nothing fails, about what they *cost* (None: not known).
+    What a retake would bring about: how many paid *jobs* if nothing fails, about what they *cost* (None: not known).
 
     ``following``: the shots that are made again with it, in their order. ``stale``: those that are left stale.
     ``approvals``: those that wait for a person before they are.
@@ -47,7 +47,7 @@ class RetakeOutlook:
 
 
 def outlook_on(run: Run, event: Retaken) -> RetakeOutlook:
-    """Whether it is possible now is not asked. Of a shot that is not there: nothing."""
+    """What *event* would bring about; whether it is possible now is not asked. Of a shot that is not there: nothing."""
     shot = run.shot(event.shot_id)
     if shot is None:
         return RetakeOutlook(jobs=0, cost=None, following=(), stale=(), approvals=())
@@ -56,7 +56,7 @@ def outlook_on(run: Run, event: Retaken) -> RetakeOutlook:
         now.id: takes_to_come(after, now) - takes_to_come(run, was)
         for was, now in zip(run.shots, after.shots, strict=True)
     }
-    made_from_it = [after.shots[run.index.places[each.id]] for each in heirs_of(run, shot)]
+    made_from_it = [after.shots[run.index.places[each.id]] for each in all_dependents(run, shot)]
     followers = [each for each in made_from_it if each.following is not None]
     return RetakeOutlook(
         jobs=sum(jobs.values()),
@@ -103,7 +103,7 @@ def _stale_words(stale: Sequence[str]) -> str:
 def _twice(run: Run, shot_id: str) -> str:
     """What a retake may cost beyond its own job: a person was asked about one that may have been accepted."""
     shot = run.shot(shot_id)
-    in_doubt = shot is not None and any(take.question for take in counted(shot))
+    in_doubt = shot is not None and any(take.question for take in takes_in_play(shot))
     return "; if the job that nobody knows of was accepted after all, both are paid for" if in_doubt else ""
 
 
@@ -117,7 +117,7 @@ def has_moved_on(source: Shot, first: FirstFrame) -> bool:
 
 
 def is_continued(run: Run, shot: Shot) -> bool:
-    """Whether *shot* begins with the end of the very clip that stands before it: the film shows that frame once."""
+    """Whether *shot* begins with the end of the very clip that is before it: the film shows that frame once."""
     place, take = run.index.places[shot.id], picked_take(shot)
     if not place or take is None or shot.source != (before := run.shots[place - 1]).id:
         return False

@@ -13,7 +13,7 @@ from framerelay.runs.text import listed, number_of, range_words
 def why_not_promoted(run: Run) -> str | None:
     """Why *run* cannot be promoted, in words for a person; None if it can."""
     if not run.is_draft:
-        return "the run is no draft: pass: draft in a storyboard makes one"
+        return "the run is not a draft: pass: draft in a storyboard makes one"
     for shot in run.story:
         take = picked_take(shot)
         if take is None or take.status is not TakeStatus.DONE:
@@ -67,7 +67,7 @@ def words_of_promotion(
         words.append(f"{listed(gate_ids, 'and')} {'waits' if len(gate_ids) == 1 else 'wait'} for your approval first")
     seedless = [shot.id for shot in shots if "seed" not in shot.input]
     if seedless:
-        words.append(f"no seed is known of {listed(seedless, 'and')}, so that another clip may come of the same prompt")
+        words.append(f"no seed is known for {listed(seedless, 'and')}, so the same prompt may give another clip")
     short_of_money = budget_money is not None and cost is not None and cost.high > budget_money
     if (budget_jobs is not None and budget_jobs < len(shots)) or short_of_money:
         words.append("the budget is spent before all of it, and the run waits then")

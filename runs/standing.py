@@ -104,7 +104,7 @@ def _with_own_pick(run: Run, shot: Shot) -> Shot:
     take = picked_take(shot)
     if take is not None and (take.status is TakeStatus.DONE or hands_on(run, take)):
         return shot
-    able = [take for take in counted(shot) if hands_on(run, take)]
+    able = [take for take in takes_in_play(shot) if hands_on(run, take)]
     able.sort(key=lambda take: (take.status is not TakeStatus.DONE, take.number))
     pick = able[0].number if able else None
     return shot if shot.picked == pick else replace(shot, picked=pick)
@@ -115,7 +115,7 @@ def _with_status(shot: Shot, status: ShotStatus) -> Shot:
 
 
 def _shot_status(run: Run, shot: Shot, balance: Balance) -> ShotStatus:
-    takes = counted(shot)
+    takes = takes_in_play(shot)
     statuses = {shown_status(take) for take in takes if take.question is None and not is_refused_a_look(take)}
     take = picked_take(shot)
     if take is not None and take.status is TakeStatus.DONE:
@@ -173,16 +173,16 @@ def _run_status(run: Run, view: Overview, balance: Balance) -> tuple[RunStatus, 
 
 
 def _waiting_for(run: Run, shot: Shot, balance: Balance) -> Problem:
-    question = next((take.question for take in counted(shot) if take.question), None)
+    question = next((take.question for take in takes_in_play(shot) if take.question), None)
     if question is not None:
         return _named(shot, question)
-    refusal = next((take.error for take in counted(shot) if is_refused_a_look(take)), None)
+    refusal = next((take.error for take in takes_in_play(shot) if is_refused_a_look(take)), None)
     if refusal is not None:
         return _named(shot, refusal)
     unsure = next((take for take in shot.takes if take.status is TakeStatus.UNSURE), None)
     if unsure is not None:
         return _named(shot, unsure.error or SUBMIT_CUT_SHORT)
-    if any(take.status is TakeStatus.DONE for take in counted(shot)):
+    if any(take.status is TakeStatus.DONE for take in takes_in_play(shot)):
         return _named(shot, Problem(code="pick_needed", message="its takes are done; pick one to go on from"))
     if shot.gated and not shot.approved:
         return _named(shot, Problem(code="approval_needed", message="it waits for your approval"))
@@ -264,7 +264,7 @@ def takes_missing(run: Run, shot: Shot) -> int:
     """How many more takes *shot* needs, whatever holds them back."""
     if shot.dropped:
         return 0
-    takes = counted(shot)
+    takes = takes_in_play(shot)
     if len(takes) >= shot.takes_wanted and picked_take(shot) is not None:
         return 0
     return max(0, shot.takes_wanted + retakes_due(run, shot, takes) - len(takes))
@@ -277,7 +277,7 @@ def takes_to_come(run: Run, shot: Shot) -> int:
     return 0 if shot.error else takes_missing(run, shot)
 
 
-def counted(shot: Shot) -> list[Take]:
+def takes_in_play(shot: Shot) -> list[Take]:
     """The takes that something can still come of: no spare ones, none that a person went on without, no second jobs."""
     later = [take for take in shot.takes if take.number > shot.set_aside and take.twin_of is None]
     return [take for take in later if not take.spare or take.number == shot.picked]
@@ -345,9 +345,9 @@ def awake(run: Run) -> list[Shot]:
     return [run.shots[place] for place in overview(run).awake]
 
 
-def heirs(run: Run, shot: Shot) -> list[Shot]:
+def dependents(run: Run, shot: Shot) -> list[Shot]:
     """The shots that begin with its last frame."""
-    return [run.shots[place] for place in run.index.heirs.get(shot.id, ())]
+    return [run.shots[place] for place in run.index.dependents.get(shot.id, ())]
 
 
 def _carried_on(before: Run | None, run: Run, places: Collection[int]) -> Overview:
@@ -373,7 +373,7 @@ def _carried_on(before: Run | None, run: Run, places: Collection[int]) -> Overvi
 
 
 def _heirs(run: Run, places: Iterable[int]) -> Iterable[int]:
-    return (heir for place in places for heir in run.index.heirs.get(run.shots[place].id, ()))
+    return (dependent for place in places for dependent in run.index.dependents.get(run.shots[place].id, ()))
 
 
 def _is_undone(shot: Shot) -> bool:
@@ -388,5 +388,5 @@ def _is_awake(run: Run, shot: Shot) -> bool:
     source = run.shot(shot.source) if shot.source is not None else None
     take = picked_take(source) if source else None
     early = take is not None and (take.last_frame is not None or take.status is TakeStatus.COLLECTING)
-    complete = len(counted(shot)) >= shot.takes_wanted and picked_take(shot) is not None
+    complete = len(takes_in_play(shot)) >= shot.takes_wanted and picked_take(shot) is not None
     return not complete and (early or shot.source is None)

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class RunStatus(StrEnum):
-    """How a run stands; `runs.machine` computes it from the shots and nobody else sets it."""
+    """The status of a run; `runs.machine` computes it from the shots and nobody else sets it."""
 
     RUNNING = "running"
     WAITING = "waiting"
@@ -14,7 +14,7 @@ class RunStatus(StrEnum):
 
 
 class ShotStatus(StrEnum):
-    """How a shot stands; computed like a run's."""
+    """The status of a shot; computed like a run's."""
 
     PENDING = "pending"
     SUBMITTING = "submitting"

@@ -76,7 +76,7 @@ def has_place(shot: Shot, take: Take) -> bool:
     Whether *take* has a place at its provider: while it is in flight.
 
     One that a person has set aside for another take, since nothing was heard of it, has none: it may never have been,
-    and the other one might wait for its end for ever.
+    and the other one might wait for its end forever.
     """
     return take.status in IN_FLIGHT and take.number > shot.set_aside
 
@@ -214,7 +214,7 @@ def _generating(run: Run, shot: Shot, take: Take, now: float, *, word: str | Non
 
 
 def _called_back(take: Take, event: events.JobSeen | events.PollFailed, now: float) -> Take:
-    """A callback said that the job has ended; one that says so again does not make it be asked about for ever."""
+    """A callback said that the job has ended; one that says so again does not make it be asked about forever."""
     if not event.called_back:
         return take
     is_old = take.told_at is not None and now - take.told_at <= TOLD_S
@@ -251,7 +251,7 @@ def ask_at(run: Run, shot: Shot, take: Take) -> float | None:
     return None
 
 
-def asked(run: Run, shot: Shot, take: Take, now: float) -> Take:
+def with_question(run: Run, shot: Shot, take: Take, now: float) -> Take:
     """*take* with the question that a person is asked about it, if it is time; the same value otherwise."""
     moment = ask_at(run, shot, take)
     if moment is None or moment > now or take.question is not None:
@@ -267,7 +267,7 @@ def asked(run: Run, shot: Shot, take: Take, now: float) -> Take:
     last = take.error.message if take.error else f'its status is "{take.word}"' if take.word else "it has no status"
     since = duration(now - (take.strange_since or now))
     message = (
-        f"nothing that is understood here was said of its job {take.job_id} for {since} ({last}): "
+        f"nothing was said that is understood here about job {take.job_id} for {since} ({last}): "
         f"look at the provider, and wait, adopt another job, {again}"
     )
     return replace(take, question=Problem(code="status_unknown", message=message))
@@ -295,7 +295,7 @@ def _next_look_up(run: Run, shot: Shot, take: Take, now: float) -> float:
     look_up_at = first_at if now < first_at else max(now + 0.5 * (now - take.submitted_at), expected_at)
     over_at = take.submitted_at + life_s(run, shot) + LATE_S
     soonest = look_up_at if now < first_at else min(look_up_at, now + LOOK_UP_EVERY_S_MAX)
-    # After a clock was set back its submit lies in the future.
+    # After a clock was set back its submit is in the future.
     soonest = min(soonest, now + max(run.terms.lookup_after_s, LOOK_UP_EVERY_S_MAX))
     return min(soonest, over_at) if now < over_at else soonest
 
@@ -304,13 +304,13 @@ def _next_poll(take: Take, poll_s: tuple[float, float], now: float) -> float:
     """At a provider that cannot call: as its profile says, growing with the job's age, each take a little off."""
     first_s, every_s = min(poll_s[0], LOOK_UP_EVERY_S_MAX), max(poll_s[1], POLL_S_MIN)
     age_s = max(now - take.submitted_at, 0.0)
-    spread = 1.0 + 0.1 * _spread(take)
+    spread = 1.0 + 0.1 * _jitter(take)
     if first_s - age_s > MOMENT_S:
         return now + (first_s - age_s) * spread
     return now + min(max(every_s, 0.1 * age_s) * spread, LOOK_UP_EVERY_S_MAX)
 
 
-def _spread(take: Take) -> float:
+def _jitter(take: Take) -> float:
     """From 0 to 1, by the intent: takes that were submitted together are not asked about together."""
     return hashlib.sha256(take.intent.encode()).digest()[0] / 255
 
@@ -347,7 +347,7 @@ def unsure(run: Run, shot: Shot, take: Take, problem: Problem, now: float) -> Ta
 
 
 def is_refused_a_look(take: Take) -> bool:
-    """Its job is at the provider, which does not tell us of it: our key is wrong, or the account is shut."""
+    """Its job is at the provider, which does not tell us about it: our key is wrong, or the account is closed."""
     is_refused = take.error is not None and take.error.family in FOR_A_PERSON
     return is_refused and take.status is TakeStatus.GENERATING
 

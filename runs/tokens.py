@@ -81,7 +81,7 @@ class Tokens:
         return f"{_b64(payload)}.{_b64(_mac(self._mac, payload))}"
 
     def hook_run(self, hook: str, job_id: str) -> str:
-        """The id of the run that a hook makes of a job: always the same one, and nobody else can tell it."""
+        """The id of the run that a hook makes of a job: always the same one, and nobody else can guess it."""
         digest = _mac(self._mac, f"r:{hook}:{job_id}".encode())
         return "run_" + base64.b32encode(digest[:15]).decode("ascii").lower()
 

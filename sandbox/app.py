@@ -60,7 +60,7 @@ def create_sandbox(options: SandboxOptions) -> Starlette:
 
 
 class _Files:
-    """What lies in the sandbox's folder, and its journal."""
+    """What is in the sandbox's folder, and its journal."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk

@@ -210,7 +210,7 @@ def _entry(job: Job) -> dict[str, object]:
 
 
 def _shortened(value: object) -> object:
-    """*value* without the pictures that may stand in it."""
+    """*value* without the pictures that may be in it."""
     if isinstance(value, str):
         return value if len(value) < TEXT_SHOWN_MAX else f"{value[:80]}…"
     if isinstance(value, list):

@@ -1,7 +1,7 @@
 """
 The label that is burnt into each frame: clip and frame number, for people and for programs.
 
-It stands in the lower left corner, opaque and always of one size, so that it covers the label of a handed-on frame.
+It is in the lower left corner, opaque and always of one size, so that it covers the label of a handed-on frame.
 """
 
 from functools import lru_cache

@@ -37,7 +37,7 @@ class SandboxOptions:
     webhook_secret: str | None = None
     """Signs Kling's callbacks (``whsec_…``, Standard Webhooks), which are unsigned without it."""
     idempotent: bool = False
-    """Honour ``Idempotency-Key``; the real API does not document it, so a repeat is a second paid job."""
+    """Honor ``Idempotency-Key``; the real API does not document it, so a repeat is a second paid job."""
     queue_s: float = QUEUE_S
     """Seconds that a job stays queued at least."""
     job_s: float = 2.0

@@ -16,7 +16,7 @@ class Storage:
             (folder / kind).mkdir(parents=True, exist_ok=True)
 
     def path(self, kind: str, name: str) -> Path | None:
-        """Where the file is or will be; None for a name that is none of ours."""
+        """Where the file is or will be; None for a name that is not ours."""
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,80}(\.[a-z0-9]{1,5})?", name):
             return None
         return self._folder / kind / name
@@ -27,10 +27,10 @@ class Storage:
         return path if path is not None and path.is_file() else None
 
     def keep(self, kind: str, name: str, content: bytes) -> Path:
-        """Write a file. Raises: ValueError for a name that is none of ours; OSError."""
+        """Write a file. Raises: ValueError for a name that is not ours; OSError."""
         path = self.path(kind, name)
         if path is None:
-            raise ValueError(f"{name!r} is no name for a file.")
+            raise ValueError(f"{name!r} is not a name for a file.")
         path.write_bytes(content)
         self.prune()
         return path

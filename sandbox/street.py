@@ -38,7 +38,7 @@ class _Canvas:
     width: int
     height: int
     horizon: int
-    centre: int
+    center: int
     palette: tuple[Color, ...]
     dice: random.Random
 
@@ -49,7 +49,7 @@ class _Canvas:
         dice = random.Random(f"{seed}:{prompt}")  # noqa: S311 - a picture, no secret
         air = dice.uniform(0.55, 0.92)  # From blue over violet to pink: the air over a city at night.
         palette = (_color(air, 0.75, 1.0), *(_color(hue, 0.8, 1.0) for hue in (air + 0.45, 0.9, 0.51, 0.08)))
-        return cls(width=wide, height=high, horizon=round(high * HORIZON), centre=wide // 2, palette=palette, dice=dice)
+        return cls(width=wide, height=high, horizon=round(high * HORIZON), center=wide // 2, palette=palette, dice=dice)
 
     @property
     def unit(self) -> float:
@@ -69,7 +69,7 @@ def _dimmed(color: Color, factor: float) -> Color:
 def _sky(canvas: _Canvas) -> Image.Image:
     """Dark above, with the haze of the city's own light over the horizon."""
     down = np.linspace(0, 1 / HORIZON, canvas.height, dtype=np.float32).clip(0, 1)[:, None, None]
-    across = np.abs(np.arange(canvas.width, dtype=np.float32) - canvas.centre)[None, :, None] / canvas.width
+    across = np.abs(np.arange(canvas.width, dtype=np.float32) - canvas.center)[None, :, None] / canvas.width
     top = np.array([6, 8, 22], np.float32)
     haze = np.array(_dimmed(canvas.palette[0], 0.62), np.float32) + np.array([30, 22, 40], np.float32)
     light = down**1.9 * np.exp(-(across**2) * 3.2)
@@ -86,7 +86,7 @@ def _houses(canvas: _Canvas, picture: Image.Image, depth: int) -> None:
     while left < canvas.width:
         wide = dice.uniform(6, 11) * unit * (0.7 + 0.35 * depth)
         middle = left + wide / 2
-        away = abs(middle - canvas.centre)
+        away = abs(middle - canvas.center)
         if away - wide / 2 >= gap:
             share = (0.20, 0.30, 0.40, 0.52)[depth] + 0.42 * away / canvas.width + dice.uniform(-0.10, 0.12)
             roof = canvas.horizon - canvas.horizon * min(share, 1.1)
@@ -165,14 +165,14 @@ def _neon(canvas: _Canvas) -> Image.Image:
     dice, unit = canvas.dice, canvas.unit
     for number in range(13):
         side = -1 if number % 2 else 1
-        x = canvas.centre + side * dice.uniform(0.13, 0.52) * canvas.width
-        nearness = 0.35 + 1.3 * abs(x - canvas.centre) / canvas.width
+        x = canvas.center + side * dice.uniform(0.13, 0.52) * canvas.width
+        nearness = 0.35 + 1.3 * abs(x - canvas.center) / canvas.width
         y = canvas.horizon * dice.uniform(0.34, 0.86)
         _sign(canvas, pen, x, y, nearness, canvas.palette[number % len(canvas.palette)])
     for side in (-1, 1):
         for step in range(1, 8):
             near = 1.35**-step
-            x = canvas.centre + side * canvas.width * 0.62 * near
+            x = canvas.center + side * canvas.width * 0.62 * near
             y = canvas.horizon * (1 - 0.55 * near)
             radius = unit * 1.1 * near
             pen.line((x, y, x, canvas.horizon), fill=(20, 18, 22), width=max(1, round(radius * 0.4)))
@@ -246,15 +246,15 @@ def _lanes(canvas: _Canvas) -> Image.Image:
         wide = canvas.unit * 1.5
         pen.polygon(
             [
-                (canvas.centre + side * wide * share, canvas.horizon + depth * share)
+                (canvas.center + side * wide * share, canvas.horizon + depth * share)
                 for side, share in ((-1, near), (1, near), (1, far), (-1, far))
             ],
             fill=(46, 46, 54),
         )
     for side in (-1, 1):
-        foot = canvas.centre + side * canvas.width * 0.62
+        foot = canvas.center + side * canvas.width * 0.62
         pen.line(
-            (canvas.centre, canvas.horizon, foot, canvas.height),
+            (canvas.center, canvas.horizon, foot, canvas.height),
             fill=(24, 25, 32),
             width=max(1, round(canvas.unit * 0.5)),
         )

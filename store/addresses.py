@@ -30,7 +30,7 @@ def redis_address(settings: Settings) -> str | None:
     url = settings.redis_url
     if url is None or settings.ca_file is None or not url.startswith(_WITH_TLS) or "ssl_ca_certs=" in url:
         return url
-    path = quote(quote(str(settings.ca_file)), safe="")  # redis-py decodes what stands behind the ? twice.
+    path = quote(quote(str(settings.ca_file)), safe="")  # redis-py decodes what is behind the ? twice.
     return f"{url}{'&' if '?' in url else '?'}ssl_ca_certs={path}"
 
 
@@ -58,7 +58,7 @@ def _options_of(url: str) -> dict[str, Any]:
     """What the address of one server says of a connection to it."""
     options: dict[str, Any] = {**parse_url(url)}
     if options.get("connection_class") is SSLConnection and options.get("ssl_cert_reqs", "required") == "required":
-        options.setdefault("ssl_check_hostname", True)  # Else whoever has any certificate could stand in between.
+        options.setdefault("ssl_check_hostname", True)  # Else whoever has any certificate could be in between.
     return options
 
 

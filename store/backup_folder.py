@@ -36,7 +36,7 @@ _SPOOLED: Final = re.compile(rf"spool/[A-Za-z0-9_]{{1,80}}{re.escape(ENDING)}")
 
 
 class BackupUnusable(Permanent):
-    """The folder is no backup, or one that cannot be used here."""
+    """The folder is not a backup, or one that cannot be used here."""
 
     code = "backup_unusable"
 
@@ -108,7 +108,7 @@ class BackupFolder:
         except FileNotFoundError:
             if not self.root.is_dir() or all(_is_ours(entry.name) for entry in self.root.iterdir()):
                 return None
-            raise BackupUnusable(f"{self.root} has files and is no backup: choose another folder") from None
+            raise BackupUnusable(f"{self.root} has files and is not a backup: choose another folder") from None
         try:
             form = msgspec.json.decode(content)["format"]
             if form == FORMAT:
@@ -209,9 +209,9 @@ def spooled(data_dir: Path) -> Iterator[tuple[Path, str]]:
 
 
 def destination(path: str, data_dir: Path) -> Path:
-    """Where the file *path* of a backup belongs. Raises: BackupUnusable for what is none of ours."""
+    """Where the file *path* of a backup belongs. Raises: BackupUnusable for what is not ours."""
     if not is_known(path):
-        raise BackupUnusable(f"the backup names a file that is none of ours: {path[:80]}")
+        raise BackupUnusable(f"the backup names a file that is not ours: {path[:80]}")
     return data_dir / path.removeprefix("keys/")
 
 

@@ -13,7 +13,7 @@ from framerelay.runs.errors import StorageFailed
 
 REQUEST_S: Final = 60.0  # Of one request, which carries a few MB; it may be tried again.
 CONNECT_S: Final = 5.0
-# Soon again after a hiccup; whoever has to wait for longer does so outside, and says why.
+# Soon again after a hiccup; a caller that has to wait longer does so outside, and says why.
 RETRIES: Final[Any] = {"max_retries": 2, "retry_timeout": timedelta(seconds=15)}
 
 # Where a process has them in .env only, obstore does not see them; the rest it reads from the environment itself.
@@ -82,7 +82,7 @@ def bucket_answers() -> Iterator[None]:
     """
     Whatever is asked of it in the block: StorageFailed, in words, where it does not do it.
 
-    A file that is not there stays FileNotFoundError, for whoever can say which one.
+    A file that is not there stays FileNotFoundError, for a caller that can say which one.
     """
     try:
         yield

@@ -142,7 +142,7 @@ class BucketStore:
         return self.files.has(path) or await self.size(path) is not None
 
     async def is_kept(self, path: str, *, size: int) -> bool:
-        """Whether it is in the storage, with so many bytes."""
+        """Whether it is in the storage, with *size* bytes."""
         return await self.size(path) == size
 
     async def size(self, path: str) -> int | None:

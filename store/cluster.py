@@ -1,5 +1,5 @@
 """
-Connections to a Redis in cluster mode: all our keys lie in one slot, so all go to the node that has it.
+Connections to a Redis in cluster mode: all our keys are in one slot, so all go to the node that has it.
 
 Any node says which one that is, by refusing what belongs elsewhere (``MOVED``). It is asked for before the first
 connection, and again once the one that had it says so or cannot be reached.
@@ -84,7 +84,7 @@ class ClusterPool(BlockingConnectionPool):
 
 
 class OwnerConnection(Connection):
-    """To whoever has our slot, which *owners* knows: made again where that is another one."""
+    """To the owner of our slot, which *owners* knows: made again where that is another one."""
 
     def __init__(self, *, owners: ClusterPool, **options: Any) -> None:
         super().__init__(**options)
@@ -99,7 +99,7 @@ class OwnerConnection(Connection):
             raise
 
     async def read_response(self, *arguments: Any, **options: Any) -> Any:
-        """Raises: ConnectionError where our slot has gone, so that whoever asked does so again."""
+        """Raises: ConnectionError where our slot has gone, so that the caller asks again."""
         try:
             return await super().read_response(*arguments, **options)
         except ResponseError as error:

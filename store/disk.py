@@ -16,7 +16,7 @@ PROBE_BYTES: Final = 4096  # A block, since a smaller file may fit where no clip
 
 class Disk:
     """
-    The disk that *folder* lies on.
+    The disk that *folder* is on.
 
     One look at a time, in a thread of its own: a disk that does not answer takes that thread and nothing else.
     """

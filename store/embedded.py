@@ -91,7 +91,7 @@ class EmbeddedRedis:
                 seat = await self._take_seat()
         except TimeoutError:
             raise EmbeddedRedisFailed(
-                f"no Redis server could be had for {self.folder} within {JOIN_MAX_S:.0f} s; {self._last_words}"
+                f"no Redis server could be started for {self.folder} within {JOIN_MAX_S:.0f} s; {self._last_words}"
             ) from None
         except OSError as error:
             raise EmbeddedRedisFailed(
@@ -151,7 +151,7 @@ class EmbeddedRedis:
         with (self.folder / LOG).open("ab") as log_file:
             subprocess.run(
                 command,
-                check=False,  # What went wrong stands in the log, and nobody will admit us.
+                check=False,  # What went wrong is in the log, and nobody will admit us.
                 cwd=self.folder,
                 env=server_environ(),
                 pass_fds=[first_user.fileno()],
@@ -184,7 +184,7 @@ class EmbeddedRedis:
                 "redis_gone",
                 folder=str(self.folder),
                 last_words=last_words(self.folder / LOG, self._log_read),
-                disk_free_bytes=shutil.disk_usage(self.folder).free,  # Its log may lie on the disk that is full.
+                disk_free_bytes=shutil.disk_usage(self.folder).free,  # Its log may be on the disk that is full.
             )
             await self._seat.leave()
             self._seat = await self._rejoin()

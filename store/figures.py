@@ -1,4 +1,4 @@
-"""How much there is of everything in Redis, at a cost that does not grow with it: for whoever watches the house."""
+"""How much there is of everything in Redis, at a cost that does not grow with it: for the operator."""
 
 import time
 from dataclasses import dataclass

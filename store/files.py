@@ -110,7 +110,7 @@ class MediaFiles:
 
     def place(self, path: str) -> Path:
         """
-        Where *path* lies on disk, its folder made if it is missing.
+        Where *path* is on disk, its folder made if it is missing.
 
         Raises: NotFound for anything that is not a name of ours.
         """

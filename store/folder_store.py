@@ -1,4 +1,4 @@
-"""Files of ours in the data folder alone: what lies there is kept, for as many machines as share the folder."""
+"""Files of ours in the data folder alone: what is there is kept, for as many machines as share the folder."""
 
 import asyncio
 from pathlib import Path
@@ -22,7 +22,7 @@ class FolderStore:
         return str(self.files.root)
 
     async def place_id(self) -> str | None:
-        """The id that lies in the folder. Raises: StorageFailed."""
+        """The id that is in the folder. Raises: StorageFailed."""
         with storing():
             return await asyncio.to_thread(self.files.place_id)
 
@@ -43,7 +43,7 @@ class FolderStore:
         return self.files.has(path)
 
     async def is_kept(self, path: str, *, size: int) -> bool:
-        """Whether it is there, with so many bytes."""
+        """Whether it is there, with *size* bytes."""
         return self.files.has(path) and self.files.existing(path).stat().st_size == size
 
     async def size(self, path: str) -> int | None:

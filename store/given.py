@@ -20,7 +20,7 @@ def storyboard_key(run_id: str) -> str:
     return f"{PREFIX}run:{run_id}:storyboard"
 
 
-def packed(wording: Wording | None) -> bytes | str:
+def pack_wording(wording: Wording | None) -> bytes | str:
     """*wording* for the script that saves its run; nothing for the text that is there."""
     return "" if wording is None else pack(wording)
 

@@ -39,7 +39,7 @@ async def id_in(redis: RelayRedis, index: str, text: str) -> str | None:
     return next(iter(names), None) if text == LAST else the_one(text, [name for name in names if name.startswith(text)])
 
 
-def shot_named(run: Run, text: str) -> str | None:
+def find_shot_id(run: Run, text: str) -> str | None:
     """
     The id of the shot of *run* that *text* means: what a person calls it, or the beginning of that.
 

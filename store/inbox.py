@@ -95,7 +95,7 @@ _decode_callback = msgspec.msgpack.Decoder(Callback).decode
 
 
 class Inbox:
-    """Keeps callbacks; `accept` returns when Redis has them."""
+    """Keeps callbacks; `accept` returns when Redis has them. Each method that asks Redis raises StoreUnavailable."""
 
     def __init__(self, redis: RelayRedis, *, keep_s: float, copies: Copies | None = None) -> None:
         self._redis = redis
@@ -113,7 +113,7 @@ class Inbox:
         """
         Keep *callback* and queue its *task*; False if the same *fingerprint* was kept before, for another callback.
 
-        Giving the same callback again is safe. Whoever stops waiting is forgotten, unless the write is under way.
+        Giving the same callback again is safe. A caller that stops waiting is forgotten, unless the write is under way.
         Raises: CopiesMissing when Redis has it, and too few of its copies do; StoreUnavailable when it is not certain
         that it was kept, at the latest after ``KEEP_WITHIN_S``.
         """
@@ -223,7 +223,7 @@ class Inbox:
             return await self._read([callback_id.decode() for callback_id in ids])
 
     async def between(self, since: float, until: float, *, at_most: int) -> list[Callback]:
-        """The first callbacks, at most so many, that were received from *since* to *until*; oldest first."""
+        """The first callbacks, at most *at_most*, that were received from *since* to *until*; oldest first."""
         with redis_answers():
             window = int(since * 1000), int(until * 1000)
             ids = await self._redis.zrangebyscore(CALLBACKS, *window, start=0, num=at_most)

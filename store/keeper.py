@@ -90,7 +90,7 @@ def end_orphan(sockets: Path) -> None:
 
 
 def listen(path: Path) -> socket.socket:
-    """Open the door; what stands at *path* is from a crash, because we hold the lock."""
+    """Open the door; what is at *path* is from a crash, because we hold the lock."""
     path.unlink(missing_ok=True)
     door = socket.socket(socket.AF_UNIX)
     door.bind(os.fspath(path))

@@ -1,5 +1,5 @@
 """
-How a run lies in its hash: a field for what is the run's own and one for each shot, so that a change writes little.
+How a run is in its hash: a field for what is the run's own and one for each shot, so that a change writes little.
 
     revision · status    what the scripts in `store/lua/` compare and move by
     saved                a random word of the last save: who remembers it knows the whole run without reading it

@@ -1,5 +1,5 @@
 """
-How the ledger lies in a backup: a compressed file of entries, each a key of Redis with what it holds.
+How the ledger is in a backup: a compressed file of entries, each a key of Redis with what it holds.
 
 Values, not the server's own dumps: those are read by servers of the same version or a newer one alone.
 """

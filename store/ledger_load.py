@@ -1,5 +1,5 @@
 """
-A copied ledger, written into a Redis that has none; the indexes of its runs are made anew, from the runs.
+A copied ledger, written into a Redis that has none; the indexes of its runs are made again, from the runs.
 
 An index that was read at another moment than its run would hide that run, and what it waits for, for good.
 """

@@ -30,7 +30,7 @@ class LookUps:
         return await self._run(provider, interval_ms, "")
 
     async def rest(self, provider: str, seconds: float | None) -> None:
-        """It answered 429: no worker asks for so long."""
+        """It answered 429: no worker asks for that many seconds."""
         await self._run(provider, "", int((seconds or REST_S) * 1000))
 
     async def _run(self, provider: str, interval_ms: int | str, rest_ms: int | str) -> float:

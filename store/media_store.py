@@ -10,8 +10,8 @@ class MediaStore(Protocol):
     """
     ``files`` is the folder of this machine; each path is one of its names.
 
-    ``is_remote``: what lies in the folder is a copy, and is kept only when it was put where every machine finds it.
-    ``unkept_bytes``: what of it was seen to lie there alone, when there was more than there may be.
+    ``is_remote``: what is in the folder is a copy, and is kept only when it was put where every machine finds it.
+    ``unkept_bytes``: what of it was seen to be there alone, when there was more than there may be.
     """
 
     files: MediaFiles
@@ -23,17 +23,17 @@ class MediaStore(Protocol):
         """The folder, or the bucket with its prefix, for a person."""
 
     async def place_id(self) -> str | None:
-        """The id that lies there; None if there is none yet. Raises: StorageFailed."""
+        """The id that is there; None if there is none yet. Raises: StorageFailed."""
 
     async def mark(self, id: str) -> str:
-        """Give it *id*, unless somebody was faster; returns the one that lies there. Raises: StorageFailed."""
+        """Give it *id*, unless somebody was faster; returns the one that is there. Raises: StorageFailed."""
 
     async def keep(self, path: str) -> None:
-        """Keep the file that lies in the folder; a second call replaces it. Raises: NotFound; StorageFailed."""
+        """Keep the file that is in the folder; a second call replaces it. Raises: NotFound; StorageFailed."""
 
     async def fetch(self, path: str, *, size: int | None = None) -> Path:
         """
-        Where the file lies in the folder, brought there whole if need be.
+        Where the file is in the folder, brought there whole if need be.
 
         *size*: how many bytes it has; a copy of another length is an earlier one, and is replaced.
         Raises: NotFound; StorageFailed.
@@ -43,7 +43,7 @@ class MediaStore(Protocol):
         """Whether `fetch` would find it. Raises: StorageFailed."""
 
     async def is_kept(self, path: str, *, size: int) -> bool:
-        """Whether it is kept, with so many bytes. Raises: StorageFailed."""
+        """Whether it is kept, with *size* bytes. Raises: StorageFailed."""
 
     async def size(self, path: str) -> int | None:
         """Its bytes where it is kept; None if it is not there. Raises: NotFound for no name of ours; StorageFailed."""
@@ -63,7 +63,7 @@ class MediaStore(Protocol):
         """Scheme, host and port of those addresses; None where there are none. Raises: StorageFailed."""
 
     async def forget(self, path: str) -> None:
-        """Remove one file; one that is gone is no error. Raises: NotFound for no name of ours; StorageFailed."""
+        """Remove one file; one that is gone is not an error. Raises: NotFound for no name of ours; StorageFailed."""
 
     async def remove_old_films(self, run_id: str, *, before_turn: int) -> None:
         """Remove the films of earlier turns; they can be made again from their clips. Raises: StorageFailed."""

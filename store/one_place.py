@@ -3,7 +3,7 @@ All processes keep files in one and the same place: a folder or a bucket has an 
 
     {framerelay}:files    string    the place: its id, and in words where it is, on which machine
 
-The id lies in the place itself (``place-id``), so it moves with the files: a folder that is copied into a bucket, or
+The id is in the place itself (``place-id``), so it moves with the files: a folder that is copied into a bucket, or
 mounted elsewhere, stays the same place. Machines that only believe that they share one are told at their start, before
 a film is half made here and half there.
 """
@@ -55,7 +55,7 @@ async def agree(redis: RelayRedis, media: MediaStore) -> None:
     if words := difference(place, own, media):
         raise PlaceDiffers(words)
     if own is not None and place != (ours := _place(own, media)):
-        await redis.set(FILES, pack(ours))  # It was moved, or is mounted elsewhere; those who differ are told where.
+        await redis.set(FILES, pack(ours))  # It was moved, or is mounted elsewhere; those that differ are told where.
 
 
 async def place_of_all(redis: RelayRedis) -> FilesPlace | None:

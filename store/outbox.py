@@ -8,7 +8,7 @@ the change which they tell of.
     {framerelay}:notifications:RUN   zset    those of one run, likewise
     {framerelay}:notifications-due   zset    those that are to be sent, by the time of the next try (ms)
 
-Whoever sends one puts it off by a lease; if that process dies, the lease ends and another one sends it again.
+A sender puts it off by a lease; if that process dies, the lease ends and another one sends it again.
 """
 
 import time
@@ -68,7 +68,7 @@ _decode_delivery = msgspec.msgpack.Decoder(Delivery).decode
 
 
 class Outbox:
-    """Hands out what is due, and remembers what came of it."""
+    """Hands out what is due, and remembers what came of it. Each method that asks Redis raises StoreUnavailable."""
 
     def __init__(self, redis: RelayRedis) -> None:
         self._redis = redis
@@ -101,7 +101,7 @@ class Outbox:
         await self._write(claim, pack(delivery), state, wait_s)
 
     async def put_back(self, claim: NoticeClaim, *, wait_s: float) -> None:
-        """It was not sent now; this is no try. Raises: StoreUnavailable."""
+        """It was not sent now; this is not a try. Raises: StoreUnavailable."""
         await self._write(claim, b"", NotificationState.WAITING, wait_s)
 
     async def send_again(self, notification_id: str) -> bool:

@@ -1,5 +1,5 @@
 """
-How long jobs take, learnt from those that were done: so a lost callback is missed as soon as it is late.
+How long jobs take, learned from those that were done: so a lost callback is missed as soon as it is late.
 
     {framerelay}:pace:KIND  list  seconds from submit to result of the last jobs of one kind, newest first
 """
@@ -42,7 +42,7 @@ class Pace:
         return UsualTimes(usual_s=usual, slowest_s=slowest(took_s))
 
     async def learn(self, run: Run, shot: Shot, took_s: float) -> None:
-        """A job of this kind took so long from its submit to its result. Raises: StoreUnavailable."""
+        """A job of this kind took *took_s* seconds from its submit to its result. Raises: StoreUnavailable."""
         key = _key(run, shot)
         with redis_answers():
             async with self._redis.pipeline(transaction=True) as pipe:

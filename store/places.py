@@ -8,7 +8,7 @@ How many jobs are in flight at each provider, over all workers: what it allows, 
 
 Runs take turns, whatever they ask for. Without a given limit some are let in at first, and one more with each that is
 accepted, until the provider refuses: then those that are in flight are its limit, and one more is tried now and then.
-A place is lent with the intent of a submit, and is free again with the end of its job: who waits is woken by that.
+A place is lent with the intent of a submit, and is free again when its job ends, which wakes the next that waits.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakePlace:
-    """The take that a place is for; its text is what stands in Redis."""
+    """The take that a place is for; its text is what is in Redis."""
 
     run_id: str
     shot_id: str
@@ -61,7 +61,7 @@ class Entry:
     """
     Whether a take has a place, and what came of it.
 
-    ``wait_s``: so long its submit has to wait all the same; ``ahead``: takes that wait before it. ``entrants``: others
+    ``wait_s``: seconds that its submit still has to wait; ``ahead``: takes that wait before it. ``entrants``: others
     that got a place just now, and have to be woken.
     """
 
@@ -91,7 +91,7 @@ class Places:
         return (await self._run("accepted", provider, take, Allowance())).entrants
 
     async def note_refusal(self, provider: str, take: TakePlace, *, retry_after_s: float | None) -> float:
-        """The provider wants no more than are in flight; returns seconds to wait if those are none."""
+        """The provider wants no more than are in flight; returns the seconds to wait if none are in flight."""
         return (await self._run("refused", provider, take, Allowance(), rest_s=retry_after_s or REST_S)).wait_s
 
     async def inside(self, provider: str) -> tuple[tuple[TakePlace, float], ...]:

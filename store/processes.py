@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 from starlette.datastructures import Secret
 
-from framerelay.config.marks import fixed, marks_of
+from framerelay.config.marks import fixed_variables, marks_of
 from framerelay.config.settings import Settings
 from framerelay.store.client import RelayRedis
 from framerelay.store.keys import PREFIX
@@ -70,7 +70,7 @@ def this_process(
         pid=os.getpid(),
         version=version("framerelay"),
         marks=marks_of(settings, secret),
-        fixed=fixed(),
+        fixed=fixed_variables(),
         keyed=None if keyed is None else list(keyed),
         key_variables=list(key_variables),
     )

@@ -95,7 +95,7 @@ async def _count_second_jobs(store: Store, before: Run, after: Run, shot_id: str
 
 async def _free_places(store: Store, run: Run, takes: Sequence[tuple[str, str, int]]) -> None:
     """
-    What is no longer in flight at its provider, nor to be, makes room for whoever waits there, who is woken at once.
+    What is not in flight at its provider any more, nor will be, frees its place for the next, which is woken at once.
 
     If Redis does not take it, the place is found to be free when somebody is refused one (`processors.places`).
     """
@@ -130,7 +130,7 @@ async def _goes_on(store: Store, provider: str, place: TakePlace) -> bool:
 def check_revision(run: Run, revision: int | None) -> None:
     """Raises: Conflict if *run* is no longer as a person saw it at *revision*, where they say which."""
     if revision is not None and is_news(run, revision):
-        raise Conflict(f"the run is at revision {run.revision}, not {revision}: somebody acted in between")
+        raise Conflict(f"the run is at revision {run.revision}, not {revision}: somebody acted in the meantime")
 
 
 async def start(store: Store, run: Run, *, first: Event | None = None, wording: Wording | None = None) -> Run:
@@ -199,7 +199,7 @@ def describe(event: Event, run: Run, now: float) -> dict[str, Any]:
 
 
 def _change(event: events.ShotChange) -> dict[str, Any]:
-    """Names, not values: a prompt may be long, and stands in the run."""
+    """Names, not values: a prompt may be long, and is in the run."""
     names = [*(["prompt"] if event.prompt is not None else []), *event.input]
     follows = isinstance(event, events.Retaken) and event.following
     return {**({"changed": names} if names else {}), **({"following": True} if follows else {})}

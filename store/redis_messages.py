@@ -47,7 +47,7 @@ _NO_PRIMARY: Final = (
     "the sentinels in FRAMERELAY_REDIS_URL know no primary of that name that answers: see that they run, and that name "
     "and addresses are right (rediss+sentinel:// where they speak TLS)"
 )
-_SENTINEL_AUTH: Final = "a sentinel refuses us: put its password behind the address, as in /NAME?sentinel_password=…"
+_SENTINEL_AUTH: Final = "a sentinel refuses us: put its password after the address, as in /NAME?sentinel_password=…"
 _TLS: Final = {
     "CERTIFICATE_VERIFY_FAILED": "Redis shows a certificate that is not accepted ({reason}): name the file of its "
     "authority in FRAMERELAY_CA_FILE, and the host in FRAMERELAY_REDIS_URL as the certificate does",

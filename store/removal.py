@@ -39,7 +39,7 @@ async def remove(store: Store, media: MediaStore, run: Run) -> None:
     Remove *run*, its history and its files. Pictures that people gave stay: other runs may begin with them.
 
     Nobody can act on a run that was cancelled: what changes it are clips that still come, and those go with it.
-    Raises: Conflict unless it has ended, or if somebody acted in between; StoreUnavailable.
+    Raises: Conflict unless it has ended, or if somebody acted in the meantime; StoreUnavailable.
     """
     if run.status in (RunStatus.RUNNING, RunStatus.WAITING):
         raise Conflict(f"the run is {run.status.value}; only a run that has ended can be removed: cancel it first")
@@ -48,7 +48,7 @@ async def remove(store: Store, media: MediaStore, run: Run) -> None:
     while not await store.remove(run, now=time.time()):
         current = await store.load(run.id)
         if current is None or current.status is not RunStatus.CANCELLED:
-            raise Conflict("the run has changed in between")
+            raise Conflict("the run has changed in the meantime")
         run = current
     log.info("run_removed", run_id=run.id, status=run.status.value)
     await media.remove(run.id)

@@ -40,7 +40,7 @@ class RunFile:
 
 
 def file_at(run: Run, path: str) -> RunFile | None:
-    """What *run* keeps under *path*, as `store.files` names it; None if that is no file of its."""
+    """What *run* keeps under *path*, as `store.files` names it; None if that is not a file of its."""
     if run.film and run.film.path == path:
         return RunFile(kind=FileKind.FILM, path=path, made_of=tuple(clip for _, clip in clips_of_film(run)))
     for shot in run.shots:

@@ -5,7 +5,7 @@ By what runs are found: labels, words of their titles, and whether they need a p
     {framerelay}:runs:word:LETTERS       zset   likewise, those in whose title, labels or hook a word begins so
     {framerelay}:runs:needs:person       zset   likewise, those that a person should look at
 
-A run stands in those that its hash names (``indexes``), and moves in the step that changes it (`store/lua/save.lua`).
+A run is in those that its hash names (``indexes``), and moves in the step that changes it (`store/lua/save.lua`).
 """
 
 import re
@@ -46,9 +46,9 @@ class RunQuery:
 
     @property
     def indexes(self) -> list[str]:
-        """Every run that is wanted stands in all of these."""
+        """Every run that is wanted is in all of these."""
         names = [f"label:{name}:{value}" for name, value in self.labels]
-        names += [f"word:{part}" for word in _words(self.text) for part in _asked(word)]
+        names += [f"word:{part}" for word in _words(self.text) for part in _search_terms(word)]
         names += [NEEDS_PERSON] if self.needs_person else []
         return list(dict.fromkeys([*names, *([self.status.value] if self.status else [])]))
 
@@ -90,7 +90,7 @@ def _beginnings(word: str) -> Iterator[str]:
         yield from (word[:length] for length in range(1, min(len(word), BEGINNING_MAX) + 1))
 
 
-def _asked(word: str) -> list[str]:
+def _search_terms(word: str) -> list[str]:
     if _IS_DENSE.match(word):
         return ["".join(pair) for pair in pairwise(word)] or [word]
     return [word[:BEGINNING_MAX]]

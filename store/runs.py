@@ -4,7 +4,7 @@ Runs in Redis: a run and everything that follows from its change are written in 
     {framerelay}:run:ID          hash    the run, in the fields that `store.layout` names
     {framerelay}:run:ID:events   stream  what happened to it, capped
     {framerelay}:runs            zset    every run by the time it was made
-    {framerelay}:runs-by-id      zset    every run, all with the score 0, so that they lie in the order of their ids
+    {framerelay}:runs-by-id      zset    every run, all with the score 0, so that they are in the order of their ids
     {framerelay}:runs:STATUS     zset    those of one status, likewise; a run moves in the step that changes its status
     {framerelay}:runs:…          zset    those with a label, a word, a need: `store.run_index`
     {framerelay}:runs-ended      zset    those that have ended, by their last change
@@ -34,7 +34,7 @@ from framerelay.runs.standing import has_ended
 from framerelay.runs.steps import Step
 from framerelay.store.client import RelayRedis, script
 from framerelay.store.copies import Copies
-from framerelay.store.given import Wordings, packed, storyboard_key
+from framerelay.store.given import Wordings, pack_wording, storyboard_key
 from framerelay.store.ids import LAST, SHOWN_MAX, is_beginning, the_one
 from framerelay.store.keys import PREFIX
 from framerelay.store.layout import Memory, fields_of, run_of
@@ -84,7 +84,7 @@ def _plan_key(run_id: str) -> str:
 
 class Store:
     """
-    Loads and saves runs; the only writer of what it names.
+    Loads and saves runs, the only writer of what it names; whatever asks Redis raises StoreUnavailable.
 
     It remembers the runs that it saw last: one that has not changed meanwhile costs a word to load, however long it is.
     *notices_keep_s*: how long the notifications of a run can be read. *copies*: what copies of Redis must have of
@@ -105,7 +105,7 @@ class Store:
         self._index = redis.register_script(script("index_run", with_index=True))
 
     async def load(self, run_id: str) -> Run | None:
-        """The run as it stands, or None."""
+        """The run as it stands; None if there is none, or it was removed."""
         entry = self._memory.find(run_id)
         with redis_answers():
             if entry is not None and await self._redis.hget(run_key(run_id), "saved") == entry.save_id:  # type: ignore[misc]  # redis-py's sync/async union
@@ -161,7 +161,7 @@ class Store:
         with redis_answers():
             for base in (before, None):
                 fields = ["saved", save_id, *fields_of(run, before=base)]
-                counts = [len(fields), len(entries), self._notices_keep_ms, packed(wording)]
+                counts = [len(fields), len(entries), self._notices_keep_ms, pack_wording(wording)]
                 arguments = [old_revision, "some" if base else "all", *follows, *counts, *fields, *entries, *tasks]
                 result = await copies.call(self._save, keys, arguments)
                 if result.answer != _WANTS_ALL:
@@ -269,14 +269,14 @@ class Store:
         return [index for _, index in sorted(zip(sizes, indexes, strict=True))]
 
     async def _in_all(self, ids: list[bytes], indexes: list[str]) -> list[bytes]:
-        """Those of *ids* that stand in all *indexes*."""
+        """Those of *ids* that are in all *indexes*."""
         for index in indexes:
             scores = await self._redis.zmscore(index, [run_id.decode() for run_id in ids]) if ids else []
             ids = [run_id for run_id, score in zip(ids, scores, strict=True) if score is not None]
         return ids
 
     async def _load_all(self, ids: list[bytes], query: RunQuery | None, limit: int) -> list[Run]:
-        """At most *limit* of the runs *ids*, those of *query*; a run that was removed meanwhile is left out."""
+        """At most *limit* of the runs *ids*, those of *query*; a run that was removed in the meantime is left out."""
         runs: list[Run] = []
         while ids and len(runs) < limit:
             now, ids = ids[: limit - len(runs)], ids[limit - len(runs) :]
@@ -338,7 +338,7 @@ class Store:
         return None if made_at is None else int(await self._redis.zcount(index, f"({made_at!r}", "+inf"))
 
     async def history(self, run_id: str, *, after: str = "0", wait_s: float = 0.0) -> list[LoggedEvent]:
-        """Events behind the one named *after*; with *wait_s* it waits so long for the first one."""
+        """Events behind the one named *after*; with *wait_s* it waits that many seconds for the first one."""
         block = int(wait_s * 1000) or None
         with redis_answers():
             streams = await self._redis.xread({events_key(run_id): after}, count=500, block=block)
@@ -385,7 +385,7 @@ class Store:
             await self._redis.sadd(REPAIRED, step)  # type: ignore[misc]  # redis-py's sync/async union
 
     async def count(self, what: str) -> None:
-        """It happened once more; whoever watches the house should know. Raises: StoreUnavailable."""
+        """It happened once more; the operator should know. Raises: StoreUnavailable."""
         with redis_answers():
             await self._redis.hincrby(COUNTS, what, 1)  # type: ignore[misc]  # redis-py's sync/async union
 

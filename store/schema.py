@@ -25,13 +25,13 @@ EVERY_S: Final = 4.0
 
 
 class SchemaTooNew(Permanent):
-    """What lies in Redis was written by a newer version."""
+    """What is in Redis was written by a newer version."""
 
     code = "schema_too_new"
 
     def __init__(self, readable_from: int, written_by: str) -> None:
         super().__init__(
-            f"what lies in Redis was written by FrameRelay {written_by} (schema {readable_from}), and this is an older "
+            f"what is in Redis was written by FrameRelay {written_by} (schema {readable_from}), and this is an older "
             f"one (schema {SCHEMA}) that cannot read it: start that version or a later one"
         )
 

@@ -1,5 +1,5 @@
 """
-Copies on this disk of what lies in object storage: bounded, and cleared of what was used longest ago.
+Copies on this disk of what is in object storage: bounded, and cleared of what was used longest ago.
 
 Nothing leaves that is not in the storage, so a clip that is still to be put there stays, however long that takes.
 """
@@ -57,7 +57,7 @@ async def clear_copies(media: MediaStore, *, bytes_max: int, now: float) -> int:
     """
     Remove copies until they take up less than *bytes_max*; returns how many left.
 
-    ``media.unkept_bytes`` then says how much of the rest lies on this disk alone, as far as that was looked at.
+    ``media.unkept_bytes`` then says how much of the rest is on this disk alone, as far as that was looked at.
     """
     copies = sorted(await asyncio.to_thread(lambda: list(_copies(media.files))), key=lambda each: each.used_at)
     total, rest, unkept = sum(each.bytes for each in copies), 0, 0

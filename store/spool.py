@@ -49,7 +49,7 @@ class _SpoolEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolReport:
-    """How many callbacks lie there, their bytes, and the age (s) of the oldest, 0 if there is none."""
+    """How many callbacks are there, their bytes, and the age (s) of the oldest, 0 if there is none."""
 
     files: int
     bytes: int
@@ -168,7 +168,7 @@ class Spool:
 
     @contextmanager
     def _half_written(self, name: str, content: bytes) -> Iterator[Path]:
-        """A synced file that is no callback yet; it is gone if anything fails."""
+        """A synced file that is not a callback yet; it is gone if anything fails."""
         if not self._folder.is_dir():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             sync(self._folder.parent)

@@ -18,11 +18,11 @@ CLUSTER: Final = (
 SENTINEL: Final = "this is a Sentinel: its address is redis+sentinel://HOST:PORT/NAME, with the NAME that it watches"
 REPLICAS: Final = (
     "FRAMERELAY_REDIS_COPIES needs the command WAIT, which this Redis refuses ({reason}): "
-    "allow it, or take the setting out"
+    "allow it, or remove the setting"
 )
 DISKS: Final = (
     "FRAMERELAY_REDIS_COPIES_ON_DISK needs the command WAITAOF, which this Redis refuses ({reason}): "
-    "use Redis 7.2 or later, or Valkey, and allow it, or take the setting out"
+    "use Redis 7.2 or later, or Valkey, and allow it, or remove the setting"
 )
 NONE: Final = (
     "FRAMERELAY_REDIS_COPIES_ON_DISK: no copies are asked for: set FRAMERELAY_REDIS_COPIES to their number, or leave "

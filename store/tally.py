@@ -13,7 +13,7 @@ from framerelay.store.runs import RUNS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HouseTally:
+class InstallationTally:
     """
     ``all`` · ``by_status`` · ``needs_person``: runs. ``quarantine``: callbacks. ``backlog``: notifications that
     wait for another try, or are being sent.
@@ -26,7 +26,7 @@ class HouseTally:
     backlog: int
 
 
-async def house_tally(redis: RelayRedis) -> HouseTally:
+async def installation_tally(redis: RelayRedis) -> InstallationTally:
     """As things stand; each costs the same however many there are. Raises: StoreUnavailable."""
     with redis_answers():
         async with redis.pipeline(transaction=False) as pipe:
@@ -37,7 +37,7 @@ async def house_tally(redis: RelayRedis) -> HouseTally:
             pipe.llen(QUARANTINE)
             pipe.zcount(NOTIFICATIONS_DUE, f"({time.time() * 1000}", "+inf")
             *statuses, every, needs, quarantine, backlog = await pipe.execute()
-    return HouseTally(
+    return InstallationTally(
         all=every,
         by_status=dict(zip(RunStatus, statuses, strict=True)),
         needs_person=needs,

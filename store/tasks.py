@@ -18,7 +18,11 @@ WAKE: Final = "{framerelay}:wake"
 DUE: Final = "{framerelay}:due"
 TASK_LIFE_MS: Final = 30 * 86_400_000  # arq's own day is too short for a queue that was stopped over a long weekend.
 
-HEAVY: Final = ("join", "opening", "again")  # First words of their ids: cores for long, and no next shot waits for it.
+HEAVY: Final = (
+    "join",
+    "opening",
+    "again",
+)  # First words of ids: cores for a long time, and no shot waits.
 
 pack: Final = msgspec.msgpack.Encoder(enc_hook=repr).encode
 unpack: Final = msgspec.msgpack.Decoder().decode

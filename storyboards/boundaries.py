@@ -28,7 +28,7 @@ class Defaults:
     """
     What holds for every shot of a storyboard.
 
-    ``before``: the id of a shot that stands before the first one and hands its last frame to it (see `hooks`).
+    ``before``: the id of a shot that is before the first one and hands its last frame to it (see `hooks`).
     ``needs_models``: there is none at the top, so each shot without one is a mistake. ``reaction``: to takes that fail.
     """
 
@@ -86,7 +86,7 @@ def read_boundary(draft: Draft, places: Mapping[str, int], defaults: Defaults) -
     if origin == From.BRIDGE and last is None:
         draft.part.miss("last_frame", message="a bridge ends on a picture of yours: add last_frame")
     if origin == From.BRIDGE and not boundary.has_start:
-        draft.part.miss("first_frame", message="no shot stands before this bridge: add the frame that it starts from")
+        draft.part.miss("first_frame", message="there is no shot before this bridge: add the frame that it starts from")
     elif last and not boundary.has_start:
         last.complain("a shot can end on a given frame only if it starts from one: add first_frame")
     return boundary

@@ -49,7 +49,7 @@ class Story:
 
     model: str
     by_id: Mapping[str, Shot]
-    heirs: Mapping[str, list[str]]
+    dependents: Mapping[str, list[str]]
     links: Mapping[str, int]
 
 
@@ -91,15 +91,15 @@ def cautions_of(
 
 def _story_of(board: Storyboard) -> Story:
     by_id = {shot.id: shot for shot in board.shots}
-    heirs: dict[str, list[str]] = {}
+    dependents: dict[str, list[str]] = {}
     links: dict[str, int] = {}
     for shot in board.shots:
         source = by_id.get(shot.source or "")
         anchored = source is None or source.last_frame is not None
         links[shot.id] = 1 if source is None or anchored else links[source.id] + 1
         if source:
-            heirs.setdefault(source.id, []).append(shot.id)
-    return Story(model=board.model.lower(), by_id=by_id, heirs=heirs, links=links)
+            dependents.setdefault(source.id, []).append(shot.id)
+    return Story(model=board.model.lower(), by_id=by_id, dependents=dependents, links=links)
 
 
 def _paths(document: Mapping[str, Any]) -> Iterator[Path]:
@@ -146,7 +146,7 @@ def _little_money(budget: float, cost: Estimate) -> tuple[str, Path, str]:
 
 
 def _refused_notices(board: Storyboard, trusted_hosts: TrustedHosts | None) -> Iterator[tuple[str, Path, str]]:
-    """A receiver elsewhere may trust other hosts; so here it is no mistake."""
+    """A receiver elsewhere may trust other hosts; so here it is not a mistake."""
     if board.notify_url is None or trusted_hosts is None:
         return
     try:
@@ -159,7 +159,7 @@ def _refused_notices(board: Storyboard, trusted_hosts: TrustedHosts | None) -> I
 def _watermark(shot: Shot, story: Story) -> Iterator[CautionSite]:
     """The provider's own last frame has none; ours is taken from the clip."""
     ours = not shot.input.get("return_last_frame") or shot.input.get("draft")
-    if shot.input.get("watermark") and story.heirs.get(shot.id) and ours:
+    if shot.input.get("watermark") and story.dependents.get(shot.id) and ours:
         message = (
             "the watermark would be handed on and rendered into the next shot: leave it out, or add "
             "return_last_frame: true, since the provider's own last frame has none"

@@ -1,4 +1,4 @@
-"""Who makes a clip: ``provider``, ``model`` and ``extra``, as they stand at the top, in a scene, and in a shot."""
+"""Who makes a clip: ``provider``, ``model`` and ``extra``, as they are at the top, in a scene, and in a shot."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -26,7 +26,7 @@ def read_choice(keys: Mapping[str, Part], outer: ProviderChoice | None = None) -
 
 
 def _read_extra(part: Part) -> dict[str, Any]:
-    """Whatever stands there: only the provider knows its fields."""
+    """Whatever is there: only the provider knows its fields."""
     if isinstance(part.value, dict):
         return part.value
     part.complain("expected fields of the provider with their values, for example extra: {cfg_scale: 0.5}")

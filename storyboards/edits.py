@@ -21,7 +21,7 @@ GONE: Final = object()  # The value of a key that is to be taken out.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """*value* at *path*, whether something stands there or not; `GONE` takes the key out."""
+    """*value* at *path*, whether something is there or not; `GONE` takes the key out."""
 
     path: Path
     value: Any

@@ -34,7 +34,7 @@ def read_hooks(path: Path, trusted_hosts: TrustedHosts | None = None) -> dict[st
     """
     The hooks of the settings file *path*, by name; none where there is no such file.
 
-    A storyboard stands in it, or is named by a path relative to it. *trusted_hosts* as in `read_storyboard`.
+    A storyboard is in it, or is named by a path relative to it. *trusted_hosts* as in `read_storyboard`.
     Raises: StoryboardInvalid with every mistake in this file and in those that it names.
     """
     return read_settings_file(path, lambda root: _read_root(root, path.parent, trusted_hosts)) or {}
@@ -106,7 +106,7 @@ def _read_board(part: Part, folder: Path, trusted_hosts: TrustedHosts | None) ->
         form: Form = "json" if name.lower().endswith(".json") else "yaml"
         return read_storyboard(text, form=form, allow_paths=False, before=START, trusted_hosts=trusted_hosts)
     except OSError as error:
-        part.complain(f"{shown(name)} cannot be read: {(error.strerror or 'it is no file').lower()}")
+        part.complain(f"{shown(name)} cannot be read: {(error.strerror or 'it is not a file').lower()}")
     except ValueError:
         part.complain(f'"{shown(name)}" is not the name of a file')
     except StoryboardInvalid as error:

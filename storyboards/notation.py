@@ -53,7 +53,7 @@ def pieces_of(text: str, *, form: Form) -> Iterator[Piece]:
 
 
 def shown(text: str) -> str:
-    """*text* as it can stand in a message: one short line, whatever was in it."""
+    """*text* as it can be in a message: one short line, whatever was in it."""
     short = text if len(text) <= 40 else f"{text[:39]}…"
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in short)
 
@@ -68,7 +68,7 @@ def wide_sign(line: str) -> str | None:
     if not (match := _WIDE.search(line)):
         return None
     sign = next(filter(None, match.groups()))
-    return f'"{sign}" is no sign of YAML here: write {_NARROW.get(sign, "plain quotes")}'
+    return f'"{sign}" is not valid YAML here: write {_NARROW.get(sign, "plain quotes")}'
 
 
 def stop(message: str, line: int | None = None) -> StoryboardInvalid:
@@ -195,12 +195,12 @@ def _paired(text: str) -> str:
 _IN_PLAIN_WORDS: Final = {
     "mapping values are not allowed": "a colon followed by a space cannot stand here: put the text in quotes, or "
     "correct the indentation",
-    "character '\\t'": "a tab stands where only spaces may: indent with spaces",
+    "character '\\t'": "there is a tab where only spaces may be: indent with spaces",
     "that cannot start any token": "a text cannot begin with this sign: put the text in quotes",
     "unexpected end of stream": "a quote is opened and never closed",
-    "expected ',' or '}'": "a comma or a closing } is missing, or a text with a colon in it stands without quotes",
-    "expected ',' or ']'": "a comma or a closing ] is missing, or a text with a colon in it stands without quotes",
-    "expected <block end>": "this line is not indented like its neighbours",
+    "expected ',' or '}'": "a comma or a closing } is missing, or a text with a colon in it has no quotes",
+    "expected ',' or ']'": "a comma or a closing ] is missing, or a text with a colon in it has no quotes",
+    "expected <block end>": "this line is not indented like its neighbors",
     "could not find expected ':'": "a colon is missing after this word",
     "unknown escape character": "a backslash between double quotes begins a code: write \\\\ for one, or use single "
     "quotes",

@@ -63,7 +63,7 @@ class Part:
         self.notes.add(self.path if about is None else (*self.path, about), self.order, message)
 
     def miss(self, *keys: str, message: str) -> None:
-        """Note that the first of *keys* is missing, unless one of them was misspelt here, which is noted already."""
+        """Note that the first of *keys* is missing, unless one of them was misspelled here, which is noted already."""
         if not any(_near(key, self.notes.strange.get(self.path, ())) for key in keys):
             self.complain(message, about=keys[0])
 
@@ -98,7 +98,7 @@ class Part:
 
     def _inner(self) -> dict[str, "Part"] | None:
         if not isinstance(self.value, dict):
-            self.complain(f"expected keys with values, found {found(self.value)}")
+            self.complain(f"expected keys with values, found {describe_value(self.value)}")
             return None
         return {
             str(key): Part(value=value, notes=self.notes, path=(*self.path, str(key)), order=(*self.order, position))
@@ -108,7 +108,7 @@ class Part:
     def items(self) -> list["Part"] | None:
         """The entries of a list."""
         if not isinstance(self.value, list):
-            self.complain(f"expected a list, found {found(self.value)}: begin each entry with a dash")
+            self.complain(f"expected a list, found {describe_value(self.value)}: begin each entry with a dash")
             return None
         return [
             Part(value=value, notes=self.notes, path=(*self.path, index), order=(*self.order, index))
@@ -119,7 +119,7 @@ class Part:
         """Some text, without the blanks around it."""
         if not isinstance(self.value, str):
             advice = f': put it in quotes, "{_as_written(self.value)}"' if _is_scalar(self.value) else ""
-            self.complain(f"expected text, found {found(self.value)}{advice}")
+            self.complain(f"expected text, found {describe_value(self.value)}{advice}")
         elif not self.value.strip():
             self.complain("this text is empty; write something or leave the key out")
         elif any("\ud800" <= sign <= "\udfff" for sign in self.value):
@@ -131,11 +131,11 @@ class Part:
     def word(self, word: str) -> bool:
         """Nothing but *word*; whether it is there."""
         if self.value != word:
-            self.complain(f"expected the word {word}, found {found(self.value)}")
+            self.complain(f"expected the word {word}, found {describe_value(self.value)}")
         return self.value == word
 
     def name(self) -> str | None:
-        """A name that can stand in a URL and in a file's name."""
+        """A name that can be in a URL and in a file's name."""
         text = self.text()
         if text is None or NAME.fullmatch(text):
             return text
@@ -146,7 +146,7 @@ class Part:
         """A whole number from *least* to *most*."""
         value = self.value
         if isinstance(value, bool) or not isinstance(value, int):
-            self.complain(f"expected a whole number, found {found(value)}{_number_hint(value, whole=True)}")
+            self.complain(f"expected a whole number, found {describe_value(value)}{_number_hint(value, whole=True)}")
         elif not least <= value <= most:
             limits = f"from {least} to {most}" if most < INTEGER_MAX else f"of {least} or more"
             self.complain(f"expected a whole number {limits}, found {_as_written(value)}")
@@ -158,7 +158,7 @@ class Part:
         """A number that can be sent as JSON."""
         value = self.value
         if isinstance(value, bool) or not isinstance(value, int | float):
-            self.complain(f"expected a number, found {found(value)}{_number_hint(value, whole=False)}")
+            self.complain(f"expected a number, found {describe_value(value)}{_number_hint(value, whole=False)}")
         elif not math.isfinite(value) or abs(value) > INTEGER_MAX:
             self.complain(f"expected an ordinary number, found {_as_written(value)}")
         else:
@@ -172,7 +172,7 @@ class Part:
         hint = ""
         if isinstance(self.value, str) and self.value.lower() in ("true", "yes", "on", "false", "no", "off"):
             hint = f": write {'true' if self.value.lower() in ('true', 'yes', 'on') else 'false'}, without quotes"
-        self.complain(f"expected true or false, found {found(self.value)}{hint}")
+        self.complain(f"expected true or false, found {describe_value(self.value)}{hint}")
         return None
 
     def web_address(self) -> str | None:
@@ -221,7 +221,7 @@ def is_web_address(text: str) -> bool:
         return False
 
 
-def found(value: object) -> str:
+def describe_value(value: object) -> str:
     """What was found, in words: ``the text "5"``, ``the number 5``, ``a list``."""
     match value:
         case None:

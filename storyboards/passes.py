@@ -3,7 +3,7 @@
 from typing import Any
 
 from framerelay.storyboards.inputs import PLAIN_FIELDS, read_inputs
-from framerelay.storyboards.parts import Part, found
+from framerelay.storyboards.parts import Part, describe_value
 
 
 def read_pass(part: Part, *, before: str | None) -> dict[str, Any] | None:
@@ -20,7 +20,7 @@ def read_pass(part: Part, *, before: str | None) -> dict[str, Any] | None:
     if part.value == "draft":
         return {}
     if not isinstance(part.value, dict):
-        part.complain(f"expected draft, final, or {{draft: {{duration: 4}}}}, found {found(part.value)}")
+        part.complain(f"expected draft, final, or {{draft: {{duration: 4}}}}, found {describe_value(part.value)}")
         return None
     keys = part.group(("draft",)) or {}
     if "draft" not in keys:

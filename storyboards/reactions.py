@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from framerelay.runs.reaction import Reaction
-from framerelay.storyboards.parts import Part, found
+from framerelay.storyboards.parts import Part, describe_value
 from framerelay.storyboards.style import with_style
 
 RETAKES_MAX: Final = 8
@@ -22,7 +22,9 @@ def read_on_failed(keys: Mapping[str, Part], default: Reaction | None = None) ->
     if part.value == _NO_RETAKES:
         return Reaction(retakes=0)
     if not isinstance(part.value, dict):
-        part.complain(f"expected retake, stop, or {{retake: 2}} for at most two new takes, found {found(part.value)}")
+        part.complain(
+            f"expected retake, stop, or {{retake: 2}} for at most two new takes, found {describe_value(part.value)}"
+        )
         return default
     limits = part.group(("retake",)) or {}
     if "retake" not in limits:

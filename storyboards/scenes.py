@@ -34,15 +34,17 @@ _SHOT_KEYS: Final = (
 )
 _NOT_IN_A_SCENE: Final = {
     **dict.fromkeys(("last_frame", "last_frame_url"), "a last frame belongs to a shot: put it there"),
-    **dict.fromkeys((*PLAIN_FIELDS, *REFERENCE_FILES), "input fields stand in a shot, or for all shots under defaults"),
+    **dict.fromkeys(
+        (*PLAIN_FIELDS, *REFERENCE_FILES), "input fields belong in a shot, or for all shots under defaults"
+    ),
     "callback_url": CALLBACK_IS_OURS,
     **dict.fromkeys(("prompt", "on_moderated"), "a prompt belongs to a shot: put it there"),
-    "on_failed": "this stands in a shot, or for all shots at the top",
+    "on_failed": "this belongs in a shot, or for all shots at the top",
 }
 _NOT_IN_A_SHOT: Final = {
     "callback_url": CALLBACK_IS_OURS,
-    "input": "input fields stand in the shot itself: write them without input",
-    "style": "style stands at the top and is added to every prompt; put this into the prompt",
+    "input": "input fields belong in the shot itself: write them without input",
+    "style": "style belongs at the top and is added to every prompt; put this into the prompt",
 }
 
 
@@ -58,7 +60,7 @@ def read_shots(top: Mapping[str, Part], defaults: Defaults) -> tuple[Shot, ...]:
     return tuple(shot for shot in shots if shot is not None)
 
 
-# --- who stands where --------------------------------------------------------------------------------------------
+# --- who is where --------------------------------------------------------------------------------------------
 
 
 def _scenes(top: Mapping[str, Part]) -> list[tuple[str, dict[str, Part]]]:

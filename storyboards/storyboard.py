@@ -1,7 +1,7 @@
 """
 What a person asks for: a storyboard, read from YAML or JSON, with every mistake told at once, and made into a run.
 
-`documents` reads text, `parts` asks what stands where, `scenes` knows scenes and shots, `inputs` the fields of the jobs
+`documents` reads text, `parts` asks what is where, `scenes` knows scenes and shots, `inputs` the fields of the jobs
 API. The keys are described in ``docs/storyboard.md``.
 """
 
@@ -37,7 +37,7 @@ _TOP_KEYS: Final = (
 )
 _IN_DEFAULTS: Final = tuple(name for name in PLAIN_FIELDS if name != "service_tier")
 _NOT_AT_THE_TOP: Final = {
-    **dict.fromkeys((*_IN_DEFAULTS, *REFERENCE_FILES), "input fields for all shots stand under defaults"),
+    **dict.fromkeys((*_IN_DEFAULTS, *REFERENCE_FILES), "input fields for all shots belong under defaults"),
     **dict.fromkeys(("first_frame", "first_frame_url"), "a first frame belongs to a scene or a shot: put it there"),
     **dict.fromkeys(("last_frame", "last_frame_url"), "a last frame belongs to a shot: put it there"),
     "prompt": "a prompt belongs to a shot: put it there; what all prompts share is style",
@@ -46,8 +46,8 @@ _NOT_AT_THE_TOP: Final = {
 }
 _NOT_IN_DEFAULTS: Final = {
     "prompt": "a prompt belongs to a shot; what all prompts share is style, at the top",
-    "style": "style stands at the top, beside defaults",
-    **dict.fromkeys(CHOICE_KEYS, "this stands at the top, beside defaults, in a scene, or in a shot"),
+    "style": "style belongs at the top, beside defaults",
+    **dict.fromkeys(CHOICE_KEYS, "this belongs at the top, beside defaults, in a scene, or in a shot"),
     **dict.fromkeys(("first_frame", "first_frame_url"), "a first frame belongs to a scene or a shot: put it there"),
     **dict.fromkeys(("last_frame", "last_frame_url"), "a last frame belongs to a shot: put it there"),
     **dict.fromkeys(("takes", "pick", "gate", "from"), "this is said shot by shot; defaults hold input fields"),
@@ -60,7 +60,7 @@ class Storyboard:
     """
     A storyboard without mistakes.
 
-    ``shots`` stand in the order of the film, none has a take yet. ``document``: what was read, as plain values that
+    ``shots`` are in the order of the film, none has a take yet. ``document``: what was read, as plain values that
     can be sent as JSON and read again; ``spot`` · ``wording``: the lines of its values, and the text, where it was one.
     ``draft``: input fields of all its shots while it is one; None: it is none.
     """
@@ -239,7 +239,7 @@ def _check_top(part: Part, top: Mapping[str, Part]) -> None:
     if "model" not in top and not _names_models(part.value):
         part.miss("model", message="name the model that makes the clips, for example model: seedance-1.5-pro-1080p")
     if "scenes" in top and "shots" in top:
-        top["shots"].complain("shots stand in scenes, or alone at the top as one scene: keep one of scenes and shots")
+        top["shots"].complain("shots belong in scenes, or alone at the top as one scene: keep one of scenes and shots")
     elif "scenes" not in top and "shots" not in top:
         message = "there are no shots: write shots: and a list below it, or scenes: with shots in each"
         part.miss("shots", "scenes", message=message)
@@ -266,17 +266,17 @@ def _read_defaults(top: Mapping[str, Part], *, allow_paths: bool) -> dict[str, A
         keys = top["defaults"].group((*PLAIN_FIELDS, *REFERENCE_FILES), elsewhere=_NOT_IN_DEFAULTS) or {}
     tier = {name: top[name] for name in ("service_tier",) if name in top}
     if tier and "service_tier" in keys:
-        keys["service_tier"].complain("service_tier stands at the top already: keep one of the two")
+        keys["service_tier"].complain("service_tier is set at the top already: keep one of the two")
     return read_inputs({**keys, **tier}, allow_paths=allow_paths)
 
 
 def _read_budget(top: Mapping[str, Part]) -> tuple[int | None, float | None]:
-    """At most so many jobs, at most so much money."""
+    """At most this many jobs, at most so much money."""
     if "budget" not in top:
         return None, None
     budget = top["budget"]
     if isinstance(budget.value, int) and not isinstance(budget.value, bool):
-        budget.complain(f"write budget: {{jobs: {budget.value}}} for at most so many jobs, or money for an amount")
+        budget.complain(f"write budget: {{jobs: {budget.value}}} for at most this many jobs, or money for an amount")
         return None, None
     keys = budget.group(("jobs", "money"))
     if keys is not None and not keys and budget.value == {}:

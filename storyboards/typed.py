@@ -8,7 +8,7 @@ import msgspec
 from msgspec import inspect
 
 from framerelay.storyboards.notation import shown
-from framerelay.storyboards.parts import Part, found, is_near, near
+from framerelay.storyboards.parts import Part, describe_value, is_near, near
 
 ValueCheck = Callable[[Part, object], None]
 """Looks at one value of a kind (`Meta(extra={"kind": …})`) and complains about it; the other is the value itself."""
@@ -59,7 +59,7 @@ class _Walk:
                 pass
             case _:
                 if not _is_plain(part.value, kind):
-                    part.complain(f"expected {_PLAIN[type(kind)][1]}, found {found(part.value)}")
+                    part.complain(f"expected {_PLAIN[type(kind)][1]}, found {describe_value(part.value)}")
                     return
         if extra and (check := self._checks.get(extra.get("kind", ""))) is not None:
             check(part, part.value)
@@ -71,7 +71,7 @@ class _Walk:
             return
         fitting = next((one for one in kinds if _has_shape_of(part.value, one)), None)
         if fitting is None and len(kinds) > 1:
-            part.complain(f"expected {_one_of(_name(one) for one in kinds)}, found {found(part.value)}")
+            part.complain(f"expected {_one_of(_name(one) for one in kinds)}, found {describe_value(part.value)}")
         else:
             self.visit(part, fitting or kinds[0])
 
@@ -90,7 +90,7 @@ class _Walk:
 
     def _dict(self, part: Part, kind: inspect.DictType) -> None:
         if not isinstance(part.value, dict):
-            part.complain(f"expected keys with values, found {found(part.value)}")
+            part.complain(f"expected keys with values, found {describe_value(part.value)}")
             return
         for key, value in part.value.items():
             inner = Part(value=value, notes=part.notes, path=(*part.path, str(key)), order=part.order)
@@ -102,7 +102,7 @@ def _literal(part: Part, values: Iterable[object]) -> None:
     words = [str(value) for value in values]
     if not any(part.value == value and type(part.value) is type(value) for value in values):
         hint = near(part.value, words) if isinstance(part.value, str) else ""
-        phrase = f'"{shown(part.value)}"' if isinstance(part.value, str) else found(part.value)
+        phrase = f'"{shown(part.value)}"' if isinstance(part.value, str) else describe_value(part.value)
         part.complain(f"expected {_one_of(words)}, found {phrase}{hint}")
 
 

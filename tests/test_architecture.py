@@ -160,7 +160,6 @@ ALLOWED = {
     ("processors.look_up", "named"): "the name of an argument of tasks that wait in Redis",
     ("storyboards.notation", "shown"): "gives back its text in another form, as `sorted` does",
     ("store.addresses", "shown"): "the same, of an address",
-    ("storyboards.parts", "found"): "the same: what stands behind `expected …, found` in a message",
 }
 
 

@@ -147,7 +147,7 @@ def _fields(shot: Shot, provider: Provider, name: str, story: Story) -> Iterator
 
 
 def _price(shot: Shot, provider: Provider, name: str) -> Iterator[CautionSite]:
-    """What may make a clip dearer than its price says."""
+    """What may make a clip cost more than its price says."""
     parts = shot.estimate.unpriced if shot.estimate else ()
     if parts:
         fields = [REFERENCE_FILES.get(each, each) for each in parts]

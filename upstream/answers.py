@@ -37,7 +37,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> FrameRelayE
 
 def refusal_within(headers: Mapping[str, str], document: Mapping[str, object]) -> FrameRelayError | None:
     """
-    The error that a 2xx answer means though it is none: one whose body says no; None where it does not certainly.
+    The error that a 2xx answer means, because its body says no; None where that is not certain.
 
     As `refusal`, by the code in the body where that is an HTTP status. UpstreamRejected with status 404 says that there
     is no such job. Raised to nobody who got a job's id: a job that was accepted is one, whatever else is said.
@@ -89,7 +89,7 @@ def says_why(body: bytes) -> bool:
 
 
 def read_object(body: bytes) -> dict[str, object]:
-    """The JSON object in an answer; a list stands in one, under `paths.LIST`. Raises: UpstreamAnswerUnreadable."""
+    """The JSON object in an answer; a list is in one, under `paths.LIST`. Raises: UpstreamAnswerUnreadable."""
     try:
         document = msgspec.json.decode(body.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -120,7 +120,7 @@ def find_upload_url(answer: Mapping[str, object], *, root: str, path: str | None
     Where the uploaded file is: at the dotted *path* if given, else ``url`` or ``file_url``, plain or in ``data``,
     ``file``.
 
-    A relative URL is joined to *root*. A value that is no URL at all counts only at a given *path*: some providers
+    A relative URL is joined to *root*. A value that is not a URL at all counts only at a given *path*: some providers
     take ``file_<id>`` wherever a URL may stand.
     Raises: UpstreamAnswerUnreadable, naming the keys that were there.
     """
@@ -191,6 +191,7 @@ def _sentence(status: int, code: str | None, words: str | None, headers: Mapping
 
 
 def request_of(headers: Mapping[str, str]) -> str:
+    """The provider's own id of the request, as the end of a message: `` [request ab12]``; empty without one."""
     request_id = headers.get("x-request-id")
     return f" [request {cut(request_id, CODE_CHARACTERS_MAX)}]" if request_id else ""
 

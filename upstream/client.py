@@ -65,7 +65,7 @@ class JobsClient:
     """
     One provider, one key; open it once per process (``async with``) and share it.
 
-    *base_url* is the provider's address, which its *profile* continues; a ``/v1`` at its end may stand in both. The key
+    *base_url* is the provider's address, which its *profile* continues; a ``/v1`` at its end may be in both. The key
     is sent there and, unless that is another address than the profile's, to the hosts that the profile names: redirects
     are not followed, proxy and netrc variables are not read. An answer that repeats the key (some refusals do) is read
     as if it said ``[key]``.
@@ -123,7 +123,7 @@ class JobsClient:
         """
         Submit one job; this spends money.
 
-        Never repeats itself. *leaving* is set before the first byte of the POST is written: whoever cancels it after
+        Never repeats itself. *leaving* is set before the first byte of the POST is written: one that cancels it after
         that must treat the outcome as unknown. ``order.take`` goes out where the profile has a place for it: a provider
         that honours it will not charge twice, the jobs API does not promise that.
 

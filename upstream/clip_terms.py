@@ -82,7 +82,7 @@ class _Request:
         return _as_read(rules_of(self._profile, self._order.model).get(word), now) if is_alone else None
 
     def model(self) -> str | None:
-        """The model that is asked for; None where a raw field says something in its place that is no name."""
+        """The model that is asked for; None where a raw field says something in its place that is not a name."""
         names = {text_of(self._value_at(place, "model", self._order.model)) for place in self.places_of("model")}
         return names.pop() if len(names) == 1 else None if names else self._order.model
 

@@ -2,7 +2,7 @@
 What an answer says went wrong, though its status says that all is well: refusals inside HTTP 200. Pure.
 
 Gateways and providers answer ``{"code": 4001, "message": "…"}``, ``{"success": false, …}``, ``{"error": …}`` or
-``{"base_resp": {"status_code": 1008, …}}`` so. What can be read both ways is no complaint: a submit that might have
+``{"base_resp": {"status_code": 1008, …}}`` so. What can be read both ways is not a complaint: a submit that might have
 been accepted is never taken for refused.
 """
 

@@ -48,7 +48,7 @@ def is_clip_host(host: str, profile: Profile) -> bool:
 
 
 def usable_key(key: str) -> str:
-    """*key*, which can stand in a header. Raises: RequestInvalid, in words that do not show it."""
+    """*key*, which can be in a header. Raises: RequestInvalid, in words that do not show it."""
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise RequestInvalid("the upstream's key must be one word of printable ASCII", param="key")
     return key
@@ -60,7 +60,7 @@ def key_mark(key: str) -> str:
 
 
 def spellings_of(key: str) -> tuple[bytes, ...]:
-    """How an answer may write *key*; a short one stands in many an answer by chance, and is left there."""
+    """How an answer may write *key*; a short one is in many an answer by chance, and is left there."""
     if len(key) < KEY_CHARACTERS_MIN:
         return ()
     return tuple({each.encode() for each in (key, key.replace("/", "\\/"), quote(key, safe=""), quote_plus(key))})

@@ -36,13 +36,13 @@ class GivenPicture:
 
 
 def picture_at(path: Path) -> GivenPicture | None:
-    """The picture in the file *path*, by its beginning; None where it is none of ours. Raises: OSError."""
+    """The picture in the file *path*, by its beginning; None where it is of no kind that we take. Raises: OSError."""
     with path.open("rb") as file:
         return picture_in(file.read(HEAD_BYTES), size_bytes=path.stat().st_size)
 
 
 def picture_of_data(address: str) -> GivenPicture | None:
-    """The picture that stands in a data URI; None where that holds none."""
+    """The picture that is in a data URI; None where that holds none."""
     head, comma, text = address.partition(",")
     if not comma or not head.lower().endswith(";base64"):
         return None

@@ -102,7 +102,7 @@ def read_job(document: Mapping[str, object], *, root: str | None = None) -> JobR
 
     Where two levels carry a status, the inner one (``output.status``) counts if it is a word we know: the outer one is
     often the echo of the create answer. A job that is done, with an error and without a clip, has failed.
-    *root*: the address that the answer came from, without which a relative address of a clip is none.
+    *root*: the address that the answer came from, without which a relative address of a clip counts as none.
     """
     body = _unwrap(document)
     inner = _inner(body)

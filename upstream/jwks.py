@@ -55,7 +55,7 @@ class _Keys:
 
 class PublicKeys:
     """
-    The Ed25519 keys at *urls*, and at others once they are asked for; `keep_fresh` has to run beside whoever does.
+    The Ed25519 keys at *urls*, and at others once they are asked for; `keep_fresh` has to run meanwhile.
 
     *http* decides which addresses may be contacted, and follows no redirects.
     """
@@ -83,7 +83,7 @@ class PublicKeys:
         return self._key_sets[url]
 
     async def keep_fresh(self) -> None:
-        """Fetch what is wanted or getting old, for ever."""
+        """Fetch what is wanted or getting old, forever."""
         while True:
             self._wake_up.clear()
             await self.fetch_due()
@@ -140,7 +140,7 @@ def read_key_set(body: bytes) -> tuple[bytes, ...]:
     try:
         entries = _decode(body).keys
     except msgspec.DecodeError as error:
-        raise UpstreamAnswerUnreadable(f"this is no JSON Web Key Set: {error}") from None
+        raise UpstreamAnswerUnreadable(f"this is not a JSON Web Key Set: {error}") from None
     keys = tuple(key for each in entries if (key := _ed25519(each)))
     if not keys:
         raise UpstreamAnswerUnreadable("the key set holds no Ed25519 key")

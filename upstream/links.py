@@ -16,7 +16,7 @@ def read_address(text: str, *, root: str | None) -> str | None:
     The http(s) address that *text* is, or None; whether it may be opened is asked where it is opened.
 
     Relative ones (``/outputs/a.mp4``, ``//host/a.mp4``, ``outputs/a.mp4``) are joined to *root*, an address without a
-    slash at its end; without a *root* they are none.
+    slash at its end; without a *root* they are not addresses.
     """
     if len(text) > ADDRESS_CHARACTERS_MAX:
         return None
@@ -29,7 +29,7 @@ def read_address(text: str, *, root: str | None) -> str | None:
 
 
 def joined(text: str, *, root: str) -> str | None:
-    """*text* as it stands at *root*; None where the two make no address."""
+    """*text* as it is at *root*; None where the two make no address."""
     try:
         return urljoin(root + "/", text)
     except ValueError:  # Half an IPv6 address.

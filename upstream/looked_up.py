@@ -43,7 +43,7 @@ def read_found(profile: Profile, answer: ApiAnswer, take: str, *, root: str) -> 
     """
     What the provider says about the job that has our reference *take*, which is searched for.
 
-    Raises: as `read_looked_up`; a job that does not show the reference is none.
+    Raises: as `read_looked_up`; a job that does not show the reference does not count.
     """
     reference = profile.recover.reference
     place = (reference.record if reference != "none" else None) or profile.get.record

@@ -1,5 +1,5 @@
 """
-Paths of a profile: where in an answer a value stands.
+Paths of a profile: where in an answer a value is.
 
 ``data.id`` goes down by keys, ``output[0]`` by position (``[0].id``, where the answer is a list),
 ``outputs[type=video].url`` to the first entry that has that value, ``a.b|c`` takes the first that is there, and
@@ -41,7 +41,7 @@ class ValuePath:
 
 @lru_cache(4096)
 def read_path(text: str) -> ValuePath:
-    """The path that *text* is. Raises: ValueError, in words, for one that is none."""
+    """The path that *text* is. Raises: ValueError, in words, for one that is not a path."""
     if not text.strip():
         raise ValueError("a path names a value in the answer, for example data.id")
     return ValuePath(tuple(_alternative(part.strip()) for part in _parts(text)))
@@ -75,7 +75,7 @@ def _alternative(text: str) -> tuple[bool, tuple[PathStep, ...]]:
         if at < len(rest) and rest[at] == ".":
             at += 1
             if at == len(rest):
-                raise ValueError(f'"{text}" ends with a dot: name the key behind it')
+                raise ValueError(f'"{text}" ends with a dot: name the key after it')
     if not steps and not from_body:
         raise ValueError("there is nothing between two bars: name a path, or take one bar away")
     return from_body, tuple(steps)

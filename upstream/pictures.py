@@ -49,6 +49,6 @@ def inline_bytes(size_bytes: int) -> int:
 
 
 def inline_text(profile: Profile, content: bytes, media_type: str) -> str:
-    """*content* as it stands in a request: a data URI, or bare base64 where nothing else is accepted."""
+    """*content* as it is in a request: a data URI, or bare base64 where nothing else is accepted."""
     text = base64.b64encode(content).decode()
     return f"data:{media_type};base64,{text}" if "data_uri" in profile.media.accepts else text

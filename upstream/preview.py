@@ -15,7 +15,7 @@ REFERENCE: Final = "00000000-0000-4000-8000-000000000000"
 
 
 class RequestPreview(TypedDict):
-    """What would be sent; ``headers`` say ``[key]`` where the key stands."""
+    """What would be sent; ``headers`` say ``[key]`` in place of the key."""
 
     method: str
     url: str

@@ -19,7 +19,7 @@ AREA_MAX: Final = 1.05
 """How much larger than its name says a size may be: 480p in 21:9 has 992 by 432 pixels. A clip has a frame more."""
 
 KNOWN_TIERS: Final = ("default", "flex")
-"""Those that cost no more than a price says; a tier of another name may be a dearer one."""
+"""Those that cost no more than a price says; a tier of another name may cost more."""
 
 _WIDE: Final = 16 / 9  # Sizes of one name have about the same area, whatever their ratio.
 Range = tuple[float, float]
@@ -41,7 +41,7 @@ def estimate(price: Price | None, model: Model | None, terms: ClipTerms) -> Esti
 
 
 def _unpriced(price: Price, model: Model | None, terms: ClipTerms) -> Iterator[str]:
-    """What may make the clip dearer than *price* says, by as much as nobody knows."""
+    """What may make the clip cost more than *price* says, by an unknown amount."""
     yield from (name for name in terms.unpriced if name not in price.free)
     tier, videos = terms.fields.get("service_tier"), terms.fields.get("reference_video_urls")
     if tier is not None and tier not in (*KNOWN_TIERS, *price.tiers):

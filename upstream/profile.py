@@ -209,7 +209,7 @@ class CallbackRules(Section, frozen=True, kw_only=True):
 
     ``on``: the address is sent with the create (``create`` in the body, ``query``), is set in the account, or there are
     no callbacks (``none``: the job is polled). ``body``: it reads like the whole look-up answer (``get``) or like its
-    record (``get_record``); ``root``: where the record stands in it. What is given here replaces what `Read` says.
+    record (``get_record``); ``root``: where the record is in it. What is given here replaces what `Read` says.
     """
 
     on: Literal["create", "query", "account", "none"] = "create"

@@ -17,7 +17,7 @@ MistakeAt = tuple[KeyPath, str]
 
 
 def number_mistakes(profile: Profile) -> Iterator[MistakeAt]:
-    """Numbers that nothing can be done with: a rate of none, a pause that is none."""
+    """Numbers that nothing can be done with, such as a rate or a pause of zero."""
     limits, poll, batch = profile.limits, profile.poll, profile.get.batch
     yield from _at_least(("limits", "concurrent"), limits.concurrent, 1)
     yield from _above(("limits", "submits_per_minute"), limits.submits_per_minute)
@@ -29,7 +29,7 @@ def number_mistakes(profile: Profile) -> Iterator[MistakeAt]:
 
 
 def word_mistakes(profile: Profile) -> Iterator[MistakeAt]:
-    """Words that are none, where no template says so; and a look-up that names no job."""
+    """Words that do not exist, where no template says so; and a look-up that names no job."""
     create = profile.create
     rules: dict[KeyPath, Iterable[str]] = {("create", "values"): create.values, ("create", "without"): create.without}
     rules |= {("models", name, "values"): model.values for name, model in profile.models.items()}
@@ -59,7 +59,7 @@ def _of_model(model: Model) -> Iterator[MistakeAt]:
 
 
 def price_mistakes(price: Price) -> Iterator[MistakeAt]:
-    """Why nothing can be reckoned with *price*, or not for certain."""
+    """Why nothing can be computed with *price*, or not for certain."""
     tables = {name: table for name in ("per_s", "per_clip", "per_mtok") if (table := getattr(price, name)) is not None}
     if len(tables) != 1:
         yield (), f"a price is one of per_s, per_clip and per_mtok, found {' and '.join(tables) or 'none of them'}"
@@ -68,7 +68,7 @@ def price_mistakes(price: Price) -> Iterator[MistakeAt]:
         if not amounts or any(isinstance(each, list) and not 1 <= len(each) <= 2 for each in amounts):
             yield (name,), "expected a number, or a list of two: without and with sound"
         if any(one < 0 for each in amounts for one in (each if isinstance(each, list) else [each])):
-            yield (name,), "a price below nothing is none"
+            yield (name,), "a price cannot be below zero"
     if price.tokens is not None and price.tokens.replace(" ", "") != TOKENS:
         yield ("tokens",), f'the formula "{price.tokens}" is not known; {TOKENS} is'
     if any(times < 0 for times in price.tiers.values()):

@@ -110,7 +110,7 @@ def _stand_in(wrong: Collection[tuple[str | int, ...]]) -> Mapping[str, Any]:
 
 
 def _without(value: Any, path: tuple[str | int, ...]) -> Any:
-    """A copy of *value* without what stands at *path*; a whole list goes where one of its entries is wrong."""
+    """A copy of *value* without what is at *path*; a whole list goes where one of its entries is wrong."""
     if not path or not isinstance(value, dict):
         return value
     first, *rest = path
@@ -142,7 +142,7 @@ def _base_of(root: Part, folder: Path | None, depth: int) -> dict[str, Any]:
         return {}
     base = root_of(read_document(data, form="yaml"))
     if not isinstance(base.value, dict):
-        root.complain(f'what stands in "{name}" is no profile', about="extends")
+        root.complain(f'"{name}" does not hold a profile', about="extends")
         return {}
     below = _base_of(base, folder, depth - 1)
     base.notes.raise_if_any()

@@ -19,7 +19,7 @@ class ImageLimits(Section, frozen=True, kw_only=True):
 
 class Upload(Section, frozen=True, kw_only=True):
     """
-    How a file is uploaded, and where its address (or id) stands in the answer.
+    How a file is uploaded, and where its address (or id) is in the answer.
 
     ``multipart`` posts the file as ``file`` among ``fields``; ``put_url`` posts ``body``, then puts the bytes to the
     address at ``put``. ``url`` or ``id``: the path of what is named in the create in place of the picture; without

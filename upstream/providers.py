@@ -1,7 +1,7 @@
 """
 The providers of this installation: the one of the settings, and those that ``framerelay.yaml`` names.
 
-A provider is a profile with an address, a key and limits of its own. No key stands in that file: it names variables.
+A provider is a profile with an address, a key and limits of its own. No key is in that file: it names variables.
 """
 
 import re
@@ -35,8 +35,8 @@ PROVIDER_KEYS: Final = (
 )
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ELSEWHERE: Final = {
-    "key": "no key stands in this file: name the variable that holds it, for example key_env: KLING_API_KEY",
-    "webhook_secret": "no secret stands in this file: name the variable that holds it by webhook_secret_env",
+    "key": "this file holds no key: name the variable that holds it, for example key_env: KLING_API_KEY",
+    "webhook_secret": "this file holds no secret: name the variable that holds it by webhook_secret_env",
     "base": "write url: it replaces the base of the profile",
 }
 
@@ -234,7 +234,7 @@ def _read_profile(value: Part | None, part: Part, name: str, folder: Path) -> Pr
         hint = "" if value else "; name its profile, for example profile: kie or profile: ./mine.yaml"
         (value or part).complain(f"{error.message}{hint}")
     except OSError as error:
-        (value or part).complain(f"{text} cannot be read: {(error.strerror or 'it is no file').lower()}")
+        (value or part).complain(f"{text} cannot be read: {(error.strerror or 'it is not a file').lower()}")
     except StoryboardInvalid as error:
         for mistake in error.mistakes:
             (value or part).complain(f"in {text}, {mistake}")
@@ -245,7 +245,7 @@ def _read_variable(part: Part | None) -> str | None:
     """The name of a variable; what is none may be the key itself, so it is not repeated."""
     name = part.text() if part else None
     if part and name and not _VARIABLE.fullmatch(name):
-        part.complain("expected the name of a variable, for example KLING_API_KEY; no key stands in this file")
+        part.complain("expected the name of a variable, for example KLING_API_KEY; this file holds no key")
         return None
     return name
 

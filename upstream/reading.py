@@ -34,7 +34,7 @@ def read_answer(profile: Profile, document: Mapping[str, object], *, root: str |
     """
     What the answer to a look-up says; as a job of state ``unknown`` where it describes none.
 
-    *root*: the address that it came from, without which a relative address of a clip is none.
+    *root*: the address that it came from, without which a relative address of a clip counts as none.
     """
     if profile.read is None:
         return read_job(document, root=root)

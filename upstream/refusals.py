@@ -125,7 +125,7 @@ def refusal_error(
     *,
     code: str | None = None,
 ) -> JobError:
-    """The code and words where the profile says they stand, else where they usually do; *code* goes before both."""
+    """The code and words where the profile puts them, else where they usually do; *code* goes before both."""
     paths = profile.read.error if profile.read else None
     error = error_of(profile, document, document, paths=paths, status=status)
     code, message = code or error.code or usual[0], error.message or usual[1]

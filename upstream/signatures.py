@@ -138,8 +138,8 @@ def collect(recipe: Recipe, headers: Iterable[tuple[bytes, bytes]], *, target: b
     """
     What *recipe* needs of *headers*, and nothing else; this can be kept, and verified again later.
 
-    *target*: path and query as they stood in the request; some sign them. It is kept under a name of no header.
-    A secret that stands in a header is replaced by its digest. A third copy of a header is left out, and so is what is
+    *target*: path and query as they were in the request; some sign them. It is kept under a name of no header.
+    A secret that is in a header is replaced by its digest. A third copy of a header is left out, and so is what is
     longer than any header may be: both fail anyway.
     """
     names, pairs = headers_of(recipe), list[tuple[str, str]]()
@@ -221,13 +221,13 @@ def _read_signatures(recipe: HmacRecipe, header: str) -> tuple[str, list[bytes]]
     entries = _entries(recipe.header, header, between=between, within=within)
     timestamps = [value for name, value in entries if name == "t"]
     if recipe.form == "pairs" and len(timestamps) != 1:
-        raise Unverified(f"{recipe.header} has not exactly one t=")
+        raise Unverified(f"{recipe.header} does not have exactly one t=")
     candidates = _of_version(recipe.header, entries, recipe.mark)
     return timestamps[0] if recipe.form == "pairs" else "", candidates
 
 
 def _entries(name: str, header: str, *, between: str, within: str) -> list[tuple[str, str]]:
-    """What stands in the header *name*, each with the version before it."""
+    """What is in the header *name*, each with the version before it."""
     entries = [entry.strip().partition(within) for entry in header.split(between, CANDIDATES_MAX + 1)]
     if len(entries) > CANDIDATES_MAX:
         raise Unverified(f"{name} holds more than {CANDIDATES_MAX} entries")
@@ -323,7 +323,7 @@ def _as_forms(body: bytes) -> list[str]:
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
-        raise Unverified("the body is no JSON object, so nothing of it can be signed")
+        raise Unverified("the body is not a JSON object, so nothing of it can be signed")
     texts = [(key, _field(fields[key])) for key in sorted(fields)]
     return ["&".join(f"{as_text(key)}={as_text(value)}" for key, value in texts) for as_text in (_quoted_plus, _quoted)]
 
@@ -355,7 +355,7 @@ def _check_date(date: str, received_at: float) -> None:
     try:
         moment = parsedate_to_datetime(date)
     except (ValueError, IndexError, OverflowError):
-        raise Unverified("the date is none that HTTP knows") from None
+        raise Unverified("the date is not one that HTTP knows") from None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     _check_time(str(int(aware.timestamp())), received_at)
 

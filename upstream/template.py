@@ -2,7 +2,7 @@
 Templates of a profile: a body with ``{words}`` in it, made into what is sent. No expressions, no loops, no code.
 
 A text that is one ``{word}`` and nothing else keeps the word's type; within a text it is put in as text. What a word
-without a value stands in is left out, and so is a group or a list of which nothing is left. ``$when: word`` leaves its
+without a value is in is left out, and so is a group or a list of which nothing is left. ``$when: word`` leaves its
 group out where the word has no value, ``$unless: word`` where it has one; ``$each: word`` repeats its group for every
 entry of a list, as ``{item}``. A group with ``$value`` is that value and no group: ``$when`` for a single field.
 """

@@ -16,6 +16,11 @@ NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 async def read_bounded(response: httpx.Response) -> bytes:
+    """
+    The body as it came, at most ``ANSWER_BYTES_MAX``; nothing of an error that is encoded.
+
+    Raises: UpstreamAnswerUnreadable past that, or for a success that is encoded; httpx's errors.
+    """
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity"):
         if not response.is_success:
@@ -41,6 +46,7 @@ def setting(leaving: asyncio.Event) -> Callable[[str, object], Awaitable[None]]:
 
 
 def open_client(headers: Mapping[str, str], tls: ssl.SSLContext, *, kept_alive: int) -> httpx.AsyncClient:
+    """A client without redirects and without proxies of the environment, which keeps *kept_alive* connections open."""
     return httpx.AsyncClient(
         headers=headers,
         verify=tls,
@@ -51,6 +57,7 @@ def open_client(headers: Mapping[str, str], tls: ssl.SSLContext, *, kept_alive: 
 
 
 def encoded(body: object) -> bytes:
+    """*body* as JSON in UTF-8. Raises: RequestInvalid for what JSON cannot say."""
     try:
         return msgspec.json.encode(body)
     except (TypeError, ValueError, RecursionError) as error:

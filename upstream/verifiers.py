@@ -1,7 +1,7 @@
 """
 The ``verify:`` parts of the settings file: one for the upstream's callbacks, and one for each hook that differs.
 
-No secret stands in that file: it names variables or files that hold them.
+No secret is in that file: it names variables or files that hold them.
 """
 
 import base64
@@ -16,7 +16,7 @@ from typing import Final, cast
 from framerelay.config.text import text_of, trimmed
 from framerelay.runs.errors import Mistake, StoryboardInvalid
 from framerelay.storyboards.notation import shown
-from framerelay.storyboards.parts import Notes, Part, found
+from framerelay.storyboards.parts import Notes, Part, describe_value
 from framerelay.storyboards.settings_file import FILE_KEYS, HOOK_KEYS, read_settings_file
 from framerelay.upstream.signatures import (
     FalRecipe,
@@ -53,7 +53,7 @@ SCHEMES: Final = tuple(_KNOWN)
 PUBLIC: Final = ("fal", "gemini-v1a")
 _GIVEN: Final = "GIVEN"
 _ELSEWHERE: Final = {
-    "secret": "no secret stands in this file: name a variable (secret_env) or a file (secret_file) that holds it"
+    "secret": "this file holds no secret: name a variable (secret_env) or a file (secret_file) that holds it"
 }
 
 
@@ -137,11 +137,11 @@ def _read_recipe(part: Part, source: "_Source") -> Recipe | None:
     if isinstance(part.value, str) and (scheme := source.schemes(part.value)) is not None:
         part = Part(value=scheme, notes=part.notes, path=part.path, order=part.order)
     if not isinstance(part.value, dict):
-        part.complain(f"expected keys with values or the word none, found {found(part.value)}")
+        part.complain(f"expected keys with values or the word none, found {describe_value(part.value)}")
         return None
     scheme = part.value.get("scheme")
     if not isinstance(scheme, str) or scheme not in _KNOWN:
-        part.complain(f"expected one of {', '.join(_KNOWN)}, found {found(scheme)}", about="scheme")
+        part.complain(f"expected one of {', '.join(_KNOWN)}, found {describe_value(scheme)}", about="scheme")
         return None
     options = _Options(part=part, keys=part.group(_KNOWN[scheme], elsewhere=_ELSEWHERE) or {}, source=source)
     return _READERS[scheme](options)
@@ -176,7 +176,7 @@ class _Source:
                 data = file.read(SECRET_BYTES_MAX + 4)  # And the mark that an editor may put in front.
             text = trimmed(text_of(data))
         except OSError as error:
-            part.complain(f"{shown(name)} cannot be read: {(error.strerror or 'it is no file').lower()}")
+            part.complain(f"{shown(name)} cannot be read: {(error.strerror or 'it is not a file').lower()}")
             return None
         except ValueError:  # Bytes that are no text, or a NUL in the name.
             part.complain(f"{shown(name)} does not hold text")
@@ -196,7 +196,7 @@ class _Options:
     source: _Source
 
     def keys_in(self, encoding: str, *, without: str = "") -> tuple[bytes, ...]:
-        """The secrets as keys: *encoding* is the usual one of the scheme, *without* a prefix that is no part of it."""
+        """The secrets as keys: *encoding* is the usual one of the scheme, *without* a prefix that is not part of it."""
         form = self.word("secret_encoding", encoding, ("base64", "hex", "utf8"))
         return self.secrets(lambda text: _decoded(text.removeprefix(without), form))
 

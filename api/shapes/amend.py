@@ -8,7 +8,7 @@ from framerelay.api.shapes.run import CostRange
 
 
 class AmendOutlook(Struct, kw_only=True):
-    """What another storyboard would make of a run; nothing has happened. Each shot stands in one of the lists."""
+    """What another storyboard would make of a run; nothing has happened. Each shot is in one of the lists."""
 
     object: Literal["outlook"]
     keep: Annotated[list[str], Meta(description="Shots that stay as they are, with their takes.")]
@@ -16,6 +16,6 @@ class AmendOutlook(Struct, kw_only=True):
     add: Annotated[list[str], Meta(description="Shots that are new.")]
     drop: Annotated[list[str], Meta(description="Shots that leave the film; their takes are kept.")]
     stale: Annotated[list[str], Meta(description="Shots that are made again, since what they begin with is.")]
-    jobs: Annotated[int, Meta(description="So many are submitted from then on to the end of the film, all paid.")]
+    jobs: Annotated[int, Meta(description="How many are submitted from then on to the end of the film, all paid.")]
     cost: Annotated[CostRange | None, Meta(description="Of these jobs; null where a price is not known.")]
     would: Annotated[str, Meta(description="In words for a person.")]

@@ -50,7 +50,7 @@ class Replay(Struct, kw_only=True, rename=WIRE_NAMES):
     id: Annotated[str | None, Meta(description="The callback that it made; null where it was only asked.")]
     replay_of: str
     would: Annotated[str, Meta(description="In words for a person.")]
-    may_spend: Annotated[bool, Meta(description="Jobs might be submitted that otherwise were not.")]
+    may_spend: Annotated[bool, Meta(description="Jobs might be submitted that otherwise would not be.")]
     run_id: str | None
     done: bool
 
@@ -62,7 +62,7 @@ class Release(Struct, kw_only=True):
     id: str
     released: Annotated[bool, Meta(description="It proved where it comes from; otherwise it stays.")]
     outcome: str
-    repeated: Annotated[bool, Meta(description="Another like it had passed meanwhile.")]
+    repeated: Annotated[bool, Meta(description="Another like it passed in the meantime.")]
     reason: str | None
 
 

@@ -20,9 +20,9 @@ class Fault(Struct, kw_only=True):
     message: Annotated[str, Meta(description="For a person.")]
     param: Annotated[str | None, Meta(description="Where, if it has a place.")]
     mistakes: Annotated[list[Mistake] | UnsetType, Meta(description="All of a storyboard's.")] = UNSET
-    candidates: Annotated[list[str] | UnsetType, Meta(description="Of an ambiguous id: the first that it may be.")] = (
-        UNSET
-    )
+    candidates: Annotated[
+        list[str] | UnsetType, Meta(description="For an ambiguous id: the first of those that it may be.")
+    ] = UNSET
 
 
 class Error(Struct, kw_only=True):

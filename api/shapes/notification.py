@@ -1,4 +1,4 @@
-"""What was told to a receiver of the user's own."""
+"""What was sent to a receiver of the user's own."""
 
 from typing import Annotated, Literal
 
@@ -14,12 +14,12 @@ class Delivery(Struct, kw_only=True):
 
     at: Seconds
     status: Annotated[int | None, Meta(description="Of the answer; null if none came.")]
-    outcome: Annotated[str, Meta(description="What came of it, in words.")]
+    outcome: Annotated[str, Meta(description="The result, in words.")]
     took_ms: int
 
 
 class Notification(Struct, kw_only=True, rename=WIRE_NAMES):
-    """Something that was told to the notify_url of a run, or is to be."""
+    """Something that was sent to the notify_url of a run, or is to be."""
 
     id: Annotated[str, Meta(description="The webhook-id of every try.", pattern="^ntf_[0-9a-f]{24}$")]
     object: Literal["notification"]

@@ -47,7 +47,7 @@ class PlannedScene(Struct, kw_only=True):
 
 
 class Caution(Struct, kw_only=True):
-    """Something that is allowed and likely to disappoint; docs/plan.md has all codes."""
+    """Something that is allowed but may go wrong; docs/plan.md has all codes."""
 
     code: str
     place: Annotated[str, Meta(description="Where it can be fixed.", examples=["defaults.watermark"])]

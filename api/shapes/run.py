@@ -24,7 +24,7 @@ class Oddity(Struct, kw_only=True):
 
 
 class Budget(Struct, kw_only=True):
-    """Jobs at the provider, each of them paid, and money in units of the currency; null is no limit."""
+    """Jobs at the provider, each of them paid, and money in units of the currency; null: no limit."""
 
     jobs: int | None
     money: float | UnsetType = UNSET
@@ -98,8 +98,8 @@ class Take(Struct, kw_only=True):
     job_id: str | None
     seed: int | None
     submitted: Seconds
-    rendered: Annotated[float | None, Meta(description="When we learnt that the job is done.")]
-    called_back: Annotated[bool, Meta(description="A callback told how the job ended.")]
+    rendered: Annotated[float | None, Meta(description="When we learned that the job is done.")]
+    called_back: Annotated[bool, Meta(description="A callback said how the job ended.")]
     next_look: Annotated[float, Meta(description="When it is looked up or fetched next, if it is still open.")]
     usual_s: Annotated[
         float | None, Meta(description="From submit to result, of jobs of its kind before; null while few were done.")
@@ -191,7 +191,7 @@ class Film(Struct, kw_only=True):
 
 
 class Run(Struct, kw_only=True):
-    """One execution of a storyboard; its shots stand in the order of the film."""
+    """One execution of a storyboard; its shots are in the order of the film."""
 
     id: Annotated[str, Meta(pattern="^run_[a-z0-9]{1,40}$")]
     object: Literal["run"]
@@ -243,12 +243,12 @@ class Outlook(Struct, kw_only=True):
     """What a retake, or the final of a draft, would bring about; nothing has happened."""
 
     object: Literal["outlook"]
-    jobs: Annotated[int, Meta(description="So many it leads to if nothing fails, all paid.")]
+    jobs: Annotated[int, Meta(description="How many it leads to if nothing fails, all paid.")]
     following: Annotated[list[str], Meta(description="Shots that are made again with it, in their order.")] = field(
         default_factory=list
     )
     stale: Annotated[list[str], Meta(description="Shots that are done, made from the old take, and stay so.")]
-    budget_left: Annotated[int | None, Meta(description="Jobs before it; null is no limit.")]
+    budget_left: Annotated[int | None, Meta(description="Jobs before it; null: no limit.")]
     cost: Annotated[CostRange | UnsetType, Meta(description="About how much, where a price is known.")] = UNSET
     would: Annotated[str, Meta(description="In words for a person.")]
 

@@ -83,7 +83,7 @@ def _not_taken(base: str, answer: HttpAnswer) -> Finding | None:
     if 300 <= answer.status <= 399:
         return fail(
             f"{base} leads on to {_origin(answer.location)} (HTTP {answer.status}), where a callback does not follow",
-            "set FRAMERELAY_PUBLIC_URL to the address at the end of the way",
+            "set FRAMERELAY_PUBLIC_URL to the address that it leads to",
         )
     if answer.status == 404 and message == NO_SUCH_ADDRESS:
         return _other_receiver(base)
@@ -96,7 +96,7 @@ def _other_receiver(base: str) -> Finding:
     path = urlsplit(base).path
     return fail(
         f"{base} leads to a FrameRelay receiver that did not make this address: it has another FRAMERELAY_SECRET, "
-        f"or its clock is more than {LIFE_S // 60} minutes off{', or the path stands before it' if path else ''}",
+        f"or its clock is more than {LIFE_S // 60} minutes off{', or the path is before it' if path else ''}",
         "give both the same secret, or run this in the folder where it runs; see where the tunnel or proxy leads"
         + (f", and let it take {path} off the path" if path else ""),
     )
@@ -160,14 +160,14 @@ def _is_it(record: object, probe: ProbeAddress) -> bool:
 
 
 async def _judge_place(settings: Settings, took_ms: int) -> Finding:
-    """It came; what is left is whether the provider stands where we stand."""
+    """It came; what is left is whether the provider is where we stand."""
     base = settings.reachable_url
     urls = await in_thread(lambda: _provider_urls(settings))
     provider = max(map(reach_of, urls), default=Reach.WORLD)
     if settings.public_url is None and provider is not Reach.MACHINE:
         return warn(
-            f"FRAMERELAY_PUBLIC_URL is not set: the provider is told {base}, which it cannot reach; films are made all "
-            f"the same, each job being looked up after {settings.lookup_after_s:.0f} s instead of at once",
+            f"FRAMERELAY_PUBLIC_URL is not set: the provider is given {base}, which it cannot reach; films are made "
+            f"all the same, each job being looked up after {settings.lookup_after_s:.0f} s instead of at once",
             "set it to an address that leads to this receiver; a tunnel will do",
         )
     arrival = f"a callback to {base} came back in {took_ms} ms and is kept"

@@ -13,7 +13,7 @@ import click
 
 from framerelay.cli.doctor.callback import look_at_callback
 from framerelay.cli.doctor.finding import Finding, Status, fail, skipped
-from framerelay.cli.doctor.house import look_at_data, look_at_settings
+from framerelay.cli.doctor.local import look_at_data, look_at_settings
 from framerelay.cli.doctor.network import Trouble
 from framerelay.cli.doctor.peers import look_at_receiver
 from framerelay.cli.doctor.processes import look_at_processes
@@ -44,7 +44,7 @@ LOOKS: Final[Sequence[tuple[str, Look, float]]] = (
     ("upstream", look_at_providers, 60.0),
     ("callback", look_at_callback, 25.0),
 )
-"""Name, look, and the seconds after which it is given up; each look's own time-outs are shorter."""
+"""Name, check, and the seconds after which it is given up; each check's own time-outs are shorter."""
 
 NAME_WIDTH: Final = 10
 WIDTH_MAX: Final = 110
@@ -78,11 +78,11 @@ async def _look_at_all(say: Say) -> None:
     try:
         settings = from_environment()
     except SettingInvalid as error:
-        say("settings", fail(str(error), "correct it; nothing else can be looked at before"))
+        say("settings", fail(str(error), "correct it; nothing else can be checked before that"))
         for name, _, _ in LOOKS[1:]:
             say(name, skipped("the settings cannot be read"))
         return
-    configure_logging(replace(settings, log_level="error"))  # What goes on inside is no news for a person.
+    configure_logging(replace(settings, log_level="error"))  # What goes on inside is not news for a person.
     say = partial(_without_secrets, say, secrets_of(settings))
     for name, look, within_s in LOOKS:
         findings = await _in_time(look, settings, within_s)

@@ -1,4 +1,4 @@
-"""What one look of `doctor` found."""
+"""What one check of `doctor` found."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -9,7 +9,7 @@ from framerelay.cli.doctor.finding import Finding, fail, ok, skipped, warn
 from framerelay.cli.doctor.network import in_thread
 from framerelay.cli.doctor.redis import client_of
 from framerelay.config.keys import find_secret
-from framerelay.config.marks import SECRET, fixed, marks_of
+from framerelay.config.marks import SECRET, fixed_variables, marks_of
 from framerelay.config.settings import Settings, knobs
 from framerelay.runs.text import listed
 from framerelay.store.processes import Process, processes
@@ -77,7 +77,7 @@ def _advice(process: Process, differing: list[str]) -> str:
         return f"{restart} with these settings"
     if fixed_there := [variable for variable in differing if variable in process.fixed]:
         return f"it has {listed(fixed_there, 'and')} from its environment, which it keeps: {restart} with the new one"
-    if fixed_here := [variable for variable in differing if variable in fixed()]:
+    if fixed_here := [variable for variable in differing if variable in fixed_variables()]:
         names = listed(fixed_here, "and")
         return f"this terminal has {names} in its environment, which goes before .env: unset it, or {restart}"
     hang_up = f"kill -HUP {process.pid}{'' if process.host == socket.gethostname() else f' on {process.host}'}"

@@ -52,7 +52,7 @@ async def look_at_redis(settings: Settings) -> Finding:
         name = (await in_thread(find_server)).name
         return ok(f"FrameRelay's own: the first start makes {folder} and runs {name} there, syncing each write")
     async with server:
-        return await _look_at(server.url, "FrameRelay's own Redis, started for this look and ended again,", settings)
+        return await _look_at(server.url, "FrameRelay's own Redis, started for this check and ended again,", settings)
 
 
 async def look_at_worker(settings: Settings) -> Finding:

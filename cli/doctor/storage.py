@@ -76,7 +76,7 @@ async def _times_kept(settings: Settings) -> str:
 
 
 def _for(seconds: float | None) -> str:
-    return "for ever" if seconds is None else f"for {seconds / 86_400:g} days"
+    return "forever" if seconds is None else f"for {seconds / 86_400:g} days"
 
 
 async def _compare(media: MediaStore, settings: Settings) -> list[Finding]:

@@ -95,7 +95,7 @@ async def _serve_http(
 
 
 class Door:
-    """Lets in who has the API key of the receiver: what is spent here is spent there."""
+    """Lets in clients that have the API key of the receiver: what is spent here is spent there."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = [key.encode() for key in keys]

@@ -70,7 +70,7 @@ class Tools:
 
     def plan_film(self, storyboard: Board) -> FilmPlan:
         """
-        Say what a storyboard would do and cost: its shots, its paid jobs, what is likely to disappoint. It is free.
+        Say what a storyboard would do and cost: its shots, its paid jobs, what may go wrong. It is free.
 
         Always the first step; its plan_id is what start_film asks for. A shot begins with the last frame of the shot
         before it in its scene, unless `from` says otherwise (cut: a new beginning; bridge: also end on last_frame; or
@@ -109,7 +109,7 @@ class Tools:
 
     def list_films(
         self,
-        limit: Annotated[int, Field(ge=1, le=100, description="At most so many.")] = 20,
+        limit: Annotated[int, Field(ge=1, le=100, description="At most this many.")] = 20,
         search: Annotated[str | None, Field(description="Words of the title, of labels or of the hook.")] = None,
         labels: Annotated[dict[str, str] | None, Field(description='As {"project": "rain"}: those with all.')] = None,
         needs_person: Annotated[bool, Field(description="Only those that wait for a person, or ask one.")] = False,
@@ -197,7 +197,7 @@ class Tools:
         Make a shot again. The first call, without outlook_id, is free and says what it would cost and make stale.
 
         Only a second call with the same arguments, the outlook_id of the first and max_jobs does it, and spends. If
-        anything has changed in between it is refused; a repeated confirmation is, too, and so never pays twice.
+        anything has changed in the meantime it is refused; a repeated confirmation is, too, and so never pays twice.
         """
         changes = {"prompt": prompt, "seed": seed, **({"following": True} if following else {})}
         with Receiver.of_environment(quiet=True) as receiver:
@@ -236,7 +236,7 @@ class Tools:
         Shots that ask for what they asked for keep their takes, wherever they stand and whatever they are called; the
         others are made, with all that is made from them. The first call, without outlook_id, is free and says which,
         and how many paid jobs that takes: show the person. Only a second call with the same storyboard, the outlook_id
-        of the first and max_jobs does it; max_jobs is a hard limit. If the film has changed meanwhile it is refused.
+        of the first and max_jobs does it; max_jobs is a hard limit. If the film has changed since, it is refused.
         """
         with Receiver.of_environment(quiet=True) as receiver:
             board = self._with_pictures(receiver, storyboard)
@@ -371,4 +371,4 @@ def _is_inside(name: str, folder: Path | None) -> bool:
 def _why_not_given(name: str, folder: Path | None) -> str:
     if folder is None:
         return f"{name} is a file of this computer: give a URL, or start the server with --pictures FOLDER"
-    return f"{name} does not lie in {folder}, from which pictures may be taken"
+    return f"{name} is not in {folder}, from which pictures may be taken"

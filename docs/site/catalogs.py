@@ -1,7 +1,7 @@
 """
-Write the catalogs anew from code and templates: ``make catalogs``. What is translated stays; what nobody says leaves.
+Write the catalogs from code and templates: ``make catalogs``. What is translated stays; what is no longer used goes.
 
-A new message stands there without a translation until somebody writes one; a test is red until then.
+A new message is there without a translation until somebody writes one; a test is red until then.
 """
 
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def template() -> Catalog:
 
 
 def catalog_of(code: str) -> Catalog:
-    """The catalog of a language as it lies in its file."""
+    """The catalog of a language as it is in its file."""
     with path_of(code, "po").open("rb") as file:
         return read_po(file, locale=code, domain=DOMAIN)
 

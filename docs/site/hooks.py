@@ -19,7 +19,7 @@ GUESTS: Final = {
     "benchmarks/RESULTS.md": "figures.md",
     "deploy/README.md": "deployment.md",
 }
-"""Where a page lies in the tree, and its name on the site."""
+"""Where a page is in the tree, and its name on the site."""
 HOMES: Final = {site: tree for tree, site in GUESTS.items()}
 LINK: Final = re.compile(r"\[([^\]\n]+)\]\(([^)\s]+)\)")
 STATES: Final = re.compile(r"```mermaid\nstateDiagram-v2\n(.*?)```\n", re.S)

@@ -1,5 +1,5 @@
 """
-Which sentences of the code are messages, and how they stand in the catalogs; for `make catalogs` and tests.
+Which sentences of the code are messages, and how they are in the catalogs; for `make catalogs` and tests.
 
 Messages are written where they are made, as plain and formatted strings; nobody marks them. What reads like prose is
 one, but for docstrings, log lines and errors of programming. A formatted string becomes a message with names in place
@@ -51,7 +51,7 @@ SHORT: Final = (
     *("shots {shot_ids} start when you approve", "shots {shot_ids} wait for you to pick a take"),
     *("shots {shot_ids} are tried again until the provider is back", "all connection attempts failed"),
     "shots {shot_ids} wait for you to say what became of their job",
-    *("no space left on device", "read-only file system", "before", "after", "none", "its own", "ours"),
+    *("no space left on device", "read-only file system", "forever", "before", "after", "none", "its own", "ours"),
     *(
         "callback",
         "clip",
@@ -61,7 +61,7 @@ SHORT: Final = (
         "provider",
         "key",
         "hand-off",
-        "told by",
+        "completion",
         "settings",
         "disk",
     ),
@@ -103,7 +103,7 @@ _WRAPPERS: Final = frozenset(
         *("shown", "printable", "redacted", "clause", "str", "len", "listed", "duration"),
         *("soon", "repr", "quote", "cut", "sorted", "map", "round", "int"),
         *("float", "range_words", "amount_words", "ordinal", "trimmed", "folder_words", "os_words", "in_words"),
-        *("bucket_words", "found", "near", "_capital", "sentence", "min", "max", "sum"),
+        *("bucket_words", "describe_value", "near", "_capital", "sentence", "min", "max", "sum"),
         *("join", "format", "abs", "list"),
     }
 )
@@ -188,7 +188,7 @@ def _with_names(node: ast.JoinedStr) -> str:
 
 
 def _name(node: ast.expr) -> str:
-    """A name for what stands in a text, after what it is in the code."""
+    """A name for what is in a text, after what it is in the code."""
     match node:
         case ast.Name(id=name):
             return name.strip("_").lower()

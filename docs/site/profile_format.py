@@ -46,7 +46,7 @@ SECTIONS: Final[Mapping[str, str]] = {
     "Price": "models: price",
     "Example": "examples",
 }
-"""Where each struct stands in a profile, in the order of the manual."""
+"""Where each struct is in a profile, in the order of the manual."""
 
 _PLAIN: Final = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
 _ENTRIES: Final = {"ErrorRule", "StateRule", "Example"}
@@ -54,7 +54,7 @@ _ENTRIES: Final = {"ErrorRule", "StateRule", "Example"}
 
 
 def schema_file() -> str:
-    """The schema as it stands in docs/profile.schema.json."""
+    """The schema as it is in docs/profile.schema.json."""
     schema = schema_of_profiles()
     whole = schema["$defs"].pop("Profile")
     document = {

@@ -100,10 +100,10 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "batch": "how many jobs are asked about at once",
     },
     "BatchRules": {
-        "ids": "at most so many ids",
+        "ids": "at most this many ids",
         "records": "the path of the list of records",
         "key": "the path of the id in each of them",
-        "join": "what stands between ids",
+        "join": "what is between ids",
     },
     "Read": {
         "status": "the path of the status word",
@@ -172,8 +172,8 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "body": "the body, as text; without it ours",
     },
     "Repeats": {
-        "tries": "at most so many",
-        "hours": "over so many hours",
+        "tries": "at most this many",
+        "hours": "over this many hours",
         "known": "that is documented",
     },
     "Challenge": {
@@ -186,7 +186,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "list": "the provider's list of jobs",
     },
     "Reference": {
-        "sent_as": "where it stands in the create (there it is the word {take})",
+        "sent_as": "where it is in the create (there it is the word {take})",
         "get": "the path by which the job is looked for, with {take}",
         "record": "the path of the job in that answer",
         "twice": "a second create with it: refused, gives the same_job, or unknown",
@@ -208,7 +208,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "only": "states in which it may be cancelled",
     },
     "DownloadRules": {
-        "auth": "clips are fetched with the key, at the provider's own hosts (those under hosts, if any stand there)",
+        "auth": "clips are fetched with the key, at the provider's own hosts (those under hosts, if any are there)",
         "hosts": "hosts where clips lie, * for anything; a clip at another one is fetched, and noted in the log",
         "lives_s": "seconds until an address is no longer valid",
         "expiry_query": "parameters of an address that say when it ends",
@@ -225,7 +225,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     "LimitRules": {
         "concurrent": "jobs at once",
         "submits_per_minute": "submits a minute; they are spread over it",
-        "over": "one more is queued by the provider, or refused: then so many are let in to begin with",
+        "over": "one more is queued by the provider, or refused: then this many are let in at first",
         "code": "the code of that refusal",
     },
     "ErrorRule": {
@@ -275,7 +275,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "http": "the HTTP status",
         "source": "where it is from",
         "recorded": "it was recorded, and not put together from a description",
-        "expect": "what has to be read, by the names of framerelay provider read; error.family and the like",
+        "expect": "what has to be read, by the names of framerelay provider read; error.family and so on",
     },
 }
 

@@ -27,9 +27,9 @@ _KINDS: Final[Mapping[Frames, str]] = {
     "both": "a first and a last frame",
     "last": "a last frame alone",
 }
-_SHORT_HEAD: Final = "| provider | told when done by | last frame | price known | tried by us |\n" + 5 * "|---" + "|\n"
+_SHORT_HEAD: Final = "| provider | completion | last frame | price known | tried by us |\n" + 5 * "|---" + "|\n"
 _LONG_HEAD: Final = (
-    "| provider | told when done by | last frame | price known | guessed, the rest is documented | tried by us |\n"
+    "| provider | completion | last frame | price known | guessed, the rest is documented | tried by us |\n"
     "|---|---|---|---|---|---|\n"
 )
 
@@ -96,7 +96,7 @@ use several at once: [providers](../providers.md).
 def _row(name: str, links: str, *, with_guesses: bool) -> str:
     profile = load_shipped(name)
     guesses = f" {_first_words(profile.guessed)} |" if with_guesses else ""
-    told = f"{_told(profile)} | {_last_frame(profile)} | {_priced(profile)} |"
+    told = f"{_completion(profile)} | {_last_frame(profile)} | {_priced(profile)} |"
     return f"| [{profile.title}]({links}{name}.md): `{name}` | {told}{guesses} no |\n"
 
 
@@ -107,7 +107,7 @@ def _secret_row(name: str, signature: Signature | str) -> str:
     return f"| [`{name}`](providers/{name}.md) | `{signature.scheme}` | {secret} |\n"
 
 
-def _told(profile: Profile) -> str:
+def _completion(profile: Profile) -> str:
     callback = profile.callback
     if callback.on not in ("create", "query"):
         return "polling"
@@ -146,7 +146,7 @@ def _use(profile: Profile) -> str:
 def _facts(profile: Profile) -> Iterator[tuple[str, str]]:
     yield "address", _address(profile)
     yield "key", _key(profile)
-    yield "told when a job is done", _told_at_length(profile)
+    yield "how a finished job is noticed", _completion_at_length(profile)
     yield "pictures", _pictures(profile)
     if profile.create.by:
         yield "makes clips from", _kinds(profile)
@@ -174,7 +174,7 @@ def _key(profile: Profile) -> str:
     return f"{variables}, sent as `{profile.auth.header}: {profile.auth.value.replace('{key}', '…')}`"
 
 
-def _told_at_length(profile: Profile) -> str:
+def _completion_at_length(profile: Profile) -> str:
     callback, poll = profile.callback, profile.poll
     asked = (
         f"it is asked after {poll.first_s:g} s, then every {poll.every_s:g} s, and more rarely as the job gets older"

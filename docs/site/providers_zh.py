@@ -8,7 +8,7 @@ from framerelay.languages.reader import CHINESE
 
 _WORDS: Final = {
     "provider": "供应商",
-    "told when done by": "如何得知任务完成",
+    "completion": "如何得知任务完成",
     "last frame": "尾帧",
     "price known": "价格已知",
     "guessed, the rest is documented": "推测的部分，其余有文档",

@@ -1,7 +1,7 @@
 """
 Chinese pages, and the English ones that they were translated from.
 
-Each names the state of its English page in its first line. Whoever brings one up to date says so, by its English name:
+Each names the state of its English page in its first line. When one is up to date again, say so by its English name:
 
     make translated PAGE=first-film.md
 """
@@ -42,7 +42,7 @@ def _fingerprint(english: Path) -> str:
 
 
 def main(name: str) -> None:
-    """Write the mark of the Chinese page of *name* anew; `README.md` is the one at the top."""
+    """Write the mark of the Chinese page of *name* again; `README.md` is the one at the top."""
     for chinese, english in translations().items():
         if english in (ROOT / name, *([] if name == "README.md" else [ROOT / "docs" / name])):
             text = MARK.sub("", chinese.read_text(encoding="utf-8"))

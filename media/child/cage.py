@@ -1,7 +1,7 @@
 """
 What a process that decodes a stranger's file is kept from, enforced by the kernel: it may be taken over by that file.
 
-`close` is called once by a process that will do one job, and cannot be undone. It needs no privileges: resource limits
+`confine` is called once by a process that will do one job; it cannot be undone. It needs no rights: resource limits
 anywhere, and on Linux two filters of the kernel. A seccomp filter refuses system calls with EPERM: sockets, new
 programs and processes, signals to others, and the doors into the kernel that a decoder has no use for (a list of what
 is refused, since one of what is allowed would break with the next C library). Landlock (since Linux 5.13) leaves the
@@ -67,18 +67,18 @@ REFUSED = {
 
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 LANDLOCK_VERSION, PATH_BENEATH = 1, 1
-FILE_RIGHTS = {1: (1 << 13) - 1, 2: 1 << 13, 3: 1 << 14, 5: 1 << 15}  # Which rights each version learnt to withhold.
+FILE_RIGHTS = {1: (1 << 13) - 1, 2: 1 << 13, 3: 1 << 14, 5: 1 << 15}  # Which rights each version learned to withhold.
 NETWORK_RIGHTS, SCOPES = 0b11, 0b11  # TCP bind and connect; abstract sockets and signals outside.
 READ_FILE = 1 << 2
 WRITE_FOLDER = 1 << 1 | READ_FILE | 1 << 5 | 1 << 8 | 1 << 14  # Write, read, remove and make plain files; truncate.
 
 
-def close(*, reading: Sequence[Path], writing: Path | None, cpu_s_max: int, file_bytes_max: int) -> None:
+def confine(*, reading: Sequence[Path], writing: Path | None, cpu_s_max: int, file_bytes_max: int) -> None:
     """
-    Shut this process in: from now on it reads the files *reading* and works in the folder *writing*, and that is all.
+    Confine this process: from now on it reads the files *reading* and works in the folder *writing*, and that is all.
 
     Past *cpu_s_max* seconds of computing, on all threads together, it dies of SIGXCPU; a file past *file_bytes_max*
-    is an OSError. What is open already stays usable, and new threads are shut in like this one, which must be the only
+    is an OSError. What is open already stays usable, and new threads are confined like this one, which must be the only
     one so far. A part that this system does not know is left out.
     """
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s_max, cpu_s_max + 1))  # SIGXCPU, and SIGKILL if it takes no notice.
@@ -187,7 +187,7 @@ def try_out() -> list[str]:
     ours, theirs = os.pipe()
     child = os.fork()
     if not child:
-        close(reading=[], writing=None, cpu_s_max=10, file_bytes_max=1024)
+        confine(reading=[], writing=None, cpu_s_max=10, file_bytes_max=1024)
         os.write(theirs, ",".join(name for name, escape in ESCAPES.items() if is_refused(escape)).encode())
         os._exit(0)
     os.close(theirs)

@@ -31,7 +31,7 @@ from framerelay.media.words import in_words
 from framerelay.runs.errors import ClipUnusable
 
 CODECS = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
-"""The last is MPEG-4 Part 2 (``mp4v``), which OpenCV writes unless told otherwise."""
+"""The last is MPEG-4 Part 2 (``mp4v``), which OpenCV writes by default."""
 SIDE_MAX = 8192
 PIXELS_MAX = 4096 * 2304
 DURATION_S_MAX = 600
@@ -43,7 +43,7 @@ BESIDE = Disposition.timed_thumbnails | Disposition.still_image | Disposition.de
 """Roles of a picture that is not the main one; cover art is not a picture of the clip at all."""
 
 DEMUXER_OPTIONS = {
-    "mp4": {"enable_drefs": "0", "use_absolute_path": "0"},  # Its samples may be said to lie in another file.
+    "mp4": {"enable_drefs": "0", "use_absolute_path": "0"},  # Its samples may be said to be in another file.
     "matroska": {},
 }
 ENCRYPTION_KEY = "enc_key_id"
@@ -92,7 +92,7 @@ def find_picture(container: InputContainer) -> VideoStream:
     """
     The video stream that a player shows, set up to be read alone; sound may well be stream 0.
 
-    Cover art, thumbnails, still pictures and what is switched off stand behind, whatever comes first in the file.
+    Cover art, thumbnails, still pictures and what is switched off are behind, whatever comes first in the file.
     """
     pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not pictures:
@@ -110,13 +110,13 @@ def standing(stream: VideoStream) -> tuple[bool, bool, bool, bool, float]:
     return (
         codec_name(stream) in CODECS,
         not stream.disposition & BESIDE,
-        frames_said(stream) != 1,
+        declared_frames(stream) != 1,
         bool(stream.disposition & Disposition.default),
-        float((stream.duration or 0) * (stream.time_base or 0)) or float(frames_said(stream)),
+        float((stream.duration or 0) * (stream.time_base or 0)) or float(declared_frames(stream)),
     )
 
 
-def frames_said(stream: VideoStream) -> int:
+def declared_frames(stream: VideoStream) -> int:
     """How many frames the container says that *stream* has; 0 if it does not."""
     return stream.frames or len(stream.index_entries)
 
@@ -139,7 +139,7 @@ def codec_name(stream: VideoStream) -> str:
     return context.codec.canonical_name if context else "unknown"
 
 
-def headers_of(stream: VideoStream) -> bytes:
+def decoder_configuration(stream: VideoStream) -> bytes:
     """The decoder's configuration, as the container has it."""
     context = getattr(stream, "codec_context", None)
     return (context.extradata or b"") if context else b""
@@ -170,7 +170,7 @@ def check_count(samples: list[Sample]) -> None:
 
 
 def is_end(packet: "Packet[Any]") -> bool:
-    """PyAV's mark for the end, which is no packet."""
+    """PyAV's mark for the end, which is not a packet."""
     return not packet.size and packet.dts is None
 
 
@@ -184,7 +184,8 @@ def to_sample(packet: "Packet[Any]") -> Sample:
         pts=packet.pts,
         duration=packet.duration or 0,
         is_keyframe=packet.is_keyframe,
-        is_shown=not packet.is_discard and holds_picture(packet, codec_name(packet.stream), headers_of(packet.stream)),
+        is_shown=not packet.is_discard
+        and holds_picture(packet, codec_name(packet.stream), decoder_configuration(packet.stream)),
         is_hidden=packet.is_discard,
     )
 

@@ -2,7 +2,7 @@
 From a decoder's frame to RGB without a bias: what swscale rounds away by default adds up from shot to shot.
 
 What a clip says of its colors counts, the picture before the container. An untagged one is read as BT.601 in limited
-range, its color in the centre (media/child/siting.py): encoders that are fed RGB write that. HDR becomes SDR
+range, its color in the center (media/child/siting.py): encoders that are fed RGB write that. HDR becomes SDR
 (media/child/tone.py).
 """
 
@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 
-from framerelay.media.child.orientation import orientation_of, squared
+from framerelay.media.child.orientation import orientation_of, square_pixel_size
 from framerelay.media.child.siting import centered, says_siting
 from framerelay.media.child.tone import CURVES, to_sdr
 from framerelay.runs.errors import ClipUnusable
@@ -122,7 +122,7 @@ def converted(
     frame: VideoFrame, tags: Tags, shape: Fraction, matrix: str, *, full: bool, is_deep: bool
 ) -> npt.NDArray[Any]:
     """*frame* as RGB of 8 bits, or if *is_deep* of 16, in square pixels; not turned, and in its own curve."""
-    width, height = squared(frame.width, frame.height, shape)
+    width, height = square_pixel_size(frame.width, frame.height, shape)
     image = (frame if tags.sited or matrix == "rgb" else centered(frame)).reformat(
         width=width,
         height=height,
@@ -142,7 +142,7 @@ def gray_codes(frame: VideoFrame, shape: Fraction, *, full: bool) -> npt.NDArray
 
     swscale takes gray for full range whatever it is told.
     """
-    width, height = squared(frame.width, frame.height, shape)
+    width, height = square_pixel_size(frame.width, frame.height, shape)
     plane = frame.reformat(width=width, height=height, interpolation=EXACT).to_ndarray().astype(np.float32)
     unit = 1 << (frame.format.components[0].bits - 8)
     level = plane / (256 * unit - 1) if full else (plane / unit - 16) / 219

@@ -71,7 +71,7 @@ def join(parts: Sequence[FilmPart], into: Path) -> FilmFacts:
 
 
 def reason_to_encode(parts: Sequence[ClipPart]) -> str | None:
-    """Why the packets of *parts* cannot stand in one track as they are, in words; None if they can."""
+    """Why the packets of *parts* cannot be in one track as they are, in words; None if they can."""
     for n, part in enumerate(parts, start=1):
         if part.obstacle:
             return f"part {n}: {part.obstacle}"
@@ -165,7 +165,7 @@ def write_somehow(
         try:
             return *write(parts, path, cache, threads=threads), reason
         except Unsuitable as obstacle:
-            reason = reason or f"its packets cannot stand in an MP4: {obstacle}"
+            reason = reason or f"its packets cannot be in an MP4: {obstacle}"
         # Here, and not above: an error that is handled keeps all that its way had in memory.
     return *write(parts, path, cache, threads=1), reason
 

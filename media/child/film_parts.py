@@ -19,9 +19,9 @@ from framerelay.media.child.clips import (
     check_count,
     check_samples,
     codec_name,
+    decoder_configuration,
     find_picture,
     foreseen_errors,
-    headers_of,
     is_end,
     open_clip,
     still_ticks,
@@ -45,14 +45,14 @@ IDR_UNITS = {"h264": frozenset({5}), "hevc": frozenset({19, 20})}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackFormat:
-    """All in which the pictures of two clips must be alike to stand in one track without being encoded again."""
+    """All in which the pictures of two clips must be alike to be in one track without being encoded again."""
 
     codec: str
     size: tuple[int, int]
     pixel_format: str
     pixel_shape: Fraction  # Width through height; 1 where the file does not say.
     orientation: Orientation  # How a player turns and mirrors the picture.
-    says_siting: bool  # Else its color lies in the centre, whatever the decoder says.
+    says_siting: bool  # Else its color is in the center, whatever the decoder says.
     range: int  # The four tags of color as FFmpeg numbers them.
     matrix: int
     primaries: int
@@ -270,7 +270,7 @@ def _starts_afresh(packet: "Packet[VideoStream]") -> bool:
     if codec not in IDR_UNITS or not packet.is_keyframe:
         return packet.is_keyframe
     try:
-        units = list(first_bytes_of_units(bytes(packet), codec, headers_of(packet.stream)))
+        units = list(first_bytes_of_units(bytes(packet), codec, decoder_configuration(packet.stream)))
     except IndexError:
         return False  # Not in the form that MP4 wants.
     return not IDR_UNITS[codec].isdisjoint(kind(codec, first) for first in units)

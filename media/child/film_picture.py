@@ -19,7 +19,7 @@ from framerelay.media.child.color import to_rgb
 from framerelay.media.child.film_parts import ClipPart, TrackFormat, clip_errors, decoded, read_packets
 from framerelay.media.child.film_shots import EncodedShots
 from framerelay.media.child.frames import set_up_decoder
-from framerelay.media.child.orientation import Orientation, squared
+from framerelay.media.child.orientation import Orientation, square_pixel_size
 from framerelay.media.child.siting import SEQUENCE_HEADERS
 from framerelay.media.child.tone import CURVES
 from framerelay.media.model import FilmWarning
@@ -35,7 +35,7 @@ takes half as long again. Without B-frames decoding and showing are in one order
 THREADS = 4
 """Fixed: x264 writes other bytes with another number, and a film must not depend on who made it."""
 
-STOOD_IN = "are missing or damaged, and what was to be had stands in"
+STOOD_IN = "are missing or damaged, and the nearest that could be decoded is shown instead"
 RGB, BT709, BT601 = 0, 1, 6
 CENTER = 1  # Where the color of the film lies; most clips do not say, and mean that (media/child/siting.py).
 MATRIX_NAMES = {1: "bt709", 4: "fcc", 5: "bt470", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}
@@ -43,7 +43,7 @@ LIMITED_RANGE, FULL_RANGE = 1, 2
 
 
 class PicturePlace(Protocol):
-    """Where a part stands in the film (see film.py)."""
+    """Where a part is in the film (see film.py)."""
 
     @property
     def part(self) -> ClipPart: ...
@@ -97,7 +97,7 @@ def _lead(shot: PicturePlace) -> int:
     By how many ticks a shot's packets must come before they show.
 
     The n-th packet is decoded when the n-th frame shows, less this: so decoding times rise as strictly as showing
-    times do, across joints too, and none is later than its own frame.
+    times do, across seams too, and none is later than its own frame.
     """
     return max(shot.tick(place) - shot.tick(frame) for place, frame in enumerate(shot.part.order))
 
@@ -247,7 +247,7 @@ def _all_frames(part: ClipPart, *, threads: int, strict: bool) -> Iterator[Video
 
 def _target(picture: TrackFormat) -> TrackFormat:
     """What all frames become: as the first shot is displayed, in square pixels, even sides, eight bits and SDR."""
-    width, height = _displayed(picture)
+    width, height = _display_size(picture)
     upright = replace(picture, codec="h264", pixel_shape=Fraction(1), orientation=Orientation(), says_siting=False)
     target = replace(upright, size=(width + width % 2, height + height % 2), pixel_format="yuv420p", headers=b"")
     if picture.transfer in CURVES:
@@ -255,8 +255,8 @@ def _target(picture: TrackFormat) -> TrackFormat:
     return replace(target, matrix=BT601) if picture.matrix == RGB else target
 
 
-def _displayed(picture: TrackFormat) -> tuple[int, int]:
-    return picture.orientation.turned(squared(*picture.size, picture.pixel_shape))
+def _display_size(picture: TrackFormat) -> tuple[int, int]:
+    return picture.orientation.turned(square_pixel_size(*picture.size, picture.pixel_shape))
 
 
 def is_developed(picture: TrackFormat) -> bool:
@@ -301,7 +301,7 @@ def _graph(source: TrackFormat, target: TrackFormat) -> Graph | None:
     """What makes *target* of *source*; None where they are alike."""
     if replace(source, codec="h264", rate=target.rate, headers=b"") == target:
         return None
-    width, height = _displayed(source)
+    width, height = _display_size(source)
     factor = min(Fraction(target.size[0], width), Fraction(target.size[1], height))
     inner = [max(2, round(side * factor / 2) * 2) for side in (width, height)]
     graph = Graph()

@@ -1,8 +1,8 @@
 """
 Shots of a film that were encoded, each in a file of its own beside the film that is being made.
 
-A join that is cut short leaves them, and whoever joins the film next takes over what is finished: a deploy costs a film
-the shot that was under way. Each is encoded by itself, so that a film is the same whoever made which of its shots.
+A join that is cut short leaves them, and the next join takes over what is finished: a deploy costs a film
+the shot that was under way. Each is encoded by itself, so a film is the same, no matter which join made which shot.
 """
 
 import hashlib

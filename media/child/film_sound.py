@@ -46,7 +46,7 @@ def common_sound(parts: Sequence[ClipPart]) -> Sound | None:
 
 
 class SoundPlace(Protocol):
-    """Where a part stands in the film (see film.py)."""
+    """Where a part is in the film (see film.py)."""
 
     @property
     def part(self) -> ClipPart: ...

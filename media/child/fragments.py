@@ -14,7 +14,7 @@ from framerelay.runs.errors import ClipUnusable
 
 MISSING_S_MAX: Final = 0.1  # What is said is rounded; the shortest fragments of a writer hold a second.
 
-HEADER_FIELDS: Final = ((0x01, 8), (0x02, 4))  # What may stand in a tfhd before the duration, and how long it is.
+HEADER_FIELDS: Final = ((0x01, 8), (0x02, 4))  # What may be in a tfhd before the duration, and how long it is.
 HEADER_DURATION: Final = 0x08
 RUN_FIELDS: Final = (0x100, 0x200, 0x400, 0x800)  # Duration, size, flags and offset of each sample of a trun.
 

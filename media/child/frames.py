@@ -31,7 +31,7 @@ from framerelay.media.child.clips import (
 from framerelay.media.child.color import Tags, curve_of, read_tags, to_rgb
 from framerelay.media.child.containers import identify
 from framerelay.media.child.growing import Growing
-from framerelay.media.child.orientation import pixel_shape, squared
+from framerelay.media.child.orientation import pixel_shape, square_pixel_size
 from framerelay.media.child.png import write_png
 from framerelay.media.child.siting import needs_first_packet
 from framerelay.media.model import ClipFacts, Examination, FrameFacts
@@ -254,7 +254,7 @@ def to_picture(latest: VideoFrame | None, last_pts: int, stream: VideoStream, ta
 def develop(frame: VideoFrame, stream: VideoStream, tags: Tags) -> Picture:
     """*frame*, which is of *stream*, as a player shows it."""
     shape = pixel_shape(stream)
-    check_size(*squared(frame.width, frame.height, shape))
+    check_size(*square_pixel_size(frame.width, frame.height, shape))
     image, matrix = to_rgb(frame, tags, shape)
     curve = curve_of(frame, tags)
     notes = (f"hdr_{curve}" if curve else None, "interlaced" if frame.interlaced_frame else None)

@@ -47,7 +47,7 @@ class Growing:
 
     def _there(self, at: int) -> int:
         """Wait until the byte *at* is there; how far the bytes from it on go without a gap."""
-        has_asked = any(at == end for _, end in self._parts)  # What comes next anyway is no wish.
+        has_asked = any(at == end for _, end in self._parts)  # What comes next anyway is not a wish.
         while True:
             for first, end in self._parts:
                 if first <= at < end:

@@ -1,7 +1,7 @@
 """
 Whether a packet holds a frame that shows, told from its first bytes; nothing is decoded.
 
-VP9 and AV1 have frames that only others refer to. They should lie in one packet with a frame that shows, and do not
+VP9 and AV1 have frames that only others refer to. They should be in one packet with a frame that shows, and do not
 always: some tools write them as packets of their own. H.264 and HEVC may have packets without any picture.
 """
 

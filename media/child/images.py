@@ -27,7 +27,7 @@ def difference(a: Path, b: Path) -> float | None:
     The mean absolute difference of two pictures, in levels of 0 to 255 over all pixels and RGB channels.
 
     None if their sizes differ, so that no pixel has a counterpart.
-    Raises: ClipUnusable, with the reasons of a clip, if one of them is no picture, damaged or too large.
+    Raises: ClipUnusable, with the reasons of a clip, if one of them is not a picture, damaged or too large.
     """
     first, second = load(a), load(b)
     if first.shape != second.shape:
@@ -53,21 +53,21 @@ def check(picture: Path) -> tuple[int, int]:
     """
     Width and height of a picture that a person gave, all of whose pixels (of a GIF: of its first frame) are there.
 
-    Raises: ClipUnusable, with the reasons of a clip, if it is no picture, damaged or too large.
+    Raises: ClipUnusable, with the reasons of a clip, if it is not a picture, damaged or too large.
     """
-    with opened(picture, GIVEN_FORMATS, side_max=GIVEN_SIDE_MAX, pixels_max=GIVEN_SIDE_MAX**2) as image:
+    with open_picture(picture, GIVEN_FORMATS, side_max=GIVEN_SIDE_MAX, pixels_max=GIVEN_SIDE_MAX**2) as image:
         image.load()
         return image.size
 
 
 def load(path: Path) -> npt.NDArray[np.uint8]:
     """The picture at *path* as RGB."""
-    with opened(path, FRAME_FORMATS, side_max=SIDE_MAX, pixels_max=PIXELS_MAX) as image:
+    with open_picture(path, FRAME_FORMATS, side_max=SIDE_MAX, pixels_max=PIXELS_MAX) as image:
         return np.asarray(image.convert("RGB"))
 
 
 @contextmanager
-def opened(path: Path, formats: tuple[str, ...], *, side_max: int, pixels_max: int) -> Iterator[Image.Image]:
+def open_picture(path: Path, formats: tuple[str, ...], *, side_max: int, pixels_max: int) -> Iterator[Image.Image]:
     """The picture at *path*, one of *formats*; its size is checked before memory is taken for it."""
     try:
         # By its name Pillow would import what it thinks fitting, and in a job no code can be opened any more.
@@ -79,7 +79,7 @@ def opened(path: Path, formats: tuple[str, ...], *, side_max: int, pixels_max: i
         raise
     except UnidentifiedImageError as error:
         raise ClipUnusable(
-            f"the file is no picture of a kind that we take ({', '.join(formats)})", reason="not_a_clip"
+            f"the file is not a picture of a kind that we take ({', '.join(formats)})", reason="not_a_clip"
         ) from error
     except Image.DecompressionBombError as error:
         raise ClipUnusable("the picture is too large", reason="not_allowed") from error

@@ -1,4 +1,4 @@
-"""What a file is that is no clip of ours, by its first bytes: whoever sent it wants to hear its name."""
+"""What a file is that is not a clip of ours, by its first bytes: the sender wants to hear its name."""
 
 HEAD_BYTES = 512
 

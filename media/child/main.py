@@ -1,13 +1,13 @@
 """
 The decoder process: the one place where libav and Pillow meet a stranger's bytes.
 
-It loads them once and then, for each job, forks a process that is shut in (media/child/cage.py), does the job and ends.
+It loads them once and then, for each job, forks a confined process (media/child/cage.py) that does the job and ends.
 So a job starts warm, its limits are its own, and what a hostile file did to it ends with it. The next process is made
 while there is nothing to do. Requests come from the standard input and answers go to what was the standard output, one
 at a time; it ends when its input does. It has no secrets in its environment, and dies with its owner.
 
 Elsewhere than on Linux a process that has loaded libraries of the system cannot be forked: there it does the jobs
-itself, less shut in.
+itself, less confined.
 """
 
 import gc
@@ -116,18 +116,18 @@ def shut_in(request: Request) -> None:
     """Leave this process what *request* needs; a film takes minutes and gigabytes, a frame neither."""
     match request:
         case Examine(clip=clip, frame_into=into) | Follow(clip=clip, frame_into=into):
-            cage.close(reading=[clip], writing=into.parent, cpu_s_max=300, file_bytes_max=128 * 1024 * 1024)
+            cage.confine(reading=[clip], writing=into.parent, cpu_s_max=300, file_bytes_max=128 * 1024 * 1024)
         case Open(clip=clip, frame_into=into, begun_with=begun_with):
             os.nice(NICE)
             reading = [clip, begun_with] if begun_with else [clip]
-            cage.close(reading=reading, writing=into.parent, cpu_s_max=60, file_bytes_max=128 * 1024 * 1024)
+            cage.confine(reading=reading, writing=into.parent, cpu_s_max=60, file_bytes_max=128 * 1024 * 1024)
         case Compare(a=a, b=b):
-            cage.close(reading=[a, b], writing=None, cpu_s_max=60, file_bytes_max=0)
+            cage.confine(reading=[a, b], writing=None, cpu_s_max=60, file_bytes_max=0)
         case Check(picture=picture):
-            cage.close(reading=[picture], writing=None, cpu_s_max=60, file_bytes_max=0)
+            cage.confine(reading=[picture], writing=None, cpu_s_max=60, file_bytes_max=0)
         case Join(parts=parts, into=into):
             clips = [part.path for part in parts]
-            cage.close(reading=clips, writing=into.parent, cpu_s_max=7200, file_bytes_max=16 * 1024 * 1024 * 1024)
+            cage.confine(reading=clips, writing=into.parent, cpu_s_max=7200, file_bytes_max=16 * 1024 * 1024 * 1024)
 
 
 def epitaph(ending: int) -> Failed:

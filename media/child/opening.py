@@ -1,7 +1,7 @@
 """
 The first frame of a clip, as it is shown, and how far it is from the picture that the clip was to begin with.
 
-Runs in the decoder process alone, when the clip was examined and its last frame handed on. Only what stands before the
+Runs in the decoder process alone, when the clip was examined and its last frame handed on. Only what is before the
 first frame is decoded, most often nothing: that costs less than carrying it along while the last frame is taken would,
 where every millisecond is one before the next submit.
 """
@@ -30,7 +30,7 @@ def take_opening(
 
     *small*: frames, and where a small copy of each goes (see media.child.small), that of this frame among them.
     The difference is from the picture *begun_with* (see media.child.images.distance); None without one.
-    Raises: ClipUnusable, also if *begun_with* is no picture; the frame is written then.
+    Raises: ClipUnusable, also if *begun_with* is not a picture; the frame is written then.
     """
     demuxer = identify(clip)
     with foreseen_errors(), open_clip(clip, demuxer, probe=False) as container:

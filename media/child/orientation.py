@@ -76,7 +76,7 @@ def pixel_shape(stream: VideoStream) -> Fraction:
     return Fraction(shape) if shape and shape > 0 else Fraction(1)
 
 
-def squared(width: int, height: int, shape: Fraction) -> tuple[int, int]:
+def square_pixel_size(width: int, height: int, shape: Fraction) -> tuple[int, int]:
     """The size at which pixels of that *shape* become square: as high as before, and wider or narrower."""
     if abs(shape - 1) <= SHAPE_TOLERANCE:
         return width, height

@@ -1,9 +1,9 @@
 """
 Where the samples of color of a 4:2:0 or 4:2:2 picture lie between those of brightness.
 
-Encoders that are fed RGB put them in the centre and rarely say so. The decoders of H.264 and HEVC take silence for
+Encoders that are fed RGB put them in the center and rarely say so. The decoders of H.264 and HEVC take silence for
 "left", as the standards would have it, and the converter believes them: eight hand-offs would move all color by a
-pixel or more. So what the decoder says counts if the clip itself says it, and else the centre.
+pixel or more. So what the decoder says counts if the clip itself says it, and else the center.
 """
 
 from fractions import Fraction
@@ -18,7 +18,7 @@ SEQUENCE_HEADERS = {"h264": 7, "hevc": 33}
 """The kinds of unit that hold what is said of color (ITU-T H.264 table 7-1, H.265 table 7-1)."""
 
 TRUTHFUL_CODECS = frozenset({"av1", "vp9"})
-"""Their decoders say nothing where the clip says nothing; that counts as the centre already."""
+"""Their decoders say nothing where the clip says nothing; that counts as the center already."""
 
 ANY_TIME_BASE = Fraction(1, 1000)  # Nobody asks a single picture when it is shown.
 KINDS = range(6)  # Of siting (ITU-T H.273, figure 1).
@@ -45,9 +45,9 @@ def needs_first_packet(stream: VideoStream) -> bool:
 
 def is_among_its_retellings(headers: bytes, stream: VideoStream, codec: str) -> bool:
     """
-    Whether *headers* stay what they are if they are told to say one kind of siting or another.
+    Whether *headers* stay the same when they are made to say one kind of siting or another.
 
-    A filter of libav writes them again; they change by that unless just this kind stood there before.
+    A filter of libav writes them again; they change by that unless just this kind was there before.
     """
     try:
         before = retell(headers, stream, f"{codec}_metadata")
@@ -88,7 +88,7 @@ def sequence_headers(configuration: bytes, codec: str) -> bytes:
 
 
 def centered(frame: VideoFrame) -> VideoFrame:
-    """The same picture, its color in the centre; no pixel is copied."""
+    """The same picture, its color in the center; no pixel is copied."""
     graph = Graph()
     source = graph.add_buffer(None, frame.width, frame.height, frame.format, time_base=frame.time_base or ANY_TIME_BASE)
     graph.link_nodes(source, graph.add("setparams", "chroma_location=center"), graph.add("buffersink")).configure()

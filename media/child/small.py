@@ -11,7 +11,7 @@ from typing import Final
 
 from PIL import Image
 
-from framerelay.media.child.images import FRAME_FORMATS, PIXELS_MAX, SIDE_MAX, opened
+from framerelay.media.child.images import FRAME_FORMATS, PIXELS_MAX, SIDE_MAX, open_picture
 from framerelay.media.child.png import write_file
 
 SMALL_SIDE: Final = 480  # As wide as half a phone's screen has pixels.
@@ -22,9 +22,9 @@ def write_small(frame: Path, into: Path) -> None:
     """
     Write *frame* to *into*, at most `SMALL_SIDE` pixels on its longer side; the file appears whole or not at all.
 
-    Raises: ClipUnusable if *frame* is no picture.
+    Raises: ClipUnusable if *frame* is not a picture.
     """
-    with opened(frame, FRAME_FORMATS, side_max=SIDE_MAX, pixels_max=PIXELS_MAX) as picture:
+    with open_picture(frame, FRAME_FORMATS, side_max=SIDE_MAX, pixels_max=PIXELS_MAX) as picture:
         picture.load()
         small = picture.convert("RGB")
     small.thumbnail((SMALL_SIDE, SMALL_SIDE), Image.Resampling.BICUBIC)

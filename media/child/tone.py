@@ -1,7 +1,7 @@
 """
 From HDR to SDR: what a PQ or HLG picture looks like on a screen of the usual kind, as codes of BT.709.
 
-Generators take and give SDR. Codes of PQ that are handed on as they are look grey and dim to them.
+Generators take and give SDR. Codes of PQ that are handed on as they are look gray and dim to them.
 
 Light up to `KNEE` of a paper's white is shown as it is, and what is brighter comes nearer to white the brighter it is,
 all three channels alike, so that no hue moves. Paper white is at 203 cd/m² (ITU-R BT.2408), and codes of SDR are those

@@ -161,6 +161,6 @@ def _is_clean(callback: Callback) -> bool:
     """
     Whether a log line about it needs no redaction, given that only queries of addresses were redacted in its body.
 
-    What a stranger chose of the line stood in the body; if it had a query there, it has one here.
+    What a stranger chose of the line was in the body; if it had a query there, it has one here.
     """
     return "?" not in f"{callback.job_id}{callback.word}"

@@ -134,7 +134,7 @@ async def spool(state: State, callback: Callback, address: Address, reason: str)
 def acknowledge(
     state: State, callback: Callback, *, is_new: bool, log_line: Callable[[], None] | None = None
 ) -> Response:
-    """200 for what lies in Redis, and a line about it; *log_line*: what writes that, where there is a quicker way."""
+    """200 for what is in Redis, and a line about it; *log_line*: what writes that, where there is a quicker way."""
     state.counts["kept" if is_new else "repeated"] += 1
     ACKNOWLEDGE.observe(time.time() - callback.received_at)
     if log_line is not None:
@@ -184,7 +184,7 @@ async def _quarantine(state: State, callback: Callback, refusal: Response) -> Re
 
 
 def _target_of(request: Request) -> bytes:
-    """Path and query as they stood in the request."""
+    """Path and query as they were in the request."""
     path, query = request.scope.get("raw_path") or request.url.path.encode(), request.scope["query_string"]
     return bytes(path) + (b"?" + query if query else b"")
 

@@ -31,7 +31,7 @@ def without_secrets(body: bytes, document: Mapping[str, object] | None, *, secre
 
 
 def without_paths(document: Mapping[str, object], paths: Sequence[str]) -> Mapping[str, object]:
-    """*document* without what stands at *paths*, those of a profile's ``redact``; itself where nothing stands there."""
+    """*document* without what is at *paths*, those of a profile's ``redact``; itself where nothing is there."""
     for path in paths:
         for _, steps in read_path(path).alternatives:
             document = cast("Mapping[str, object]", _without(document, steps))
@@ -39,7 +39,7 @@ def without_paths(document: Mapping[str, object], paths: Sequence[str]) -> Mappi
 
 
 def _without(value: object, steps: Sequence[PathStep]) -> object:
-    """A copy of *value* with a word in place of what stands at *steps*; of entries that are alike, in all of them."""
+    """A copy of *value* with a word in place of what is at *steps*; of entries that are alike, in all of them."""
     if not steps:
         return HIDDEN if value else value
     first, rest = steps[0], steps[1:]

@@ -157,7 +157,7 @@ async def _outlook_of_hook(state: State, name: str, job_id: str) -> _Outlook:
     try:
         hooks = await asyncio.to_thread(read_hooks, state.settings.config_file)
     except StoryboardInvalid:
-        return _Outlook(would=f"{action}; what follows cannot be told: the settings file has mistakes", may_spend=True)
+        return _Outlook(would=f"{action}; what follows is not known: the settings file has mistakes", may_spend=True)
     board = hooks[name].storyboard if name in hooks else None
     if board is None:
         return _Outlook(would=f"{action} that keeps the clip and its last frame, and submits nothing")

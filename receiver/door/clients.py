@@ -15,7 +15,7 @@ def client_of(request: Request, *, proxies: frozenset[Network]) -> str:
     The address that counts, as text: of IPv6 the first 64 bits, since whoever has one has all of them.
 
     Headers are believed from *proxies* alone, from right to left: each proxy adds on the right whom it heard, and what
-    stands left of the first that is no proxy of ours was written by a stranger.
+    stands left of the first that is not a proxy of ours was written by a stranger.
     """
     peer = _read(request.client.host) if request.client else None
     if peer is None:

@@ -21,7 +21,7 @@ from framerelay.receiver.door.limits import LINES_A_MINUTE, Rate
 HEAD_BYTES_MAX: Final = 32 * 1024
 HEADERS_MAX: Final = 100
 BODY_BYTES_A_SECOND: Final = 50_000  # A picture of 30 MB may take ten minutes, a callback twenty seconds.
-FRAMING_SHARE: Final = 8  # A chunk of one byte is framed by five; extensions and trailers without end are none.
+FRAMING_SHARE: Final = 8  # A chunk of one byte is framed by five; extensions and endless trailers are not.
 LINGER_S: Final = 2.0  # How long a sender is still read after its answer: a reset would discard that.
 LOOK_EVERY_S: Final = 1.0
 HEAD_TOO_LARGE: Final = "the head of the request, or the framing of its body, is too large"

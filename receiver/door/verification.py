@@ -18,7 +18,7 @@ class Verification:
     public_keys: PublicKeys | None = None
 
     def recipe_of(self, address: Address) -> Recipe | None:
-        """What callbacks at *address* have to fulfil; None: nothing beyond the token (as those of `doctor`)."""
+        """What callbacks at *address* have to fulfill; None: nothing beyond the token (as those of `doctor`)."""
         if isinstance(address, ProbeAddress):
             return None
         if isinstance(address, TakeAddress) and address.provider is not None:

@@ -1,4 +1,4 @@
-"""What stands where a picture or a clip would: words, for whoever sees the page rather than a program."""
+"""What is shown where a picture or a clip would be: words, for a person rather than a program."""
 
 from typing import Final
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from framerelay.api import shapes
 from framerelay.api.views import UNREACHABLE, run_view
 from framerelay.receiver.deciding import stored_run
-from framerelay.receiver.page.next import sentence_of
+from framerelay.receiver.page.next import next_sentence
 from framerelay.receiver.page.rendering import render_page
 from framerelay.receiver.page.strip import latest_frame, opening_of, shape_of
 from framerelay.receiver.run_query import run_query_of
@@ -28,7 +28,7 @@ from framerelay.store.run_index import RunQuery
 
 RUNS_A_PAGE: Final = 20
 NEEDS_MAX: Final = 50  # Of those that wait for a person, on top; a link leads to the others.
-SORTED_MAX: Final = 200  # Whatever else than time they are sorted by is not indexed: so many of the newest are.
+SORTED_MAX: Final = 200  # Whatever else than time they are sorted by is not indexed: only this many of the newest are.
 SORTS: Final[dict[str, tuple[Callable[[Run, shapes.Run], Any], bool]]] = {
     "changed": (lambda run, view: run.updated_at, True),
     "title": (lambda run, view: run.title.casefold(), False),
@@ -111,7 +111,7 @@ def _row(run: Run) -> dict[str, Any]:
         "done": sum(shot.status == "done" for shot in view.shots),
         "cost": _cost(view),
         "unheard": any(warning.code == UNREACHABLE.code for warning in view.warnings),
-        "asks": sentence_of(view, now=time.time()) if waits else None,
+        "asks": next_sentence(view, now=time.time()) if waits else None,
         "removable": has_ended(run),
     }
 

@@ -16,7 +16,7 @@ from framerelay.runs.decisions import decided, why_no_other_job, why_not
 from framerelay.runs.limits import more_needed, submits_to_come
 from framerelay.runs.model import Run, RunStatus, Shot, ShotStatus, TakeStatus
 from framerelay.runs.outlook import outlook_on
-from framerelay.runs.standing import MOVING, counted, jobs_left, takes_missing
+from framerelay.runs.standing import MOVING, jobs_left, takes_in_play, takes_missing
 from framerelay.runs.text import clause, duration, listed, number_of, range_words, soon
 
 UNDER_WAY: Final = frozenset({"submitting", "generating", "collecting"})
@@ -113,7 +113,7 @@ def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
     in_need = [shot for shot in run.story if shot.status is ShotStatus.FAILED or shot.name in in_question][:NEED_MAX]
     to_retake = [shot.name for shot in in_need if (retake := retake_of(run, shot, now)) and not retake.why_not]
     return Next(
-        sentence=sentence_of(view, now=now),
+        sentence=next_sentence(view, now=now),
         film_in=film_in(view, now=now),
         under_way=[shot.name for shot in run.story if shot.status in MOVING][:ASKED_MAX],
         lost_jobs=[_lost_job(run, shot, now) for shot in waiting if waits_for(shot) in ("outcome", "answer")][
@@ -128,7 +128,7 @@ def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
     )
 
 
-def sentence_of(view: shapes.Run, *, now: float) -> str:
+def next_sentence(view: shapes.Run, *, now: float) -> str:
     """What the run that is *view* waits for, without the decisions, which look at the whole of it."""
     waiting = [shot for shot in view.shots if shot.status == "waiting"]
     return _capital(_sentence(view, waiting, now=now))
@@ -189,7 +189,7 @@ _TURNS: Final = {
 
 
 def _approval(run: Run, view: shapes.Run, shot: shapes.Shot) -> Approval:
-    rules_shot, frame = run.shot_called(shot.id), frame_for(view, shot)
+    rules_shot, frame = run.shot_by_name(shot.id), frame_for(view, shot)
     jobs = takes_missing(run, rules_shot) if rules_shot else 1
     source = next((each for each in view.shots if each.id == shot.source), None)
     take = shown_take(source) if source else None
@@ -221,8 +221,12 @@ def _lost_job(run: Run, shot: shapes.Shot, now: float) -> LostJob:
 
 
 def _then(run: shapes.Run, shot_id: str) -> str:
-    heirs = [each.id for each in run.shots if each.source == shot_id]
-    return f"{listed(heirs, 'and')} begin{'s' if len(heirs) == 1 else ''} with its last frame" if heirs else ""
+    dependents = [each.id for each in run.shots if each.source == shot_id]
+    return (
+        f"{listed(dependents, 'and')} begin{'s' if len(dependents) == 1 else ''} with its last frame"
+        if dependents
+        else ""
+    )
 
 
 def _resume(run: Run, now: float) -> str | None:
@@ -259,7 +263,7 @@ def _cancel(run: Run) -> str | None:
 
 def _may_be_retaken(shot: Shot) -> bool:
     """Whether a person would ask for it: it is done, or failed, or they are asked about a take of it."""
-    is_asked = shot.status is ShotStatus.WAITING and any(take.question for take in counted(shot))
+    is_asked = shot.status is ShotStatus.WAITING and any(take.question for take in takes_in_play(shot))
     return is_asked or shot.status in (ShotStatus.DONE, ShotStatus.FAILED)
 
 

@@ -8,7 +8,7 @@ from framerelay.runs.decisions import decided, why_not
 from framerelay.runs.errors import Conflict
 from framerelay.runs.model import Run, Shot
 from framerelay.runs.outlook import stale_shots
-from framerelay.runs.standing import heirs
+from framerelay.runs.standing import dependents
 from framerelay.runs.text import listed
 
 UNDO_NAMES = ("undo", "shot")
@@ -48,12 +48,12 @@ def undo_address(before: Run, event: events.Picked) -> str:
 
 def check_pick(run: Run, form: Mapping[str, str], now: float) -> None:
     """
-    Raises: Conflict if ``picked`` of *form*, what whoever picks had before their eyes, is not so any more, or if
+    Raises: Conflict if ``picked`` of *form*, what the person who picks had before their eyes, is not so any more, or if
     something was spent on the pick that ``undo`` would take back.
     """
-    shot = run.shot_called(form.get("shot", ""))
+    shot = run.shot_by_name(form.get("shot", ""))
     if shot is None or str(shot.picked) != form["picked"]:
-        raise Conflict("somebody acted in between: look again")
+        raise Conflict("somebody acted in the meantime: look again")
     if form.get("undo") and undo_of(run, {"undo": form.get("take", ""), "shot": shot.name}, now) is None:
         raise Conflict("this pick cannot be taken back: a shot was made from it")
 
@@ -62,11 +62,11 @@ def undo_of(run: Run, query: Mapping[str, str], now: float) -> Undo | None:
     """
     What takes back the last pick, as long as that has spent nothing: until a shot is submitted from the take picked.
     """
-    shot, number = run.shot_called(query.get("shot", "")), query.get("undo", "")
+    shot, number = run.shot_by_name(query.get("shot", "")), query.get("undo", "")
     if shot is None or shot.picked is None or not (number.isascii() and number.isdigit() and len(number) < 6):
         return None
     event = events.Picked(shot_id=shot.id, take=int(number))
-    takes = [take for heir in heirs(run, shot) for take in heir.takes]
+    takes = [take for dependent in dependents(run, shot) for take in dependent.takes]
     has_spent = any(take.first_frame and take.first_frame.take == shot.picked for take in takes)
     if has_spent or why_not(run, event, now) is not None:
         return None

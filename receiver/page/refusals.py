@@ -1,4 +1,4 @@
-"""Why a decision from the page was not made, for whoever has the run as it stands now before their eyes."""
+"""Why a decision from the page was not made, for the person who has the run as it stands now before their eyes."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,14 +6,14 @@ from typing import Final
 from framerelay.runs.errors import Conflict, FrameRelayError
 from framerelay.runs.model import Run, RunStatus
 
-NOTHING_DONE: Final = "somebody acted in between, so nothing was done; this is how the run stands now"
+NOTHING_DONE: Final = "somebody acted in the meantime, so nothing was done; this is the state of the run now"
 
 
 def refusal_words(error: FrameRelayError, form: Mapping[str, str], run: Run) -> str:
     """What stands in the way of the decision in *form*, lower case: where another decided the same, that."""
     if not isinstance(error, Conflict):
         return error.message
-    shot = run.shot_called(form.get("shot", ""))
+    shot = run.shot_by_name(form.get("shot", ""))
     match form.get("action"):
         case "approve" if shot is not None and shot.approved:
             return f"{shot.name} was approved already, by somebody else or in another tab"

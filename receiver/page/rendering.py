@@ -27,7 +27,7 @@ from framerelay.receiver.page.wording import worded
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import FrameRelayError, RunNotFound, StoreUnavailable
 from framerelay.runs.text import amount_words, duration, number_of, range_words, sentence
-from framerelay.store.tally import HouseTally, house_tally
+from framerelay.store.tally import InstallationTally, installation_tally
 
 P = ParamSpec("P")
 
@@ -63,7 +63,7 @@ def page(
     names: Names = NO_NAMES,
 ) -> Route:
     """
-    A route of the page: rights as everywhere (`receiver.access`), errors as pages for whoever reads HTML.
+    A route of the page: rights as everywhere (`receiver.access`), errors as pages for browsers.
 
     *names*: what its query, and the form that is sent to it, may name.
     """
@@ -106,10 +106,10 @@ async def fill(template: str, **values: Any) -> str:
     return await run_in_threadpool(lambda: _templates.get_template(template).render(values))
 
 
-async def _tally(request: Request) -> HouseTally | None:
+async def _tally(request: Request) -> InstallationTally | None:
     """The figures beside the names of the pages; a page that says what is wrong is shown without Redis, too."""
     with suppress(StoreUnavailable):
-        return await house_tally(state_of(request).watch_redis)
+        return await installation_tally(state_of(request).watch_redis)
     return None
 
 
@@ -153,7 +153,7 @@ def _run_of(request: Request) -> str | None:
 
 
 async def refused_page(request: Request, error: Exception) -> Response:
-    """What no route answers: a page for whoever reads HTML, else as `answers.answer_refusal`."""
+    """What no route answers: a page for browsers, else as `answers.answer_refusal`."""
     reads_html = "text/html" in request.headers.get("accept", "")
     if isinstance(error, HTTPException) and reads_html and not request.url.path.startswith(APART):
         return await error_page(request, error)
@@ -199,12 +199,12 @@ def _clock(seconds: float, form: str = "%H:%M:%S") -> str:
 
 
 def _moment(seconds: float, form: str) -> str:
-    """A time in UTC, as it stands where no script tells it in the reader's zone; *form*: one of `MOMENTS`."""
+    """A time in UTC, as it is where no script tells it in the reader's zone; *form*: one of `MOMENTS`."""
     return _clock(seconds, MOMENTS[form]) if language() == ENGLISH else measures.moment(seconds, form, language())
 
 
 def _currency(currency: str) -> str:
-    """``USD``, or what it is called by whoever reads another language."""
+    """``USD``, or what it is called in the reader's language."""
     return currency if language() == ENGLISH else measures.currency_name(currency, language())
 
 
@@ -221,7 +221,7 @@ _SIGNS: Final = {
 
 
 def _in_language(say: Callable[P, str]) -> Callable[P, str]:
-    """*say* in the language of whoever reads."""
+    """*say* in the reader's language."""
 
     def answer(*args: P.args, **kwargs: P.kwargs) -> str:
         return translate(say(*args, **kwargs))
@@ -230,7 +230,7 @@ def _in_language(say: Callable[P, str]) -> Callable[P, str]:
 
 
 def _sentence(message: str) -> str:
-    """*message* by itself, for whoever reads; an id that it begins with stays small where a sentence begins so."""
+    """*message* by itself, for its reader; an id that it begins with stays small where a sentence begins so."""
     words = translate(sentence(message))
     if words.endswith(".") and not message.endswith(".") and _SIGNS["zh"].search(words):
         words = words[:-1] + FULL_STOP

@@ -16,7 +16,7 @@ _KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/sv
 
 
 async def serve(request: Request) -> Response:
-    """The file; whoever asks by its present address may keep it for ever. Raises: HTTPException 404; RequestInvalid."""
+    """The file; asked for by its present address it may be kept forever. Raises: HTTPException 404; RequestInvalid."""
     check_query(request, ("v",))
     name = request.path_params["file"]
     content = _files().get(name)

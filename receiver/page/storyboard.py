@@ -79,7 +79,7 @@ async def change_storyboard(request: Request) -> Response:
         await amend_run(state, run, board, revision=_revision(form))
     except Conflict:
         now = await stored_run(state, run.id)
-        notice = "somebody changed the run in between, so nothing was done: look again at what your text would do"
+        notice = "somebody changed the run in the meantime, so nothing was done: look again at what your text would do"
         return await _page(request, now, await _proposal(state, now, text, notice=notice), status=409)
     return Response(status_code=303, headers={"Location": f"/runs/{run.id}"})
 

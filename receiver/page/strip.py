@@ -8,12 +8,12 @@ from typing import Final
 from msgspec import UNSET
 
 from framerelay.api import shapes
-from framerelay.api.words import begun_from, made_words, share_done, shot_words, stale_source, take_words
+from framerelay.api.words import begun_from, result_words, share_done, shot_words, stale_source, take_words
 from framerelay.runs.outlook import SEAM_LEVELS_MAX
 from framerelay.runs.text import amount_words
 
-LIGHT_FROM: Final = 120  # Shots; of so many each is one frame, its state and the beginning of its prompt.
-FOLD_FROM: Final = 25  # Shots; of so many a scene that is done begins folded.
+LIGHT_FROM: Final = 120  # Shots; from this many on, each is one frame, its state and the beginning of its prompt.
+FOLD_FROM: Final = 25  # Shots; from this many on, a scene that is done begins folded.
 SQUARE: Final = (0.8, 1.25)  # From 4:5 to 5:4.
 
 
@@ -157,7 +157,7 @@ def shown_take(shot: shapes.Shot) -> shapes.Take | None:
 
 
 def cell_of(run: shapes.Run, shot: shapes.Shot, *, now: float) -> ShotCell:
-    """*shot* as it stands in the strip."""
+    """*shot* as it is in the strip."""
     return _cell(run, shot, {each.id: each for each in run.shots}, now)
 
 
@@ -165,7 +165,7 @@ def _cell(run: shapes.Run, shot: shapes.Shot, by_id: dict[str, shapes.Shot], now
     take = shown_take(shot)
     video = take.video if take else None
     share = share_done(run, shot, now=now)
-    words = made_words(shot).removeprefix("done: ") if shot.status == "done" else shot_words(run, shot, now=now)
+    words = result_words(shot).removeprefix("done: ") if shot.status == "done" else shot_words(run, shot, now=now)
     takes = [replace(take, words=take.status) if take.words == words else take for take in takes_of(run, shot, now=now)]
     return ShotCell(
         id=shot.id,

@@ -145,7 +145,7 @@ async def log_in_form(request: Request) -> Response:
 
 
 async def _let_in(request: Request, once: str) -> Response:
-    """Whoever comes twice in the same browser has a session already."""
+    """A visitor who comes twice in the same browser has a session already."""
     state = state_of(request)
     answer = Response(status_code=303, headers={"Location": next_place(request.query_params.get("next", ""))})
     if state.key_check.access(request) is not None:
@@ -182,9 +182,9 @@ def _resume(form: dict[str, str], run: Run) -> events.Resumed:
     """Its fields say how much more; what the whole is then follows from the run that was looked at (its revision)."""
     jobs, money = _number(form, "more_jobs"), form.get("more_money", "").strip()
     if jobs is not None and not 0 <= jobs <= JOBS_MAX:
-        raise RequestInvalid(f"this is no number of jobs from 0 to {JOBS_MAX}", param="more_jobs")
+        raise RequestInvalid(f"this is not a number of jobs from 0 to {JOBS_MAX}", param="more_jobs")
     if money and not re.fullmatch(r"[0-9]{1,9}(?:[.,][0-9]{1,6})?", money):
-        raise RequestInvalid("this is no amount of money: write 12.50", param="more_money")
+        raise RequestInvalid("this is not an amount of money: write 12.50", param="more_money")
     amount = float(money.replace(",", ".")) if money else None
     return events.Resumed(
         budget_jobs=None if jobs is None else (run.budget_jobs or 0) + jobs,
@@ -193,8 +193,8 @@ def _resume(form: dict[str, str], run: Run) -> events.Resumed:
 
 
 def _change(form: dict[str, str], run: Run) -> dict[str, Any]:
-    """A prompt or seed that was left as it stood is no change."""
-    shot = run.shot_called(form.get("shot", ""))
+    """A prompt or seed that was left as it stood is not a change."""
+    shot = run.shot_by_name(form.get("shot", ""))
     seed, prompt = _number(form, "seed"), form.get("prompt", "").replace("\r\n", "\n").strip()
     same = shot is not None and prompt == str(shot.input.get("prompt", "")).strip()
     stays = shot is not None and seed == shot.input.get("seed") and form["action"] == "approve"

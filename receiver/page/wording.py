@@ -1,4 +1,4 @@
-"""What a template is given, with the sentences in it in the language of whoever reads."""
+"""What a template is given, with the sentences in it in the reader's language."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -20,9 +20,9 @@ SENTENCES: Final = frozenset(
 
 def worded(value: Any, name: str = "") -> Any:
     """
-    *value*, which is called *name*, with the sentences in it said to whoever reads.
+    *value*, which is called *name*, with the sentences in it in the reader's language.
 
-    It looks into mappings, lists, and what the page makes of a run; the template names what stands elsewhere.
+    It looks into mappings, lists, and what the page makes of a run; the template names what is elsewhere.
     """
     if language() == ENGLISH:
         return value

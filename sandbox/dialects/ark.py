@@ -217,7 +217,7 @@ def describe(job: Job) -> dict[str, object]:
 
 
 def facts(job: Job) -> dict[str, Any]:
-    """What stands beside the result: facts of a success, the reason of a failure."""
+    """What is beside the result: facts of a success, the reason of a failure."""
     if job.error:
         code, message = job.error
         return {"error": {"code": code, "message": message}}

@@ -185,7 +185,7 @@ def _created(job: Job) -> dict[str, Any]:
 
 
 def _record(job: Job) -> dict[str, Any]:
-    """A job as it stands in the answer to a look-up, and alone in a callback."""
+    """A job as it is in the answer to a look-up, and alone in a callback."""
     reason = job.error[1] if job.error else ""
     if job.state in (JobState.EXPIRED, JobState.CANCELLED):
         reason = "The task timed out"

@@ -7,7 +7,7 @@
 -- tasks, with commas around each · 6 at most so many of those · 7 whether others are taken · then the ids of the tasks that
 -- this worker holds
 -- Answers {ids and scores in turn, now ms, when the next task is due or '', when the next run is due or '', that word or
--- '', {}}. A worker that is too old for what lies there gets nothing, and why at the end, as in `schema.lua`. If more could be started than this worker has room for, runs take turns, and another worker is woken.
+-- '', {}}. A worker that is too old for what is there gets nothing, and why at the end, as in `schema.lua`. If more could be started than this worker has room for, runs take turns, and another worker is woken.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local newest = redis.call('HMGET', KEYS[5], 'readable_from', 'version')
@@ -68,7 +68,7 @@ local function fitting(tasks, found)
 end
 
 local due, seen = {}, 0
-repeat  -- Once, unless what it has no place for stands in front.
+repeat  -- Once, unless what it has no place for is in front.
   local size = seen == 0 and room + 1 or 200
   local tasks = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'WITHSCORES', 'LIMIT', seen, size)
   due, seen = fitting(tasks, due), seen + size

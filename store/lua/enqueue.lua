@@ -2,7 +2,7 @@
 -- given[from], given[from + 1], … are id and definition of each in turn. A definition goes in only if it is missing, a
 -- queue entry likewise: a step that waits or runs is not doubled, and one that lost either half is made whole. One
 -- token wakes one idle worker. All share one place in time and so few commands: each costs more than what it does. That is
--- by Redis's own clock, as in `claim.lua`, and rest_ms from now on: a task that a machine ahead of it dated would lie there
+-- by Redis's own clock, as in `claim.lua`, and rest_ms from now on: a task that a machine ahead of it dated would be there
 -- until its time has come.
 local function enqueue(queue, wake, given, from, rest_ms, life_ms)
   if #given < from then

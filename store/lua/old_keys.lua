@@ -1,7 +1,7 @@
 -- Moves what versions before schema 3 have kept, under keys without a hash tag, a piece with each call.
 -- The first piece is all that those versions begin with: whoever of them still runs finds a text in its place, and so
 -- keeps no callback, saves and makes no run, and takes no task. After that the rest may be moved in any order, by any
--- number of programs, broken off and begun anew. What is there already stays, since it is newer; what belongs to no
+-- number of programs, broken off and begun again. What is there already stays, since it is newer; what belongs to no
 -- run is the rest of one that could not be made, and stays where it is.
 -- KEYS: 1 schema of those versions · 2 schema
 -- ARGV: 1 cursor, '0' at first · 2 own schema · 3 the oldest that may go on beside it · 4 own version · 5 that text

@@ -113,7 +113,7 @@ def test_a_retake_at_a_terminal_says_what_it_spends_and_asks(relay: Any, provide
     screen, code = relay.on_a_terminal("retake", film, "s1", typed="y\n")
     assert (code, sentence in " ".join(screen.split())) == (0, True)
     assert relay.run("show", film, "--watch").code == 0
-    assert "stale: s1 is another one by now" in relay.run("show", film).out
+    assert "stale: s1 has changed since" in relay.run("show", film).out
     screen, code = relay.on_a_terminal("retake", film, "s2", "--yes")
     assert (code, "Go on?" in screen) == (0, False)
     assert relay.run("show", film, "--watch").code == 0

@@ -38,4 +38,4 @@ def test_a_draft_is_planned_made_and_promoted(relay: Any) -> None:
     run = relay.shown(final)
     assert (run["promoted_from"], run["budget"]["jobs"], run["spent"]["jobs"]) == (run_id, 3, 2)
     refused = relay.run("promote", final)
-    assert (refused.code, "is no draft" in refused.err) == (1, True)
+    assert (refused.code, "is not a draft" in refused.err) == (1, True)

@@ -97,7 +97,7 @@ def test_signs_that_we_use_ourselves_have_plain_ones(run: Run) -> None:
     assert ours
     for sign in ours:
         assert sign.encode("ascii", "framerelay.plain") != b"?", sign
-        assert sign.encode("ascii", "framerelay.plain") not in (b'"', b"\\"), "it may stand in JSON"
+        assert sign.encode("ascii", "framerelay.plain") not in (b'"', b"\\"), "it may be in JSON"
 
 
 def test_a_name_that_is_no_text_is_shown(run: Run, relay: Any) -> None:

@@ -62,4 +62,4 @@ def test_a_callback_that_can_be_signed_is_not_said_to_be(shell: Any) -> None:
     """Before its secret is set, the variable is named; so in the list of all."""
     assert "callback, can be signed (set KLING_WEBHOOK_SECRET)" in shell.run("provider", "show", "kling").out
     shell.write(".env", f"KLING_WEBHOOK_SECRET=whsec_{'YWJj' * 8}\n")
-    assert re.search("told by +signed callback$", shell.run("provider", "show", "kling").out, re.M)
+    assert re.search("completion +signed callback$", shell.run("provider", "show", "kling").out, re.M)

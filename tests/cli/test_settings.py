@@ -1,4 +1,4 @@
-"""What a person misspelt is told by whichever command they type next, and a file of theirs is named once."""
+"""What a person misspelled is told by whichever command they type next, and a file of theirs is named once."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from framerelay.runs.errors import Mistake
 )
 def test_a_misspelt_variable_is_told_by_every_command(relay: Any, words: tuple[str, ...]) -> None:
     """On standard error, without an effect on what the command does; programs read standard output alone."""
-    said = "framerelay: FRAMERELAY_PROT is no setting of FrameRelay (did you mean FRAMERELAY_PORT?); it has no effect\n"
+    said = "framerelay: FRAMERELAY_PROT is not a FrameRelay setting (did you mean FRAMERELAY_PORT?); it has no effect\n"
     mistyped = relay.having(PROT=9000)
 
     plain, as_json = mistyped.run(*words), mistyped.run(*words, "--json")

@@ -74,9 +74,7 @@ def test_a_shot_that_is_put_off_says_until_when(next_try: float | None, words: s
 def test_a_stale_shot_says_which_shot_it_no_longer_fits() -> None:
     """It is the shot that was made again."""
     shot = a_shot("s2", "done", a_take("done", video=VIDEO), source="s1", stale=True)
-    assert (
-        shot_words(a_run("running", DONE, shot), shot, now=NOW) == "done: 1.00 s, 2x2; stale: s1 is another one by now"
-    )
+    assert shot_words(a_run("running", DONE, shot), shot, now=NOW) == "done: 1.00 s, 2x2; stale: s1 has changed since"
 
 
 def test_a_shot_made_from_a_stale_one_names_that() -> None:

@@ -1,4 +1,4 @@
-"""Settings: from the environment, a .env file or a secret's own file; a bad one is named, a misspelt one hinted at."""
+"""From the environment, a .env file or a secret's file; a bad one is named, a misspelled one is hinted at."""
 
 from dataclasses import FrozenInstanceError
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from framerelay.config.env_file import SettingInvalid
-from framerelay.config.misspelt import misspelt
+from framerelay.config.misspellings import misspellings
 from framerelay.config.settings import Settings, from_environment, knobs
 
 
@@ -192,20 +192,20 @@ def test_settings_do_not_change() -> None:
 def test_a_misspelt_variable_is_hinted_at(tmp_path: Path) -> None:
     """In the environment or in the file: a typo must not be silently without effect."""
     (tmp_path / ".env").write_text("FRAMERELAY_HANDOF=serve\nOTHER=1\n")
-    sentences = misspelt({"FRAMERELAY_UPSTREAM_KEYS": "x", "FRAMERELAY_PORT": "1", "PATH": "/bin"})
+    sentences = misspellings({"FRAMERELAY_UPSTREAM_KEYS": "x", "FRAMERELAY_PORT": "1", "PATH": "/bin"})
 
     assert sentences == [
-        "FRAMERELAY_HANDOF is no setting of FrameRelay (did you mean FRAMERELAY_HANDOFF?); it has no effect",
-        "FRAMERELAY_UPSTREAM_KEYS is no setting of FrameRelay (did you mean FRAMERELAY_UPSTREAM_KEY?); "
+        "FRAMERELAY_HANDOF is not a FrameRelay setting (did you mean FRAMERELAY_HANDOFF?); it has no effect",
+        "FRAMERELAY_UPSTREAM_KEYS is not a FrameRelay setting (did you mean FRAMERELAY_UPSTREAM_KEY?); "
         "it has no effect",
     ]
 
 
 def test_a_file_is_offered_for_secrets_only() -> None:
     """``FRAMERELAY_PORT_FILE`` would have no effect, and that is said."""
-    assert misspelt({"FRAMERELAY_SECRET_FILE": "x", "FRAMERELAY_API_KEY_FILE": "x"}) == []
-    assert len(misspelt({"FRAMERELAY_PORT_FILE": "x"})) == 1
-    assert misspelt({}) == []
+    assert misspellings({"FRAMERELAY_SECRET_FILE": "x", "FRAMERELAY_API_KEY_FILE": "x"}) == []
+    assert len(misspellings({"FRAMERELAY_PORT_FILE": "x"})) == 1
+    assert misspellings({}) == []
 
 
 @pytest.mark.parametrize(

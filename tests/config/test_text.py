@@ -9,7 +9,7 @@ import pytest
 
 from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import find_api_key, load_keys
-from framerelay.config.misspelt import misspelt
+from framerelay.config.misspellings import misspellings
 from framerelay.config.settings import Settings, from_environment
 from framerelay.config.text import text_of, trimmed
 from framerelay.network.tls import tls_of
@@ -34,7 +34,7 @@ def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def settings_of(folder: Path, save: Callable[[str], bytes]) -> str:
     (folder / ".env").write_bytes(save("FRAMERELAY_UPSTREAM_KEY=sk-1\nFRAMERELAY_PORT=9001\n"))
-    assert misspelt({}) == []
+    assert misspellings({}) == []
     settings = from_environment({})
     return f"{settings.upstream_key!s} {settings.port}"
 
@@ -111,7 +111,7 @@ def test_files_that_were_put_together_lose_no_variable(tmp_path: Path) -> None:
     settings = from_environment({})
 
     assert (settings.port, str(settings.upstream_key), settings.host) == (9001, "sk-1", "::1")
-    assert misspelt({}) == []
+    assert misspellings({}) == []
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "gbk"])
@@ -127,19 +127,19 @@ def test_another_encoding_is_named_and_not_read_as_nothing(tmp_path: Path, encod
     [
         ("FRAMERELAY_UPSTREAM_KEY: sk-1", ".env, line 2: there is no = in it"),
         ("FRAMERELAY_PORT＝9001", ".env, line 2: there is no = in it"),
-        ("framerelay_port=9001", "framerelay_port is no setting of FrameRelay (did you mean FRAMERELAY_PORT?)"),
-        ("FRAME_RELAY_PORT=9001", "FRAME_RELAY_PORT is no setting of FrameRelay (did you mean FRAMERELAY_PORT?)"),
+        ("framerelay_port=9001", "framerelay_port is not a FrameRelay setting (did you mean FRAMERELAY_PORT?)"),
+        ("FRAME_RELAY_PORT=9001", "FRAME_RELAY_PORT is not a FrameRelay setting (did you mean FRAMERELAY_PORT?)"),
         (
             "FRAMRELAY_UPSTREAM_KEY=x",
-            "FRAMRELAY_UPSTREAM_KEY is no setting of FrameRelay (did you mean FRAMERELAY_UPST",
+            "FRAMRELAY_UPSTREAM_KEY is not a FrameRelay setting (did you mean FRAMERELAY_UPST",
         ),
     ],
 )
 def test_a_line_that_does_nothing_is_told(tmp_path: Path, line: str, words: str) -> None:
-    """However it was misspelt; the text itself may hold a key, and is shown nowhere."""
+    """However it was misspelled; the text itself may hold a key, and is shown nowhere."""
     (tmp_path / ".env").write_text(f"# ours\n{line}\nOTHER=1\nsource elsewhere\n", encoding="utf-8")
 
-    sentence = "\n".join(misspelt({}))
+    sentence = "\n".join(misspellings({}))
 
     assert words in sentence
     assert "sk-1" not in sentence
@@ -147,8 +147,8 @@ def test_a_line_that_does_nothing_is_told(tmp_path: Path, line: str, words: str)
 
 def test_a_variable_of_the_process_whose_name_begins_with_a_mark_is_told() -> None:
     """As a tool makes it that reads a file for us and does not know the mark."""
-    (sentence,) = misspelt({"\ufeffFRAMERELAY_PORT": "1"})
-    assert sentence.startswith("FRAMERELAY_PORT is no setting of FrameRelay: signs that nobody sees")
+    (sentence,) = misspellings({"\ufeffFRAMERELAY_PORT": "1"})
+    assert sentence.startswith("FRAMERELAY_PORT is not a FrameRelay setting: signs that nobody sees")
 
 
 def test_only_the_ends_of_a_text_are_trimmed() -> None:

@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from framerelay.cli.main import cli
-from framerelay.config.misspelt import misspelt
+from framerelay.config.misspellings import misspellings
 from framerelay.config.settings import Settings, knobs
 from tests.deploy.tools import tool
 from tests.deploy.waiting import free_port, is_answered, started
@@ -105,7 +105,7 @@ def test_it_is_what_kubernetes_takes(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_installed(change: dict[str, str], words: str) -> None:
-    """A misspelt value, or pods that would share nothing, costs money when it is found out later."""
+    """A misspelled value, or pods that would share nothing, costs money when it is found out later."""
     done = helm("template", "fr", values=LEAST | change)
 
     assert done.returncode != 0
@@ -162,7 +162,7 @@ def test_no_pod_is_root_and_no_secret_is_written_down(least: list[Any]) -> None:
         given = {each["name"]: each for each in container["env"]}
         assert not any("value" in given[name] for name in (secret | {"KLING_API_KEY"}) & given.keys())
     for pod in pods(least).values():
-        assert misspelt({each["name"]: "" for each in pod["containers"][0]["env"]}) == []
+        assert misspellings({each["name"]: "" for each in pod["containers"][0]["env"]}) == []
 
 
 def test_nobody_reaches_a_worker_but_who_looks_at_it() -> None:

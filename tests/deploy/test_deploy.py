@@ -17,7 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from framerelay.cli.main import cli
-from framerelay.config.misspelt import misspelt
+from framerelay.config.misspellings import misspellings
 from framerelay.config.settings import Settings, knobs
 from framerelay.store.embedded import server_arguments
 from tests.deploy.tools import tool
@@ -114,13 +114,13 @@ def test_every_setting_exists_and_no_secret_stands_in_the_environment(
     """A secret is read from a file, and given to the one service that needs it."""
     secret = {knob.variable for _, knob, _ in knobs() if knob.secret}
     readme = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
-    assert misspelt(dict.fromkeys(re.findall(r"FRAMERELAY_[A-Z_]+", readme), "")) == []
-    assert misspelt(image_environment(dockerfile)) == []
+    assert misspellings(dict.fromkeys(re.findall(r"FRAMERELAY_[A-Z_]+", readme), "")) == []
+    assert misspellings(image_environment(dockerfile)) == []
     granted = {}
     for name in OURS:
         service = compose["services"][name]
         environment = service.get("environment", {})
-        assert misspelt(environment) == []
+        assert misspellings(environment) == []
         assert not secret & environment.keys()
         files = [value for variable, value in environment.items() if variable.endswith("_FILE")]
         assert files == [f"/run/secrets/{given}" for given in service.get("secrets", [])]

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from framerelay.cli.main import cli
-from framerelay.config.misspelt import misspelt
+from framerelay.config.misspellings import misspellings
 from framerelay.config.settings import Settings
 
 PLACE = Path(__file__).parent.parent.parent / "deploy" / "systemd"
@@ -60,7 +60,7 @@ def test_a_unit_starts_a_command_that_exists_with_settings_that_exist(name: str)
         cli.commands[start[1]].make_context(start[1], [kind if word == "%i" else word for word in start[2:]])
     variables = [pair.split("=", 1) for key, value in lines(name) if key == "Environment" for pair in value.split()]
     environment = re.findall("^(FRAMERELAY_[A-Z_]+)=", (PLACE / "framerelay.env").read_text(encoding="utf-8"), re.M)
-    assert misspelt(dict.fromkeys([*environment, *(variable for variable, _ in variables)], "")) == []
+    assert misspellings(dict.fromkeys([*environment, *(variable for variable, _ in variables)], "")) == []
     credentials = {value.partition(":")[0] for key, value in lines(name) if key == "LoadCredential"}
     files = {value.removeprefix("%d/") for variable, value in variables if variable.endswith("_FILE")}
     assert files == credentials

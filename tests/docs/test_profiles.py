@@ -184,7 +184,7 @@ async def test_no_take_is_submitted_past_a_budget_of_money(walked: Path, start_r
 @pytest.mark.parametrize(
     ("was", "becomes", "says"),
     [
-        ("model: reel-2\n", "model: reel-9\n", "no price of reel-9 is known (shot s1)"),
+        ("model: reel-2\n", "model: reel-9\n", "no price is known for reel-9 (shot s1)"),
         ("model: reel-2\n", "model: reel-2\ncurrency: EUR\n", "the budget is in EUR, and a price is in USD"),
     ],
     ids=["no price", "another currency"],

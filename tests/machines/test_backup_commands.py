@@ -170,8 +170,8 @@ async def test_a_folder_of_something_else_is_left_alone(taken: Path, redis_url: 
     strange.mkdir()
     (strange / "letter.txt").write_text("dear")
     for words, match in (
-        ((strange,), "has files and is no backup"),
-        ((data / "backup",), "lies in the data folder itself"),
+        ((strange,), "has files and is not a backup"),
+        ((data / "backup",), "is in the data folder itself"),
     ):
         said = await typed("backup", *words, data_dir=data, redis_url=redis_url)
         assert (said.code, match in said.error) == (1, True), said.error

@@ -315,7 +315,7 @@ async def test_a_task_that_is_too_new_is_left_to_others_and_counts_as_no_try(
             score, tries = await redis.zscore(QUEUE, "t"), await redis.get("{framerelay}:arq:retry:t")
             return score is not None and tries == b"0"
 
-        await wait_until(is_put_back, "it lies in the queue again")
+        await wait_until(is_put_back, "it is in the queue again")
         kept = await redis.get("{framerelay}:arq:job:t")
 
     assert kept is not None

@@ -274,7 +274,7 @@ def add_cover(container: Any) -> Any:
 
 
 def cover_packet(stream: Any) -> Any:
-    """The attached picture itself, plain grey."""
+    """The attached picture itself, plain gray."""
     frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 99, np.uint8), format="rgb24")
     return stream.encode(frame) + stream.encode()
 

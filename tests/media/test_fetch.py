@@ -234,7 +234,7 @@ async def test_every_kind_of_clip_gives_the_frame_of_the_whole_file(
         {"cut_at": 262_144, "knows_range": False},
         {"mistakes": True},
     ],
-    ids=["no Range", "no validator", "changed in between", "cut", "cut, no Range", "another part"],
+    ids=["no Range", "no validator", "changed in the meantime", "cut", "cut, no Range", "another part"],
 )
 async def test_what_a_server_cannot_do_costs_time_alone(
     trouble: dict[str, Any], decoder: Decoder, make_clip: MakeClip, tmp_path: Path

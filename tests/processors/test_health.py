@@ -57,7 +57,7 @@ async def test_a_worker_that_is_well_says_so(answering: Any) -> None:
     assert answers["/readyz"].json() == {"status": "ok"}
     assert "framerelay_worker_places 20" in answers["/metrics"].text.splitlines()
     assert 'framerelay_worker_places_busy{tasks="heavy"} 0' in answers["/metrics"].text.splitlines()
-    assert "framerelay_queue " not in answers["/metrics"].text, "what lies in Redis is told once, by the receiver"
+    assert "framerelay_queue " not in answers["/metrics"].text, "what is in Redis is told once, by the receiver"
 
 
 async def test_a_worker_that_does_not_look_for_tasks_is_not_alive(

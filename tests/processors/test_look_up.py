@@ -1,4 +1,4 @@
-"""Looking up through the whole program: learnt times, missed and late callbacks, a provider that asks for a rest."""
+"""Looking up through the whole program: learned times, missed and late callbacks, a provider that asks for a rest."""
 
 import asyncio
 import time
@@ -58,9 +58,9 @@ async def test_the_time_that_jobs_take_is_learnt_from_their_callbacks(start_prov
         await relay.ended(await relay.run(board))
         run_id = await relay.run(ONE)
         await relay.ended(run_id)
-        learnt = await relay.store.load(run_id)
+        learned = await relay.store.load(run_id)
 
-    take = learnt.take("s1", 1) if learnt else None
+    take = learned.take("s1", 1) if learned else None
     assert take is not None
     assert take.expected_s is not None
     assert take.usual_s is not None

@@ -26,7 +26,7 @@ async def test_a_person_decides_on_the_page(browser: Any, relay: Any, board: Any
         return answer
 
     again = await act(action="retake", shot="s1", prompt="a red car,\r\nin rain", seed="7")
-    assert again.headers["Location"].endswith("#shot-s1"), "its form stands in the strip"
+    assert again.headers["Location"].endswith("#shot-s1"), "its form is in the strip"
     shot = (await relay.shown(run))["shots"][0]
     assert (shot["prompt"], shot["status"]) == ("a red car,\nin rain", "pending")
     await render(run, "s1", 2)
@@ -161,7 +161,7 @@ async def test_a_decision_about_an_older_state_is_refused_in_words(browser: Any,
     """409 as the run as it stands now; so are decisions that are none, and fields that are no numbers."""
     run = await relay.run(board)
     for form, status, words in (
-        ({"action": "cancel", "revision": "99"}, 409, "somebody acted in between"),
+        ({"action": "cancel", "revision": "99"}, 409, "somebody acted in the meantime"),
         ({"action": "approve", "shot": "s9"}, 404, "no shot s9"),
         ({"action": "pick", "shot": "s1", "take": "5"}, 404, "no take 5"),
         ({"action": "retake", "shot": "s1", "prompt": "x"}, 409, "a retake is for one that is done or failed"),

@@ -65,9 +65,9 @@ async def test_labels_are_shown_and_pages_keep_what_was_asked(
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ({"label": "project"}, '"project" is no label: write name:value'),
+        ({"label": "project"}, '"project" is not a label: write name:value'),
         ({"label": ["project:rain"] * 17}, "16 labels at most"),
-        ({"label": "a b:c"}, "is no label"),
+        ({"label": "a b:c"}, "is not a label"),
         ({"q": "…!"}, "no word in it"),
         ({"q": "a" * 201}, "more than 200 characters"),
         ({"needs": "people"}, "needs is not person"),

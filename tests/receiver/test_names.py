@@ -119,7 +119,7 @@ async def test_a_parameter_that_stands_twice_is_refused(relay: Any, board: Any) 
     answer = await relay.api.post(amended, json={**board, "shots": [{"id": "s9", "prompt": "another"}]})
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (422, "request_invalid", "dry_run")
-    assert error["message"] == "dry_run stands in the query more than once: keep one of them"
+    assert error["message"] == "dry_run is in the query more than once: keep one of them"
     assert await relay.shown(run) == before
     for query in ("limit=1&limit=2", "status=running&status=failed", "q=rain&q=sun", "after=&after="):
         assert (await relay.api.get(f"/v1/runs?{query}")).status_code == 422, query

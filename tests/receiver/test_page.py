@@ -36,7 +36,7 @@ async def test_a_stranger_sees_the_form_and_comes_to_where_they_wanted(relay: An
         assert f'name="next" value="/runs/{run}"' in form.text
         wrong = await http.post("/login", data={"key": "wrong"})
         assert wrong.status_code == 401
-        assert "no key of this receiver" in wrong.text
+        assert "This receiver does not accept that key" in wrong.text
         assert "set-cookie" not in wrong.headers
         for wanted, stays in ((f"/runs/{run}", f"/runs/{run}"), ("//evil.example", "/")):
             wrong = await http.post("/login", data={"key": "wrong", "next": wanted})

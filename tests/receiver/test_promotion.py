@@ -72,8 +72,8 @@ async def test_the_same_takes_are_promoted_once_and_others_again(relay: Any, ren
     [
         ({"dry_run": 1}, 422, "not true or false"),
         ({"budget": {"jobs": 0}}, 422, "from 1 to"),
-        ({"budget": {"money": 5}}, 422, "no price of"),
-        ({"revision": 1}, 409, "somebody acted in between"),
+        ({"budget": {"money": 5}}, 422, "no price is known for"),
+        ({"revision": 1}, 409, "somebody acted in the meantime"),
         ({"prompt": "x"}, 422, "unknown field"),
     ],
 )
@@ -89,7 +89,7 @@ async def test_what_cannot_be_is_refused(
 async def test_a_final_is_not_promoted(relay: Any, finish: Any) -> None:
     """It is no draft."""
     answer = await relay.api.post(f"/v1/runs/{await finish()}/promote")
-    assert (answer.status_code, "is no draft" in answer.json()["error"]["message"]) == (409, True)
+    assert (answer.status_code, "is not a draft" in answer.json()["error"]["message"]) == (409, True)
 
 
 async def test_the_page_says_what_it_spends_and_goes_on_to_the_final(relay: Any, browser: Any, settled: str) -> None:

@@ -62,7 +62,7 @@ async def test_only_what_was_looked_at_is_done(relay: Any, film: str, post: Any)
     assert (other.status_code, "look at that first" in other.text, "nearer" in other.text) == (409, True, True)
     assert (await relay.api.post(f"/v1/runs/{film}/cancel")).status_code == 200
     late, again = await post(LONGER, action="apply", **fields)
-    assert (late.status_code, "somebody changed the run in between" in late.text.lower()) == (409, True)
+    assert (late.status_code, "somebody changed the run in the meantime" in late.text.lower()) == (409, True)
     assert again["revision"] != fields["revision"]
     assert f"revision {fields['revision']}" not in late.text
     assert len((await relay.shown(film))["shots"]) == 2

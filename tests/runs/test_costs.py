@@ -125,7 +125,7 @@ def test_a_shot_without_a_price_fits_into_no_budget_of_money() -> None:
     assert run.status is RunStatus.WAITING
     assert run.error
     assert run.error.message == (
-        "shot s1: no price of m is known, and the budget is one of money; nothing more is submitted"
+        "shot s1: no price is known for m, and the budget is one of money; nothing more is submitted"
     )
     assert not Balance(micros=10**9).allows(None)
     assert Balance(jobs=1).allows(None)

@@ -192,7 +192,7 @@ def test_a_change_has_its_price_and_a_price_of_another_input_is_dropped() -> Non
     after = apply(run, cheap, NOW)
     assert (after.shots[0].input, after.shots[0].estimate) == ({"prompt": "x", "duration": 9}, DIME)
     other = replace(cheap, quote=replace(dear, input={"prompt": "y", "duration": 9}))
-    assert why_not(run, other, NOW) == "the input of shot s1 was changed in between: look again"
+    assert why_not(run, other, NOW) == "the input of shot s1 was changed in the meantime: look again"
     assert apply(run, other, NOW) is run
 
 

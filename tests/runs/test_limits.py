@@ -57,7 +57,7 @@ def test_less_than_was_spent_is_refused_in_words() -> None:
     run = intended(made(priced(DIME, DIME, DIME, budget_jobs=3, budget_money=1, currency="USD"), "s1"), "s2")
     assert refusal(run, budget_jobs=1) == "2 jobs are spent already; a budget of 1 is less"
     assert refusal(run, budget_money=0.15) == "0.20 USD are spent or put aside already; a budget of 0.15 USD is less"
-    assert submits(resumed(run, budget_jobs=2)) == [], "a smaller one than before is no mistake"
+    assert submits(resumed(run, budget_jobs=2)) == [], "a smaller one than before is not a mistake"
 
 
 def test_a_budget_alone_is_a_change_of_a_run_that_goes_on() -> None:
@@ -88,7 +88,10 @@ def test_a_run_without_a_budget_gets_one() -> None:
 @pytest.mark.parametrize(
     ("run", "words"),
     [
-        (priced(DIME, None), "no price of m is known (shot s2), so the money cannot be kept to: give a budget of jobs"),
+        (
+            priced(DIME, None),
+            "no price is known for m (shot s2), so the money cannot be kept to: give a budget of jobs",
+        ),
         (
             priced(DIME, replace(DIME, unpriced=("n", "mode"))),
             "what n and mode add to the price of m is not known (shot s2), so the money cannot be kept to: "

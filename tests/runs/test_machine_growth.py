@@ -215,7 +215,7 @@ def test_what_is_carried_on_from_event_to_event_is_what_all_shots_say(
         run = apply(run, event, now)
         anew = replace(run, index=Index.of(run.shots))
 
-        assert (run.index.places, run.index.heirs) == (anew.index.places, anew.index.heirs)
+        assert (run.index.places, run.index.dependents) == (anew.index.places, anew.index.dependents)
         assert run.index.shots is run.shots
         assert run.index.overview == overview(anew)
         assert settled(anew) == run

@@ -28,7 +28,7 @@ def shots_of(run: Run) -> tuple[Shot, ...]:
 
 def test_a_run_that_is_no_draft_or_not_settled_is_not_promoted() -> None:
     """Whatever its status says: every shot has to be done, and none to follow."""
-    assert "is no draft" in (why_not_promoted(made(chain(None), "s1")) or "")
+    assert "is not a draft" in (why_not_promoted(made(chain(None), "s1")) or "")
     run = made(a_draft(), "s1")
     assert "shot s2 of the draft is not settled yet" in (why_not_promoted(run) or "")
     run = made(run, "s2")
@@ -84,7 +84,7 @@ def test_a_prompt_that_was_refused_is_not_the_other_one_of_the_final() -> None:
         (1, None, "the budget is spent before all of it"),
         (None, 1.5, "the budget is spent before all of it"),
         (2, 2.0, "s1 and s2 wait for your approval first"),
-        (2, 2.0, "no seed is known of s1 and s2"),
+        (2, 2.0, "no seed is known for s1 and s2"),
     ],
 )
 def test_what_it_would_do_is_said_in_a_sentence(jobs: int | None, money: float | None, words: str) -> None:

@@ -50,8 +50,8 @@ def work(request):
         return Level(mean=error.errno)
     return Level(mean=0)
 
-close = cage.close
-cage.close = lambda **limits: close(**(limits | {limits}))
+close = cage.confine
+cage.confine = lambda **limits: close(**(limits | {limits}))
 main.load = lambda: work
 main.main()
 """
@@ -83,7 +83,7 @@ ESCAPES = {
 
 @pytest.fixture
 def take_over(monkeypatch: pytest.MonkeyPatch) -> TakeOver:
-    """``take_over("statement", **limits of cage.close)``: what decoders that start from now on do as their job."""
+    """``take_over("statement", **limits of cage.confine)``: what decoders that start from now on do as their job."""
 
     def use(attempt: str, **limits: Any) -> None:
         script = TAKEN_OVER.replace("{attempt}", attempt).replace("{limits}", repr(limits))

@@ -19,7 +19,7 @@ from tests.security import hostile_files
 
 pytestmark = pytest.mark.anyio
 
-UNCAGED = "from framerelay.media.child import cage, main; cage.close = lambda **_: None; main.main()"
+UNCAGED = "from framerelay.media.child import cage, main; cage.confine = lambda **_: None; main.main()"
 IN_OPEN, IN_NONBLOCK = 0x20, 0o4000
 
 

@@ -211,7 +211,7 @@ async def test_a_signature_over_the_address_fits_the_address_that_was_called(ver
 
 @anyio
 async def test_a_verifier_that_cannot_work_stops_the_start(verifying: Any, tmp_path: Path) -> None:
-    """A misspelt key, a secret that is not there: nobody is let in by mistake, and nobody finds out by chance."""
+    """A misspelled key, a secret that is not there: nobody is let in by mistake, and nobody finds out by chance."""
     for text in ("verfy: none", "verify: {scheme: hmac, header: x, secret_env: GONE}", "hooks: {a: {verfy: x}}"):
         with pytest.raises(CommandError, match=r"framerelay\.yaml, line 1"):
             async with verifying(text):

@@ -156,7 +156,7 @@ async def test_old_films_and_whole_runs_leave_here_and_there_and_nothing_beside_
     assert await media.remove(RUN)
     assert {each["path"] for each in await obstore.list(storage).collect_async()} == {near}
     assert (media.files.has(CLIP), media.files.has(near)) == (False, True)
-    assert await media.remove(RUN), "a second time is no trouble"
+    assert await media.remove(RUN), "a second time is not trouble"
 
 
 @pytest.mark.parametrize(

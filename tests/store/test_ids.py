@@ -4,7 +4,7 @@ import pytest
 
 from framerelay.runs.errors import IdAmbiguous
 from framerelay.runs.model import Run, RunId, Shot, Terms
-from framerelay.store.ids import shot_named
+from framerelay.store.ids import find_shot_id
 
 
 def a_run(*names: str) -> Run:
@@ -31,17 +31,17 @@ RUN = a_run("s1", "opening", "openings", "street-1", "street-10", "street-night"
 )
 def test_a_shot_is_named_by_its_beginning(text: str, meant: str | None) -> None:
     """Four signs at least; a shot that has the very name goes first."""
-    assert shot_named(RUN, text) == meant
+    assert find_shot_id(RUN, text) == meant
 
 
 def test_a_number_is_not_the_beginning_of_another() -> None:
     """Who mistypes a shot that is not there must not pay for another one."""
-    assert shot_named(a_run("street-10", "street-11"), "street-1") is None
-    assert shot_named(a_run("street-10"), "street-1") is None
-    assert shot_named(a_run("street-1b"), "street-1") == "street-1b"
+    assert find_shot_id(a_run("street-10", "street-11"), "street-1") is None
+    assert find_shot_id(a_run("street-10"), "street-1") is None
+    assert find_shot_id(a_run("street-1b"), "street-1") == "street-1b"
 
 
 def test_several_are_named() -> None:
     """So that the next try fits."""
     with pytest.raises(IdAmbiguous, match="street-1, street-10, street-night"):
-        shot_named(RUN, "street-")
+        find_shot_id(RUN, "street-")

@@ -1,4 +1,4 @@
-"""When a take that nobody calls back about is looked up: learnt, bounded, and never for nothing."""
+"""When a take that nobody calls back about is looked up: learned, bounded, and never for nothing."""
 
 from dataclasses import replace
 
@@ -62,7 +62,7 @@ def test_it_comes_sooner_once_such_jobs_are_known_to_be_quicker() -> None:
 
 
 def test_it_never_comes_later_than_the_terms_say() -> None:
-    """The setting is a promise, whatever was learnt."""
+    """The setting is a promise, whatever was learned."""
     assert age_of_next_look(in_flight(a_run(), expected_s=5_000.0)) == Terms().lookup_after_s
 
 

@@ -108,7 +108,7 @@ async def test_a_resume_that_is_faster_than_the_removal_keeps_everything(redis: 
     before = names(files.root)
     await record(store, RUN, events.Resumed())
 
-    with pytest.raises(Conflict, match="changed in between"):
+    with pytest.raises(Conflict, match="changed in the meantime"):
         await remove(store, FolderStore(files), run)
 
     assert names(files.root) == before

@@ -64,10 +64,10 @@ def test_aliases_are_followed() -> None:
         ("model:\n\tb: 1", 2, "indent with spaces"),
         ("a: {b: 1", 1, "closing }"),
         ("a: [b\nc: 1", 2, "closing ]"),
-        ("a: {b: He says: stop}", 1, "a text with a colon in it stands without quotes"),
+        ("a: {b: He says: stop}", 1, "a text with a colon in it has no quotes"),
         ('a: "b', 1, "never closed"),
         ("a: @b", 1, "put the text in quotes"),
-        ("- a\nb: 1", 2, "not indented like its neighbours (it began in line 1)"),
+        ("- a\nb: 1", 2, "not indented like its neighbors (it began in line 1)"),
         ('a: "\\q"', 1, "backslash"),
         ("a: 1\n---\nb: 1", 2, "a second document"),
         ("a: !path x", 1, "the tag !path"),
@@ -129,7 +129,7 @@ def test_a_sign_of_a_chinese_keyboard_is_named(text: str, line: int, sign: str, 
     """It looks like YAML's own, and the parser's complaint would be about something else."""
     mistake = mistakes_in(text)[0]
 
-    assert (mistake.line, f'"{sign}" is no sign of YAML here: write {instead}' in mistake.message) == (line, True), (
+    assert (mistake.line, f'"{sign}" is not valid YAML here: write {instead}' in mistake.message) == (line, True), (
         mistake
     )
 

@@ -101,7 +101,7 @@ def order(**values: Any) -> Order:
 def test_what_is_not_yaml_is_said_of_the_profile(tmp_path: Path) -> None:
     """By the name of its file: nobody wrote a storyboard."""
     (tmp_path / "mine.yaml").write_text("profile: 1\n\tid: mine\n", encoding="utf-8")
-    with pytest.raises(StoryboardInvalid, match=r"^line 2, mine\.yaml: this is not YAML: a tab stands"):
+    with pytest.raises(StoryboardInvalid, match=r"^line 2, mine\.yaml: this is not YAML: there is a tab"):
         load_profile(tmp_path / "mine.yaml")
 
 
@@ -211,7 +211,7 @@ def test_what_is_no_number_that_can_be_reckoned_with_is_a_mistake(number: str, t
 @pytest.mark.parametrize(
     ("base", "says"),
     [
-        ("- a list", 'what stands in "base" is no profile'),
+        ("- a list", '"base" does not hold a profile'),
         ("profile: 1\nid: base\nextends: nobody\n", 'there is no profile "nobody" to extend'),
         ("profile: 1\nid: base\nextends: mine\n", "to extend"),
     ],

@@ -224,7 +224,9 @@ def test_an_unknown_id_is_absent_where_the_answer_says_so() -> None:
     assert read({"code": 0, "data": []}, "kling", "get")["state"] == "absent"
     gone = {"code": 1201, "message": "task not found", "data": None}
     assert read(gone, "kling-legacy", "get", status=400)["state"] == "absent"
-    assert read({"code": 1201, "message": "id is no number"}, "kling-legacy", "get", status=400)["state"] == "unknown"
+    assert (
+        read({"code": 1201, "message": "id is not a number"}, "kling-legacy", "get", status=400)["state"] == "unknown"
+    )
     assert read({"detail": "Not found."}, "replicate", "get", status=404)["state"] == "absent"
 
 

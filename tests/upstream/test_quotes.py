@@ -79,7 +79,7 @@ def test_a_budget_of_money_needs_the_price_of_every_shot(providers: Providers) -
     board = f"model: cheap\nshots:\n{shots}budget:\n  money: 9"
 
     assert refusal(board, providers) == (
-        "line 6, budget.money: no price of odd is known (shot b), so the money cannot be kept to: set it under prices "
+        "line 6, budget.money: no price is known for odd (shot b), so the money cannot be kept to: set it under prices "
         "of its provider in framerelay.yaml, or give a budget of jobs"
     )
     assert len(estimates(board.replace("  money: 9", "  jobs: 9"), providers)) == 2

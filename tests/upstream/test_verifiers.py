@@ -102,7 +102,7 @@ hooks:
         "line 3, verify.secret_env[2]: the variable EMPTY is not set, or empty",
         'line 4, verify.secret_encoding: expected one of base64, hex, utf8, found "rot13"',
         "line 6, hooks.a.verify.header: name the header that carries it",
-        "line 6, hooks.a.verify.secret: no secret stands in this file: name a variable (secret_env) or a file "
+        "line 6, hooks.a.verify.secret: this file holds no secret: name a variable (secret_env) or a file "
         "(secret_file) that holds it",
         "line 7, hooks.b.verify.scheme: expected one of standard-webhooks, hmac, timestamped, kie, static, fal, "
         'gemini-v1a, vidu, pixverse, found the text "hamc"',

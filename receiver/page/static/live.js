@@ -7,7 +7,7 @@ const lost = document.getElementById("lost");
 const AGAIN_MS = 3000; // After a lost stream, and between two looks at something whose seconds count.
 const TOGETHER_MS = 150; // Events that come together are one change of the page.
 const ANSWER_MS = 20000; // An answer that takes longer than this has got lost on its way.
-const LOOKS = 10; // So many looks of a page that nothing told to change pass before it asks all the same.
+const LOOKS = 10; // After this many rounds without news a page asks all the same.
 
 let stream = null;
 let planned = null;
@@ -89,7 +89,7 @@ document.addEventListener("input", (event) => {
   if (event.target.form) event.target.form.dataset.typed = "yes";
 });
 
-// A hidden tab gives its stream back: a browser keeps six connections to a host, and each stream would hold one for ever.
+// A hidden tab gives its stream back: a browser keeps six connections to a host, and each stream would hold one forever.
 function leave() {
   stream?.close();
   stream = null;

@@ -167,7 +167,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "?" && keysList && !isTyping(event)) keysList.showModal();
 });
 
-// On a phone the pages stand in a row that is wider than it: the one that is shown is in sight.
+// On a phone the pages are in a row that is wider than it: the one that is shown is in sight.
 document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 
 const find = document.getElementById("find");
@@ -200,7 +200,7 @@ tellTimes();
 const AGAIN = { ms: 2000, tries: 15 };
 const watched = new WeakSet();
 const looked = new WeakMap(); // Of each clip the address that was asked about,
-const gone = new WeakMap(); // and, where nothing is there: that, and the poster that words stand in place of.
+const gone = new WeakMap(); // and, where nothing is there: that, and the poster that words are in place of.
 
 async function comesAgain(url) {
   for (let tries = 0; tries < AGAIN.tries; tries += 1) {

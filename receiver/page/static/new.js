@@ -1,5 +1,5 @@
 // A new film: the plan beside the text as it is typed, pictures that are dropped, and a form that writes the same text.
-// The text is what counts: the form writes into it, and it alone is sent. Words stand in the template, none here.
+// The text is what counts: the form writes into it, and it alone is sent. Words are in the template, none here.
 "use strict";
 
 const form = document.getElementById("new");
@@ -185,7 +185,7 @@ function say(name, words, state = "") {
   line.lastChild.className = state;
 }
 
-// What was handed over and is named nowhere is told so, quietly.
+// What was handed over and is named nowhere is pointed out, quietly.
 function nameGiven() {
   const named = [...plan.querySelectorAll(".pictures .name")].map((each) => each.textContent.split(/[\\/]/).pop());
   for (const line of given.children) {

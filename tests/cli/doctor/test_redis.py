@@ -91,7 +91,7 @@ async def test_our_own_redis_is_shared_or_started_for_a_moment(tmp_path: Path) -
     async with EmbeddedRedis(tmp_path / "redis") as server:
         assert_finding(await look_at_redis(settings), Status.OK, "which is running")
         assert await is_answering(Path(server.url.removeprefix("unix://")))
-    assert_finding(await look_at_redis(settings), Status.OK, "started for this look and ended again")
+    assert_finding(await look_at_redis(settings), Status.OK, "started for this check and ended again")
     with pytest.raises((FileNotFoundError, ConnectionRefusedError)):
         await is_answering(Path(server.url.removeprefix("unix://")))
 

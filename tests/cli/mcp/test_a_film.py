@@ -258,7 +258,7 @@ async def test_a_draft_is_promoted_after_an_outlook_and_once(at_work: Any) -> No
         again = await assistant.ask("promote_film", **confirm, max_jobs=2)
         assert (final["begun"], again["run"]) == (True, final["run"])
         await assistant.until(final["run"], "succeeded")
-        assert "is no draft" in await assistant.refused("promote_film", run=final["run"])
+        assert "is not a draft" in await assistant.refused("promote_film", run=final["run"])
         jobs = (await provider.journal())["jobs"]
     assert [job["input"]["resolution"] for job in jobs] == ["480p", "720p"]
 
@@ -282,7 +282,7 @@ async def test_only_pictures_of_the_named_folder_are_handed_over(
             await assistant.ask("plan_film", storyboard=board("street.png"))
             for outside in ("../private.png", str(tmp_path / "private.png"), "link.png"):
                 words = await assistant.refused("plan_film", storyboard=board(outside))
-                assert f"does not lie in {folder}" in words, outside
+                assert f"is not in {folder}" in words, outside
         async with mcp.in_process(url, monkeypatch, API_KEY=KEY) as assistant:
             words = await assistant.refused("plan_film", storyboard=board("refs/street.png"))
             assert "give a URL, or start the server with --pictures FOLDER" in words

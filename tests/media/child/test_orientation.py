@@ -11,7 +11,7 @@ import pytest
 from av.filter import Graph
 from av.sidedata.sidedata import Type
 
-from framerelay.media.child.orientation import Orientation, orientation_of, squared
+from framerelay.media.child.orientation import Orientation, orientation_of, square_pixel_size
 
 ONE = 1 << 16
 MATRICES = [(ONE, 0, 0, ONE), (-ONE, 0, 0, ONE), (ONE, 0, 0, -ONE), (-ONE, 0, 0, -ONE)]
@@ -92,4 +92,4 @@ def test_a_frame_without_a_matrix_is_upright() -> None:
 )
 def test_pixels_become_square_at_the_same_height(shape: Fraction, size: tuple[int, int]) -> None:
     """What is a hundredth off is left as it is."""
-    assert size == squared(320, 180, shape)
+    assert size == square_pixel_size(320, 180, shape)

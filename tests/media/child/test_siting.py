@@ -1,4 +1,4 @@
-"""Whether a clip itself says where its color lies, and what a frame is whose color is put in the centre."""
+"""Whether a clip itself says where its color lies, and what a frame is whose color is put in the center."""
 
 from collections.abc import Callable
 from pathlib import Path

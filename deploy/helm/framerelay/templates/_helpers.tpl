@@ -39,7 +39,7 @@ fsGroupChangePolicy: OnRootMismatch
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
-{{/* What receivers and workers are told alike. The file of a key that the secret lacks would stop the start, so those
+{{/* What receivers and workers have in common. The file of a key that the secret lacks would stop the start, so those
      that may be missing come as variables. */}}
 {{- define "framerelay.environment" -}}
 - name: FRAMERELAY_PUBLIC_URL

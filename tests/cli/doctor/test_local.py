@@ -9,7 +9,7 @@ import pytest
 from starlette.datastructures import Secret
 
 from framerelay.cli.doctor.finding import Status
-from framerelay.cli.doctor.house import look_at_data, look_at_settings
+from framerelay.cli.doctor.local import look_at_data, look_at_settings
 from framerelay.cli.doctor.network import reach_of
 from framerelay.config.settings import Settings
 from tests.cli.doctor.looking import assert_finding

@@ -1,4 +1,4 @@
-"""The house on two pages: who makes clips, and whether everything that has to run does."""
+"""The installation on two pages: who makes clips, and whether everything that has to run does."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress

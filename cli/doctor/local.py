@@ -1,4 +1,4 @@
-"""`doctor` at home: the settings, and the disk."""
+"""`doctor` on this machine alone: the settings, and the disk."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from framerelay.cli.doctor.network import LEADS, Reach, in_thread, reach_of
 from framerelay.cli.errors import folder_words
 from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import weakness
-from framerelay.config.misspelt import misspelt
+from framerelay.config.misspellings import misspellings
 from framerelay.config.settings import Settings, environment
 from framerelay.network.policy import TrustedHosts
 from framerelay.network.tls import tls_of
@@ -31,7 +31,7 @@ FULL_BYTES: Final = 256 << 20
 
 async def look_at_settings(settings: Settings) -> list[Finding]:
     """Every weak thing that shows without asking anybody; one finding if there is none."""
-    findings = [warn(sentence, "correct its name, or remove it") for sentence in misspelt()]
+    findings = [warn(sentence, "correct its name, or remove it") for sentence in misspellings()]
     findings += _addresses(settings)
     findings += _untrusted_provider(settings)
     findings += _weak("FRAMERELAY_SECRET", [settings.secret] if settings.secret else [], "forge callback addresses")
@@ -43,8 +43,8 @@ async def look_at_settings(settings: Settings) -> list[Finding]:
         findings.append(fail(str(error), "correct it: the worker does not start with it"))
     findings += await in_thread(lambda: list(_settings_file(settings)))
     file = await in_thread(Path(".env").is_file)
-    read = "read from the environment and .env; nothing is misspelt"
-    return findings or [ok(read if file else "read from the environment; nothing is misspelt")]
+    read = "read from the environment and .env; nothing is misspelled"
+    return findings or [ok(read if file else "read from the environment; nothing is misspelled")]
 
 
 async def look_at_data(settings: Settings) -> Finding:
@@ -85,7 +85,7 @@ def _addresses(settings: Settings) -> list[Finding]:
     elif settings.public_url and settings.public_url.startswith("http:") and provider is Reach.WORLD:
         findings.append(
             warn(
-                f"FRAMERELAY_PUBLIC_URL = {settings.public_url} is not encrypted: whoever sees a callback pass can "
+                f"FRAMERELAY_PUBLIC_URL = {settings.public_url} is not encrypted: anyone who sees a callback pass can "
                 "send others to its address",
                 "put TLS in front of the receiver, and set an https:// address",
             )
@@ -145,7 +145,7 @@ def _verifiers(settings: Settings) -> None:
 
 
 def _providers(settings: Settings) -> None:
-    with suppress(NotFound):  # Of FRAMERELAY_PROVIDER, which has a look of its own.
+    with suppress(NotFound):  # Of FRAMERELAY_PROVIDER, which has a check of its own.
         read_senders(settings, environment())
 
 
@@ -153,7 +153,7 @@ def _weak(variable: str, secrets: Iterable[Secret], danger: str) -> list[Finding
     reason = next((reason for secret in secrets if (reason := weakness(secret))), None)
     if reason is None:
         return []
-    message = f"{variable}: {reason}; whoever guesses it can {danger}"
+    message = f"{variable}: {reason}; anyone who guesses it can {danger}"
     return [warn(message, "leave it out (a strong one is made and kept), or make one with: openssl rand -hex 32")]
 
 

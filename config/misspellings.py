@@ -11,7 +11,7 @@ from framerelay.config.settings import knobs
 from framerelay.config.text import trimmed
 
 
-def misspelt(environ: Mapping[str, str] | None = None, *, env_file: Path | None = None) -> list[str]:
+def misspellings(environ: Mapping[str, str] | None = None, *, env_file: Path | None = None) -> list[str]:
     """Sentences about variables that look like ours and are not: a typo must not be silently without effect."""
     file = env_file or Path(".env")
     variables = {knob.variable for _, knob, _ in knobs()}
@@ -23,7 +23,7 @@ def misspelt(environ: Mapping[str, str] | None = None, *, env_file: Path | None 
     }
     return [
         *(
-            f"{trimmed(name)} is no setting of FrameRelay{_hint(name, variables)}; it has no effect"
+            f"{trimmed(name)} is not a FrameRelay setting{_hint(name, variables)}; it has no effect"
             for name in sorted(names - variables)
         ),
         *(
@@ -45,6 +45,6 @@ def _near(name: str, variables: set[str], *, cutoff: float = 0.85) -> list[str]:
 
 def _hint(name: str, variables: set[str]) -> str:
     if trimmed(name) in variables:
-        return ": signs that nobody sees stand around its name"
+        return ": signs that nobody sees are around its name"
     near = _near(name, variables, cutoff=0.6)
     return f" (did you mean {near[0]}?)" if near else ""
