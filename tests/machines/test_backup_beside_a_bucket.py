@@ -5,8 +5,6 @@ A real S3 server, which is killed or stands still in the middle, and films that 
 """
 
 import json
-import os
-import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -124,9 +122,14 @@ async def test_what_is_missing_in_the_bucket_is_named(
     assert (restored.code, restored.json["missing"]) == (0, sorted(half))
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize(
+    ("goes", "comes"),
+    [(ObjectStorage.stop, ObjectStorage.start), (ObjectStorage.stand_still, ObjectStorage.go_on)],
+    ids=["killed", "standing still"],
+)
 async def test_storage_that_goes_away_in_the_middle_is_said_and_what_is_written_is_whole(
-    how: signal.Signals,
+    goes: Callable[[ObjectStorage], None],
+    comes: Callable[[ObjectStorage], None],
     storage: ObjectStorage,
     redis_url: str,
     start_provider: Any,
@@ -139,18 +142,18 @@ async def test_storage_that_goes_away_in_the_middle_is_said_and_what_is_written_
     monkeypatch.setattr("framerelay.cli.backup_storage.ANSWER_S", 1.0)
     monkeypatch.setattr("framerelay.store.bucket.RETRIES", {**framerelay.store.bucket.RETRIES, "max_retries": 0})
     async with start_provider() as provider, start_relay(provider.url, **storage.chosen) as relay:
-        await relay.ended(await relay.run(board(1, 1)))
+        run = await relay.ended(await relay.run(board(1, 1)))
         await started_with(storage, tmp_path / "data", redis_url)
+    assert run["status"] == "succeeded", run
     settings = {"REDIS_URL": redis_url, "DATA_DIR": str(tmp_path / "data"), "SECRET": SECRET}
     for name, value in settings.items():
         monkeypatch.setenv(f"FRAMERELAY_{name}", value)
     for name, value in storage.environ.items():
         monkeypatch.setenv(name, value)
-    assert storage.process is not None
 
     async def then_away(*arguments: Any, go: Any = framerelay.cli.backup.copy_ledger, **named: Any) -> Any:
         counts = await go(*arguments, **named)
-        storage.stop() if how is signal.SIGKILL else os.killpg(storage.process.pid, how)
+        goes(storage)
         return counts
 
     monkeypatch.setattr("framerelay.cli.backup.copy_ledger", then_away)
@@ -161,7 +164,7 @@ async def test_storage_that_goes_away_in_the_middle_is_said_and_what_is_written_
             monkeypatch.setenv("FRAMERELAY_DATA_DIR", str(tmp_path / "new"))
             refused = await in_thread("restore", tmp_path / "copy")
         finally:
-            storage.start() if how is signal.SIGKILL else os.killpg(storage.process.pid, signal.SIGCONT)
+            comes(storage)
         redis = connect(server.url)
         is_untouched = await is_blank(redis) and not await redis.exists(CLOSED) and not (tmp_path / "new").exists()
         await disconnect(redis)
