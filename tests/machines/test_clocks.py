@@ -49,13 +49,12 @@ async def test_workers_whose_clocks_differ_submit_each_take_once(
     wait_until: Any,
 ) -> None:
     """
-    Leases and the queue go by the clock of Redis, and claims by revisions.
+    Deadlines, leases and the queue go by the clock of Redis, and claims by revisions.
 
-    One that is ahead may believe that nothing was heard of a submit for long, and have a person asked; it sends
-    nothing.
+    Submits are answered late: none that is under way is given up by whoever is ahead, who would have a person asked.
     """
     async with AsyncExitStack() as stack:
-        provider = await stack.enter_async_context(start_provider())
+        provider = await stack.enter_async_context(start_provider(slow=1.0))
         relay = await stack.enter_async_context(
             relay_in(tmp_path / "a", redis_url, provider.url, worker=False, **storage.chosen)
         )
@@ -77,6 +76,7 @@ async def test_workers_whose_clocks_differ_submit_each_take_once(
 
             await wait_until(are_there, "all films are there")
             jobs = await jobs_of_takes(relay, provider)
+            lines = [line.fields for run_id in runs for line in await relay.store.history(run_id)]
         finally:
             for worker in workers.values():
                 worker.terminate()
@@ -85,6 +85,7 @@ async def test_workers_whose_clocks_differ_submit_each_take_once(
 
     assert len(jobs) == RUNS * SHOTS
     assert set(jobs.values()) == {1}
+    assert [line for line in lines if line["event"] in ("elapsed", "submit_lost")] == []
     assert all("submitted" in log for log in logs), "one of them had nothing to do"
 
 
