@@ -9,10 +9,11 @@ from pathlib import Path
 import obstore
 import pytest
 
-from tests.fixtures.relay import StartRelay
+from tests.fixtures.relay import StartProvider, StartRelay
 from tests.machines.backups import backup_of
 from tests.machines.object_storage import CREDENTIALS, ObjectStorage, object_storage, program
 from tests.machines.servers import running
+from tests.machines.studio import OpenStudio, studios
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +42,14 @@ def storage(_server: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> ObjectSt
     if names:
         obstore.delete(_server.client(), names)
     return _server
+
+
+@pytest.fixture
+def open_studio(
+    storage: ObjectStorage, redis_url: str, tmp_path: Path, start_provider: StartProvider, relay_in: StartRelay
+) -> OpenStudio:
+    """``async with open_studio() as studio``: machines without a common folder, beside one bucket."""
+    return studios(storage, redis_url, tmp_path, start_provider, relay_in)
 
 
 @pytest.fixture(scope="session")

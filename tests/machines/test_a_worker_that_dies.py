@@ -1,16 +1,13 @@
 """A worker that is killed between frame and clip: what lay on its disk is gone."""
 
 import signal
-from contextlib import AsyncExitStack
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import obstore
 import pytest
 
-from tests.fixtures.relay import StartProvider, StartRelay
-from tests.machines.object_storage import ObjectStorage
-from tests.machines.workers import worker_beside
+from tests.machines.studio import OpenStudio
 
 pytestmark = pytest.mark.anyio
 
@@ -36,36 +33,22 @@ main()
 
 @pytest.mark.slow
 async def test_a_worker_killed_between_frame_and_clip_costs_a_download_and_nothing_else(
-    storage: ObjectStorage,
-    redis_url: str,
-    tmp_path: Path,
-    start_provider: StartProvider,
-    relay_in: StartRelay,
-    wait_until: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    open_studio: OpenStudio, wait_until: Callable[..., Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another worker goes on from the frame that is kept, fetches the clip anew, and no job is made twice."""
     monkeypatch.setattr("framerelay.runs.takes.KEEP_S", 1.0)  # The waits are shorter, the rules are the same.
-    async with AsyncExitStack() as stack:
-        provider = await stack.enter_async_context(start_provider())
-        relay = await stack.enter_async_context(
-            relay_in(tmp_path / "a", redis_url, provider.url, worker=False, **storage.chosen)
-        )
-        ours = {**storage.chosen, "public_url": relay.settings.listen_url}
-        first = worker_beside(relay, tmp_path / "b", storage, redis_url, code=DIES)
-        try:
+    async with open_studio() as studio:
+        relay = studio.relay
+        with studio.process("b", code=DIES) as first:
             run_id = await relay.run(CHAIN)
             await wait_until(lambda: first.poll() is not None, "the first worker was killed")
-        finally:
-            if first.poll() is None:
-                first.kill()
-                first.wait()
         left = await relay.shown(run_id)
-        names = storage.names()
-        await stack.enter_async_context(relay_in(tmp_path / "c", redis_url, provider.url, **ours))
+        names = studio.storage.names()
+        await studio.add_workers("c")
         run = await relay.ended(run_id)
         history = await relay.store.history(run_id)
-        journal = await provider.journal()
+        journal = await studio.provider.journal()
+        kept = obstore.head(studio.storage.client(prefix="studio"), f"{run_id}/s1.1.mp4")
 
     assert first.returncode == -signal.SIGKILL
     assert (left["shots"][0]["status"], left["shots"][0]["takes"][0]["video"]) == ("collecting", None)
@@ -76,5 +59,4 @@ async def test_a_worker_killed_between_frame_and_clip_costs_a_download_and_nothi
     events = [each.fields["event"] for each in history if each.fields.get("shot") == "s1"]
     assert "clip_lost" in events
     assert events.count("clip_kept") == 1
-    kept = storage.client(prefix="studio")
-    assert obstore.head(kept, f"{run_id}/s1.1.mp4")["size"] == run["shots"][0]["takes"][0]["video"]["bytes"]
+    assert kept["size"] == run["shots"][0]["takes"][0]["video"]["bytes"]

@@ -4,7 +4,6 @@ import asyncio
 import re
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,9 @@ import pytest
 from PIL import Image
 
 from framerelay.sandbox.clip import ClipOrder
-from tests.fixtures.relay import StartProvider, StartRelay
 from tests.machines.object_storage import BUCKET, ObjectStorage
 from tests.machines.servers import Forwarder
-from tests.machines.workers import worker_beside
+from tests.machines.studio import OpenStudio
 
 pytestmark = pytest.mark.anyio
 
@@ -87,44 +85,34 @@ class Uploads:
 
 @pytest.mark.slow
 async def test_a_worker_killed_with_half_a_film_put_leaves_nothing_that_is_shown(
-    storage: ObjectStorage,
-    redis_url: str,
-    tmp_path: Path,
-    start_provider: StartProvider,
-    relay_in: StartRelay,
+    open_studio: OpenStudio,
     wait_until: Callable[..., Awaitable[None]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The film is made again elsewhere. Its parts stay, unseen: docs/storage.md has the rule that removes them."""
     monkeypatch.setattr("tests.fixtures.relay.render_clip", render_noise)
-    uploads = Uploads(storage=storage)
-    before = await uploads.parts()
-    async with AsyncExitStack() as stack:
-        provider = await stack.enter_async_context(start_provider())
-        relay = await stack.enter_async_context(
-            relay_in(tmp_path / "a", redis_url, provider.url, worker=False, **storage.chosen)
-        )
-        way = await stack.enter_async_context(Narrow(storage.ports["s3"]))
+    async with open_studio() as studio, Narrow(studio.storage.ports["s3"]) as way:
+        uploads, relay = Uploads(storage=studio.storage), studio.relay
+        before = await uploads.parts()
         endpoint = {"FRAMERELAY_STORE_ENDPOINT": f"http://127.0.0.1:{way.port}"}
-        first = worker_beside(relay, tmp_path / "b", storage, redis_url, environ=endpoint)
+        with studio.process("b", environ=endpoint) as first:
 
-        async def is_half_there() -> bool:
-            assert first.poll() is None, (tmp_path / "b" / "log").read_text()
-            return any((await uploads.parts()).values())
+            async def is_half_there() -> bool:
+                assert first.poll() is None, studio.log("b")
+                return any((await uploads.parts()).values())
 
-        try:
             run_id = await relay.run(FILM)
             await wait_until(is_half_there, "a part of the film is in the storage")
-        finally:
             first.kill()
             first.wait()
         half = {name: parts for name, parts in (await uploads.parts()).items() if name not in before}
-        left, names = await relay.shown(run_id), storage.names()
-        ours = {**storage.chosen, "public_url": relay.settings.listen_url}
-        await stack.enter_async_context(relay_in(tmp_path / "c", redis_url, provider.url, **ours))
+        left, names = await relay.shown(run_id), studio.storage.names()
+        await studio.add_workers("c")
         run = await relay.ended(run_id)
-        journal = await provider.journal()
+        journal = await studio.provider.journal()
         after = await uploads.parts()
+        film = run["film"]["url"].rpartition("/media/")[2]
+        kept = obstore.head(studio.storage.client(prefix="studio"), film)
 
     assert first.returncode == -signal.SIGKILL
     assert [len(parts) for parts in half.values()] == [1]
@@ -133,6 +121,5 @@ async def test_a_worker_killed_with_half_a_film_put_leaves_nothing_that_is_shown
     assert run["status"] == "succeeded", run
     assert (len(journal["jobs"]), len(journal["submits"])) == (2, 2)
     assert max(shot["takes"][0]["video"]["bytes"] for shot in run["shots"]) < PART_BYTES < run["film"]["bytes"]
-    film = run["film"]["url"].rpartition("/media/")[2]
-    assert obstore.head(storage.client(prefix="studio"), film)["size"] == run["film"]["bytes"]
+    assert kept["size"] == run["film"]["bytes"]
     assert after == {**before, **half}
