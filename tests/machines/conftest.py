@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import obstore
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from tests.fixtures.relay import StartProvider, StartRelay
 from tests.machines.backups import backup_of
 from tests.machines.object_storage import CREDENTIALS, ObjectStorage, object_storage, program
-from tests.machines.servers import running
+from tests.machines.servers import free_port, running
 from tests.machines.studio import OpenStudio, studios
 
 
@@ -50,6 +51,13 @@ def open_studio(
 ) -> OpenStudio:
     """``async with open_studio() as studio``: machines without a common folder, beside one bucket."""
     return studios(storage, redis_url, tmp_path, start_provider, relay_in)
+
+
+@pytest.fixture
+def soon_asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Settings of a relay that is restored: it is where it was, and a person is asked after a second."""
+    monkeypatch.setattr("framerelay.runs.takes.ASK_S_MIN", 1.0)  # Half a minute is for people, not for tests.
+    return {"port": free_port(), "lookup_after_s": 1.0, "ask_after_s": 1.0}
 
 
 @pytest.fixture(scope="session")

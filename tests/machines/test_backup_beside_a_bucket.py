@@ -23,11 +23,10 @@ from framerelay.store.ledger_load import is_blank
 from framerelay.store.media_places import media_store_of
 from framerelay.store.one_place import agree
 from tests.fixtures.relay import SECRET
-from tests.machines.backups import film_that_waits, in_thread, is_approved, started, typed
+from tests.machines.backups import brought_to_an_end, film_that_waits, in_thread, is_approved, started, typed
 from tests.machines.object_storage import BUCKET, ObjectStorage
-from tests.machines.servers import free_port, running
+from tests.machines.servers import running
 from tests.machines.test_a_lossy_fail_over import board, has_jobs, jobs_of_takes
-from tests.machines.test_backup import brought_to_an_end
 
 pytestmark = pytest.mark.anyio
 
@@ -58,11 +57,10 @@ async def test_a_restored_film_goes_on_from_the_bucket_and_nothing_is_paid_twice
     relay_in: Any,
     tmp_path: Path,
     wait_until: WaitUntil,
-    monkeypatch: pytest.MonkeyPatch,
+    soon_asked: dict[str, Any],
 ) -> None:
     """The same bucket, or another one into which everything was copied: until it was, it is refused."""
-    monkeypatch.setattr("framerelay.runs.takes.ASK_S_MIN", 1.0)  # Half a minute is for people, not for tests.
-    chosen = {**storage.chosen, "port": free_port(), "lookup_after_s": 1.0, "ask_after_s": 1.0}
+    chosen = {**storage.chosen, **soon_asked}
     data, new, environ = tmp_path / "data", tmp_path / "new", {**storage.environ, "FRAMERELAY_STORE": store}
     async with start_provider(options={"job_s": 1.0}) as provider:
         with running(tmp_path / "before", "--appendonly", "yes") as server:
