@@ -33,7 +33,7 @@ LARGE = os.urandom(1 << 20) * 11 + b"end"
 CHAIN: dict[str, Any] = {
     "title": "Elsewhere",
     "model": "vendor/any-model",
-    "defaults": {"resolution": "480p", "duration": 5},
+    "defaults": {"resolution": "480p", "duration": 5, "return_last_frame": True},
     "shots": [{"id": f"s{number}", "prompt": f"shot {number}"} for number in range(1, 4)],
 }
 
@@ -152,6 +152,8 @@ async def test_a_film_is_made_shown_and_removed(
     assert run["status"] == "succeeded", run
     assert len(journal["jobs"]) == 3
     assert files_of(run) <= names
+    assert f"{run['id']}/s1.1.mp4" in names
+    assert all(shot["takes"][0]["provider_frame"] for shot in run["shots"])
     assert (sent_on.status_code, film.status_code, film.content) == (307, 206, b"ftyp")
     assert left == set()
 

@@ -24,8 +24,8 @@ SOON = 1.0
 def files_of(run: dict[str, Any]) -> set[str]:
     """What the run shows of itself, as it is named in the storage."""
     takes = [take for shot in run["shots"] for take in shot["takes"]]
-    shown = [run["film"], *(take[each] for take in takes for each in ("video", "last_frame"))]
-    return {each["url"].rpartition("/media/")[2] for each in shown}
+    shown = [run["film"], *(take[each] for take in takes for each in ("video", "last_frame", "provider_frame"))]
+    return {each["url"].rpartition("/media/")[2] for each in shown if each}
 
 
 @pytest.fixture
