@@ -69,7 +69,7 @@ async def test_a_film_is_written_shot_by_shot(relay: Any, visit: Any, axe: Any, 
         page = await person.open("/new")
         await page.get_by_label("Title").fill("Harbor: at dawn")
         await page.get_by_label("Model").fill("seedance-1.5-pro-1080p")
-        await page.get_by_label("Shape").fill("16:9")
+        await page.get_by_label("Aspect ratio").fill("16:9")
         prompts = page.get_by_label("What is to be seen")
         for number, prompt in enumerate(("A pier", "yes", "# a boat\nin the mist")):
             if number:
