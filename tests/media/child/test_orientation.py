@@ -1,6 +1,5 @@
 """Turns and mirrors, by the display matrix alone, and pixels that are not square."""
 
-import gc
 import struct
 from fractions import Fraction
 from typing import Any
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 from av.filter import Graph
 
-from framerelay.media.child.color import Tags, to_rgb
 from framerelay.media.child.orientation import Orientation, orientation_by, orientation_of, square_pixel_size
 
 ONE = 1 << 16
@@ -76,28 +74,6 @@ def test_a_matrix_that_turns_by_no_quarter_counts_as_the_nearest(matrix: Any, ex
 def test_a_frame_without_a_matrix_is_upright() -> None:
     """As most are."""
     assert Orientation() == orientation_of(av.VideoFrame(16, 16, "yuv420p"))
-
-
-def test_a_frame_leaves_once_it_was_looked_at() -> None:
-    """
-    Without garbage being collected.
-
-    What a film is converted by keeps threads for each frame that is still there: a second of HDR filled the memory.
-    """
-    gc.collect()
-    gc.disable()
-    try:
-        before = frames_in_memory()
-        for _ in range(20):
-            to_rgb(av.VideoFrame(16, 16, "yuv420p"), Tags(sited=True))
-        assert before == frames_in_memory()
-    finally:
-        gc.enable()
-
-
-def frames_in_memory() -> int:
-    """How many frames nobody has let go of, or that wait for the collector."""
-    return sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
 
 
 @pytest.mark.parametrize(
