@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -225,8 +224,8 @@ async def _put_off_or_give_up(deps: Deps, run_id: str, shot_id: str, take: Take,
         await record(deps.store, run_id, events.CollectFailed(shot_id=shot_id, take=take.number, problem=problem))
         return error.code
     tries = min(take.turns, STORING_TURNS_MAX) if isinstance(error, StorageFailed) else take.fetches
-    until = time.time() + retry_wait_s(tries)
-    log.warning("collect_put_off", reason=error.message, again_s=round(until - time.time(), 1))
+    until = deps.store.clock.now() + retry_wait_s(tries)
+    log.warning("collect_put_off", reason=error.message, again_s=round(until - deps.store.clock.now(), 1))
     ask_again = damaged or (expired and _renews(deps, take))
     put_off = events.CollectPutOff(shot_id=shot_id, take=take.number, problem=problem, until=until, ask_again=ask_again)
     await record(deps.store, run_id, put_off)

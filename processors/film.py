@@ -1,7 +1,6 @@
 """Joining the clips of a run into its film."""
 
 import asyncio
-import time
 from pathlib import Path
 from typing import Final
 
@@ -36,7 +35,7 @@ async def join(deps: Deps, *, run_id: str, turn: int, shot_id: str = "", take: i
     *shot_id* · *take*: each step is queued with them; a film is of none.
     """
     run = await deps.store.load(run_id)
-    if run is None or Step(name=StepName.JOIN, run_id=run.id, turn=turn) not in steps_due(run, time.time()):
+    if run is None or Step(name=StepName.JOIN, run_id=run.id, turn=turn) not in steps_due(run, deps.store.clock.now()):
         return "not_due"
     await keep_those_left(deps, run)
     try:
@@ -46,7 +45,7 @@ async def join(deps: Deps, *, run_id: str, turn: int, shot_id: str = "", take: i
         wait_s = await look_again_s(deps, error, run_id, "film")
         if isinstance(error, StorageFailed) or (isinstance(error, Transient) and run.turns < JOINS_MAX):
             wait_s = retry_wait_s(run.turns)
-        until = time.time() + wait_s if wait_s is not None else None
+        until = deps.store.clock.now() + wait_s if wait_s is not None else None
         if wait_s is not None:
             log.warning("join_put_off", reason=error.message, again_s=round(wait_s, 1))
         await record(deps.store, run_id, events.JoinFailed(problem=problem_of(error), until=until, turn=turn))

@@ -71,7 +71,7 @@ async def first_frame(deps: Deps, run: Run, shot: Shot, taker: Taker) -> FirstFr
     if take is None:
         raise RequestInvalid(f"shot {source.name} has no last frame yet")
     is_wanted = _hand_off(deps, taker.provider) == "auto" and takes_addresses(taker.profile)
-    if is_wanted and take.provider_frame_url and _is_fresh(take, taker.profile):
+    if is_wanted and take.provider_frame_url and _is_fresh(take, taker.profile, deps.store.clock.now()):
         return FirstFrame(url=take.provider_frame_url, source="provider", take=take.number)
     if take.last_frame is None:
         raise NotFound(f"the last frame of shot {source.name} is not kept")
@@ -212,7 +212,7 @@ def _hand_off(deps: Deps, provider: Provider) -> HandOff:
     return provider.handoff or cast("HandOff", deps.settings.handoff)
 
 
-def _is_fresh(take: Take, profile: Profile) -> bool:
+def _is_fresh(take: Take, profile: Profile, now: float) -> bool:
     lives_s = profile.download.lives_s
     most_s = PROVIDER_FRAME_LIFE_S if lives_s is None else 0.75 * lives_s
-    return take.rendered_at is not None and time.time() - take.rendered_at < min(most_s, PROVIDER_FRAME_LIFE_S)
+    return take.rendered_at is not None and now - take.rendered_at < min(most_s, PROVIDER_FRAME_LIFE_S)

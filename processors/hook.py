@@ -1,6 +1,5 @@
 """A callback at a hook: a job that somebody else submitted becomes a run of its own."""
 
-import time
 from dataclasses import replace
 from typing import Final
 
@@ -63,7 +62,7 @@ async def hook(
     definition = _priced(deps, deps.hooks.get(hook) or Hook(name=hook))
     model = report.model or "unknown"
     run = hook_run(
-        definition, run_id=run_id, job_id=job_id, model=model, now=time.time(), terms=terms_of(deps.settings)
+        definition, run_id=run_id, job_id=job_id, model=model, now=deps.store.clock.now(), terms=terms_of(deps.settings)
     )
     has_ended = read_state(word) not in AT_WORK
     first = event_of(report, shot_id=START, take=1, job_id=job_id, called_back=True, has_ended=has_ended)

@@ -1,7 +1,6 @@
 """Putting a collected clip into object storage, beside the next submit: until then its take is not done."""
 
 import asyncio
-import time
 from typing import Any, Final
 
 import structlog
@@ -42,7 +41,7 @@ async def keep_clip(deps: Deps, run_id: str, shot_id: str, take: Take) -> str:
     except StorageFailed as error:
         is_here = take.video is not None and _is_here(deps, take.video)
         wait_s = min(retry_wait_s(take.turns), AGAIN_S_MAX)
-        until = time.time() + wait_s + (KEEP_S if is_here else 0.0)
+        until = deps.store.clock.now() + wait_s + (KEEP_S if is_here else 0.0)
         log.warning("clip_not_kept_yet", reason=error.message, again_s=round(wait_s, 1))
         await record(deps.store, run_id, events.KeepPutOff(**about, problem=problem_of(error), until=until))
         if is_here:

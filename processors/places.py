@@ -1,6 +1,5 @@
 """Places at providers: a submit asks for one, and waits for the end of another job where there is none."""
 
-import time
 from dataclasses import replace
 from typing import Final
 
@@ -51,7 +50,7 @@ async def enter(deps: Deps, run: Run, shot: Shot, take: int, provider: Provider)
         return True
     if not entry.has_place and await _others_of(deps, place, provider):
         return False  # Their intents come first: a hold of the shot would be in their way, and each asks for this step.
-    await record(deps.store, run.id, _hold(shot, provider, entry))
+    await record(deps.store, run.id, _hold(shot, provider, entry, deps.store.clock.now()))
     if not entry.has_place:
         entry = await deps.store.places.enter(provider.name, place, allowance)
         mine = (place,) if entry.has_place else await _others_of(deps, place, provider)
@@ -90,13 +89,13 @@ async def note_refusal(
     return await deps.store.places.note_refusal(provider.name, place, retry_after_s=retry_after_s)
 
 
-def _hold(shot: Shot, provider: Provider, entry: Entry) -> events.PlaceWanted:
+def _hold(shot: Shot, provider: Provider, entry: Entry, now: float) -> events.PlaceWanted:
     if entry.has_place:
         message = f"{provider.name} takes only so many submits a minute, and it is not its turn yet"
     else:
         message = f"it waits for a free place at {provider.name}"
     problem = Problem(code=NO_PLACE, message=message, family=Family.RATE)
-    until = time.time() + (entry.wait_s or HELD_S)
+    until = now + (entry.wait_s or HELD_S)
     return events.PlaceWanted(shot_id=shot.id, problem=problem, until=until, turn=shot.turns)
 
 
@@ -104,7 +103,7 @@ async def _free_dead_places(deps: Deps, provider: Provider) -> tuple[TakePlace, 
     """Takes places away from takes that are not in flight any more, whose end nobody could write down."""
     newcomers: list[TakePlace] = []
     inside = await deps.store.places.inside(provider.name)
-    for place in [place for place, since_s in inside if time.time() - since_s >= LOST_S][:LOST_LOOKED_AT]:
+    for place in [place for place, since_s in inside if deps.store.clock.now() - since_s >= LOST_S][:LOST_LOOKED_AT]:
         run = await deps.store.load(place.run_id)
         shot = run.shot(place.shot_id) if run else None
         take = run.take(place.shot_id, place.take) if run else None

@@ -1,6 +1,5 @@
 """Redis came back as an older copy: runs that were not over are marked, and their providers asked before a submit."""
 
-import time
 from typing import Final
 
 import structlog
@@ -48,7 +47,7 @@ async def ask(deps: Deps, run: Run, shot: Shot, number: int, ready: Preparation)
     """
     if not shows_addresses(ready.client.profile):
         return HELD
-    since = run.restored.since if run.restored else time.time()
+    since = run.restored.since if run.restored else deps.store.clock.now()
     is_ours = is_address_of(deps.tokens, run.id, shot.id, number)
     model = ready.maker.model
     submit = LostSubmit(take="", callback_url=None, model=model, since=since, is_ours=is_ours, or_never=True)

@@ -73,7 +73,7 @@ async def submit(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int)
     if run is None or shot is None:
         return "not_due"
     step = Step(name=StepName.SUBMIT, run_id=run.id, shot_id=shot_id, take=take, turn=turn)
-    if step not in steps_due(run, time.time()):
+    if step not in steps_due(run, deps.store.clock.now()):
         await _without_place(deps, run, shot_id, take, run.provider_of(shot))
         return "not_due"
     before = _take_before(run, shot)
@@ -135,13 +135,15 @@ async def _put_off_unprepared(deps: Deps, run: Run, shot: Shot, take: int, error
         await places.leave(deps, run, shot.id, take, deps.clients.provider(run.provider_of(shot)))
     if await _may_pass(deps, error):
         await record(
-            deps.store, run_id, events.PreparationFailed(shot_id=shot.id, problem=OTHER_KEY, until=time.time())
+            deps.store,
+            run_id,
+            events.PreparationFailed(shot_id=shot.id, problem=OTHER_KEY, until=deps.store.clock.now()),
         )
         return "put_off"
     wait_s = await look_again_s(deps, error, run_id, shot.id)
     if isinstance(error, Transient):
         wait_s = retry_wait_s(shot.turns, retry_after_s=error.retry_after_s)
-    until = time.time() + wait_s if wait_s is not None else None
+    until = deps.store.clock.now() + wait_s if wait_s is not None else None
     problem = problem_of(error)
     event = events.PreparationFailed(shot_id=shot.id, problem=problem, until=until, turn=shot.turns)
     await record(deps.store, run_id, event)
@@ -191,7 +193,7 @@ async def _save_intent(deps: Deps, run: Run, shot: Shot, event: events.Submittin
             raise CopiesMissing("the connection to Redis broke, and nobody knows what its copies have")
     except CopiesMissing as error:
         log.warning("submit_not_copied", reason=error.message)
-        until = time.time() + retry_wait_s(shot.turns)
+        until = deps.store.clock.now() + retry_wait_s(shot.turns)
         words = problem_of(CopiesMissing(f"{error.message}; nothing was sent, and it is tried again"))
         about: _About = {"shot_id": event.shot_id, "take": event.take, "intent": event.intent}
         await _record_surely(deps, run, events.SubmitPutOff(**about, problem=words, until=until))
@@ -208,7 +210,7 @@ async def _take_back(
     current = await deps.store.load(run.id)
     take = current.take(shot.id, number) if current else None
     if take is not None and take.intent == intent:
-        until = time.time()
+        until = deps.store.clock.now()
         event = events.SubmitPutOff(shot_id=shot.id, take=number, intent=intent, problem=NOTHING_LEFT, until=until)
         await record(deps.store, run.id, event)
 
@@ -231,7 +233,7 @@ async def _post(deps: Deps, run: Run, shot: Shot, take: Take, ready: Preparation
         outcome, event = await _post_once(deps, run, shot, take, ready, leaving)
     except asyncio.CancelledError:
         loss = events.SubmitLost(**about, problem=CUT_OFF)
-        put_off = events.SubmitPutOff(**about, problem=NOTHING_LEFT, until=time.time())
+        put_off = events.SubmitPutOff(**about, problem=NOTHING_LEFT, until=deps.store.clock.now())
         await _in_time(record(deps.store, run.id, loss if leaving.is_set() else put_off))
         raise
     saving = asyncio.create_task(_record_surely(deps, run, event))
@@ -295,17 +297,17 @@ async def _post_once(
     except RequestInvalid as error:  # Nothing can be made of it that could be sent.
         return "refused", events.SubmitRefused(**about, problem=problem_of(error))
     except UpstreamRateLimited as error:
-        until = time.time() + await _rest_s(deps, run, shot, take, ready, error)
+        until = deps.store.clock.now() + await _rest_s(deps, run, shot, take, ready, error)
         return "put_off", events.SubmitPutOff(**about, problem=problem_of(error), until=until)
     except UpstreamUnavailable as error:
-        until = time.time() + retry_wait_s(shot.turns, retry_after_s=error.retry_after_s)
+        until = deps.store.clock.now() + retry_wait_s(shot.turns, retry_after_s=error.retry_after_s)
         return "put_off", events.SubmitPutOff(**about, problem=problem_of(error), until=until)
     except UpstreamRejected as error:
         if await _may_pass(deps, error):
-            return "put_off", events.SubmitPutOff(**about, problem=OTHER_KEY, until=time.time())
+            return "put_off", events.SubmitPutOff(**about, problem=OTHER_KEY, until=deps.store.clock.now())
         return "refused", events.SubmitRefused(**about, problem=problem_of(error))
     except (StorageFailed, NotFound) as error:  # A picture was to be read once more: nothing was sent.
-        until = time.time() + retry_wait_s(shot.turns)
+        until = deps.store.clock.now() + retry_wait_s(shot.turns)
         return "put_off", events.SubmitPutOff(**about, problem=problem_of(error), until=until)
     except OutcomeUnknown as error:
         return "outcome_unknown", events.SubmitLost(**about, problem=problem_of(error))

@@ -1,6 +1,5 @@
 """The sweep: runs whose time has come are looked at again, so that no lost message can hold a film."""
 
-import time
 from typing import Final
 
 import structlog
@@ -21,7 +20,7 @@ log = structlog.get_logger()
 async def sweep(deps: Deps) -> str:
     """Let time pass for every run that is due, and queue what its state asks for; returns how many, for the log."""
     count = 0
-    while run_ids := await deps.store.overdue(time.time(), put_off_s=PUT_OFF_S, at_most=AT_ONCE):
+    while run_ids := await deps.store.overdue(deps.store.clock.now(), put_off_s=PUT_OFF_S, at_most=AT_ONCE):
         for run_id in run_ids:
             await _visit(deps, run_id)
         count += len(run_ids)
@@ -37,6 +36,6 @@ async def _visit(deps: Deps, run_id: str) -> None:
         log.warning("run_missing", run_id=run_id)
         return
     if not result.changed:  # Otherwise its steps were queued and its next time was set with the change.
-        now = time.time()
+        now = deps.store.clock.now()
         run = result.run
         await deps.store.schedule(run, steps=steps_due(run, now), wake_at=wake_at(run, now))

@@ -112,10 +112,10 @@ class RelayWorker(Worker):
         self._close = close
         self._word = b""  # Of the last time that keys were to be read again.
         self._store = Store(redis)
+        self._clock = redis.clock
         self._claim = redis.register_script(script("claim"))
         self._name = secrets.token_hex(6)
         self._due_ms: dict[str, int] = {}  # When each task that runs here was due, in Redis's ms.
-        self._ahead_ms = 0.0  # Redis's clock before our monotonic one.
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._stopping = False
@@ -250,7 +250,7 @@ class RelayWorker(Worker):
         keys = [QUEUE, WAKE, DUE, READ_AGAIN, SCHEMA_KEY]
         pairs, now_ms, next_task, next_run, word, refusal = await self._claim(keys=keys, args=arguments)
         check(refusal)
-        self._ahead_ms = now_ms - time.monotonic() * 1000
+        self._clock.learn(now_ms / 1000)
         if word != self._word:
             self._word = word
             if word and self._on_request:
@@ -300,7 +300,7 @@ class RelayWorker(Worker):
                 async with self.pool.pipeline(transaction=False) as pipe:
                     pipe.set(WORKER, self._name, px=int(LEASE_S * 1000))
                     if self._due_ms:
-                        until_ms = time.monotonic() * 1000 + self._ahead_ms + LEASE_S * 1000
+                        until_ms = (self._clock.now() + LEASE_S) * 1000
                         pipe.zadd(QUEUE, dict.fromkeys(self._due_ms, int(until_ms)), xx=True, gt=True)
                     await pipe.execute()
             except REDIS_ERRORS as error:

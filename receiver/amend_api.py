@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 from dataclasses import replace
 
 import structlog
@@ -61,7 +60,7 @@ async def amend(request: Request) -> Response:
 
 async def outlook_of(state: State, run: Run, board: Storyboard) -> AmendOutlook:
     """What giving *board* to *run* would do. Raises: Conflict if nothing would change; KeyMissing."""
-    target, now = _target(state, run, board), time.time()
+    target, now = _target(state, run, board), state.store.clock.now()
     if words := await asyncio.to_thread(why_no_change, run, target, now):
         raise Conflict(words)
     outlook = await asyncio.to_thread(amend_outlook, run, target, now)
@@ -76,7 +75,9 @@ async def amend_run(state: State, run: Run, board: Storyboard, *, revision: int 
     event = events.Amended(target=target, revision=revision)
     result = await record(state.store, run.id, event, revision=revision, wording=board.wording)
     if not result.changed:
-        raise Conflict(why_no_change(result.run, target, time.time()) or "somebody acted in the meantime: look again")
+        raise Conflict(
+            why_no_change(result.run, target, state.store.clock.now()) or "somebody acted in the meantime: look again"
+        )
     log.info("person_decided", run_id=run.id, shot=None, decision="Amended")
     return result.run
 

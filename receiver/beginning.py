@@ -1,7 +1,6 @@
 """A run begins: of a storyboard that was sent, or of a draft that is promoted."""
 
 import secrets
-import time
 from dataclasses import replace
 from typing import Final
 
@@ -48,7 +47,7 @@ async def begin_run(
     run = await state.store.load(run_id)
     if run is None:
         await check_keys(state, board)
-        new = start_run(board, run_id=run_id, now=time.time(), terms=terms_of(state.settings))
+        new = start_run(board, run_id=run_id, now=state.store.clock.now(), terms=terms_of(state.settings))
         new = replace(new, provider=new.provider or state.providers.default, promoted_from=promoted_from)
         run = await start_run_now(state.store, new, wording=original.wording)
         log.info("run_started", run_id=run.id, shots=len(run.shots), title=run.title)

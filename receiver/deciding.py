@@ -1,6 +1,5 @@
 """A person's decision about a run, from wherever it comes: the API or the page."""
 
-import time
 from dataclasses import replace
 from typing import Any, Final, TypeVar, cast
 
@@ -32,12 +31,16 @@ async def decide(state: State, run_id: str, event: Decision, *, revision: int | 
     run, event = await _with_shot(state, run_id, event)
     if isinstance(event, events.Resumed):  # A person says so when they have put something right, a key perhaps.
         await read_again_everywhere(state)
-    before = why_not(run, event, time.time())
+    before = why_not(run, event, state.store.clock.now())
     result = await record(state.store, run.id, event, revision=revision)
     if isinstance(event, events.Picked) and run.take(event.shot_id, event.take) is None:
         raise NotFound(f"shot {run.name_of(event.shot_id)} has no take {event.take}")
     if not result.changed:
-        words = why_not(result.run, event, time.time()) or before or "somebody acted in the meantime: look again"
+        words = (
+            why_not(result.run, event, state.store.clock.now())
+            or before
+            or "somebody acted in the meantime: look again"
+        )
         bare = event == events.Resumed()  # One with a budget has its answer without that.
         is_read_again = bare and result.run.status in GOES_ON
         raise Conflict(words + ("; settings and keys were read again" if is_read_again else ""))
@@ -56,7 +59,7 @@ async def intend(state: State, run_id: str, event: D, *, revision: int | None) -
     """
     run, event = await _with_shot(state, run_id, event)
     check_revision(run, revision)
-    if words := why_not(run, event, time.time()):
+    if words := why_not(run, event, state.store.clock.now()):
         raise Conflict(words)
     return run, event
 

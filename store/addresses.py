@@ -7,6 +7,7 @@ How the address of a Redis is read.
 """
 
 import weakref
+from copy import copy
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -75,7 +76,11 @@ class SentinelPool(BlockingConnectionPool):
 
     async def get_master_address(self) -> tuple[str, int]:
         """Raises: MasterNotFoundError."""
-        host, port = await self._sentinel.discover_master(self._name)
+        asking = copy(self._sentinel)
+        # redis-py moves who answered to the front, in a list that others go through: one of them would be lost by that.
+        asking.sentinels = list(self._sentinel.sentinels)
+        host, port = await asking.discover_master(self._name)
+        self._sentinel.sentinels = asking.sentinels
         return str(host), int(port)
 
     async def disconnect(self, inuse_connections: bool = True) -> None:

@@ -30,6 +30,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from framerelay.config.metrics import REDIS
 from framerelay.store.addresses import pool_of
+from framerelay.store.clock import RedisClock
 from framerelay.store.tasks import QUEUE, TASK_LIFE_MS, pack, unpack
 
 # A peer that vanished without a word is noticed after about a quarter of a minute; the names are Linux's.
@@ -80,6 +81,7 @@ class RelayRedis(ArqRedis):
     def __init__(self, *arguments: Any, timeout_s: float, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.timeout_s = timeout_s
+        self.clock = RedisClock()
 
     async def execute_command(self, *arguments: Any, **options: Any) -> Any:
         """Raises: TimeoutError beside what redis-py raises."""

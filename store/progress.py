@@ -8,7 +8,6 @@ Tasks, callbacks, people and the sweep all come through here; there is no second
 import asyncio
 import random
 import re
-import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -70,7 +69,7 @@ async def record(
         if run is None:
             raise RunNotFound(run_id)
         check_revision(run, revision)
-        now = time.time()
+        now = store.clock.now()
         after = apply(run, event, now)
         if after is run:
             return EventResult(run=run, changed=False)
@@ -139,7 +138,7 @@ async def start(store: Store, run: Run, *, first: Event | None = None, wording: 
     storyboard. A second call with the same id returns the run that is there.
     Raises: Conflict if it was removed; StoreUnavailable.
     """
-    now = time.time()
+    now = store.clock.now()
     new = begin(run)
     if first is not None:
         new = apply(new, first, now)

@@ -21,7 +21,6 @@ What has to be told of a change goes to `store.outbox` in the same step.
 
 import re
 import secrets
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -96,7 +95,7 @@ class Store:
         self._copies = copies or Copies(redis, 0)
         self._notices_keep_ms = int(notices_keep_s * 1000)
         self._memory = Memory()
-        self.wordings, self.places = Wordings(redis), Places(redis)
+        self.wordings, self.places, self.clock = Wordings(redis), Places(redis), redis.clock
         self._save = redis.register_script(script("save", with_enqueue=True, with_index=True))
         self._enqueue = redis.register_script(script("tasks", with_enqueue=True))
         self._schedule = redis.register_script(script("schedule", with_enqueue=True))
@@ -108,6 +107,7 @@ class Store:
         """The run as it stands; None if there is none, or it was removed."""
         entry = self._memory.find(run_id)
         with redis_answers():
+            await self.clock.look(self._redis.time)
             if entry is not None and await self._redis.hget(run_key(run_id), "saved") == entry.save_id:  # type: ignore[misc]  # redis-py's sync/async union
                 return entry.run
             fields = await self._redis.hgetall(run_key(run_id))  # type: ignore[misc]  # redis-py's sync/async union
@@ -139,7 +139,7 @@ class Store:
         """
         copies = self._copies if copied else Copies(self._redis, 0)
         save_id, old_revision = secrets.token_bytes(8), "" if before is None else str(before.revision)
-        now_ms = int(time.time() * 1000)
+        now_ms = int(self.clock.now() * 1000)
         keys = [run_key(run.id), events_key(run.id), DUE, RUNS, QUEUE, WAKE, ENDED, NOTIFICATIONS, NOTIFICATIONS_DUE]
         keys.append(storyboard_key(run.id))
         follows: list[str | bytes | int | float] = [
@@ -173,7 +173,7 @@ class Store:
 
     async def enqueue(self, tasks: Sequence[Task], *, rest_s: float = 0.0) -> None:
         """Queue *tasks* beside any change of a run, to begin after *rest_s*; one that waits or runs is not doubled."""
-        now_ms = int(time.time() * 1000)
+        now_ms = int(self.clock.now() * 1000)
         pairs = [value for task in tasks for value in (task.id, task.definition(now_ms))]
         with redis_answers():
             await self._enqueue(keys=[QUEUE, WAKE], args=[int(rest_s * 1000), TASK_LIFE_MS, *pairs])
@@ -198,7 +198,7 @@ class Store:
 
     async def schedule(self, run: Run, *, steps: Sequence[Step], wake_at: float | None) -> None:
         """Queue *steps* and say when *run* is looked at next, unless somebody has changed it since it was loaded."""
-        now_ms = int(time.time() * 1000)
+        now_ms = int(self.clock.now() * 1000)
         tasks = [value for task in map(task_of, steps) for value in (task.id, task.definition(now_ms))]
         wake_ms = "" if wake_at is None else int(wake_at * 1000)
         arguments = [str(run.revision), wake_ms, run.id, TASK_LIFE_MS, *tasks]

@@ -167,6 +167,14 @@ def _nobody_says_that_it_is_there() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_asks_redis_what_time_it_is_again() -> Iterator[None]:
+    """Once is enough for a test, and half a minute may end while it counts commands."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("framerelay.store.clock.FRESH_S", 86_400.0)
+        yield
+
+
 @pytest.fixture
 def presence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Receivers and workers that start from now on say that they are there, as in production but more often."""

@@ -100,7 +100,7 @@ async def _act(request: Request, run: Run) -> Response:
         return Response(status_code=303, headers={"Location": f"/runs/{final.id}"})
     decision = _decision(form, run)
     if form.get("picked"):
-        check_pick(run, form, time.time())
+        check_pick(run, form, state.store.clock.now())
         revision = run.revision  # A film that was joined since the page was drawn is no reason to refuse.
     await decide(state, run.id, decision, revision=revision)
     place = f"#shot-{form['shot']}" if form["action"] == "retake" else "#next"

@@ -289,7 +289,7 @@ def _post_before_intent() -> None:
 
     async def pretend(deps: Any, run: Any, shot: Any, number: int, first: Any) -> Any:
         event = events.Submitting(shot_id=shot.id, take=number, intent="late", seed=None, first_frame=first)
-        after = framerelay.runs.machine.apply(run, event, framerelay.store.progress.time.time())
+        after = framerelay.runs.machine.apply(run, event, deps.store.clock.now())
         waiting[f"{run.id}:{shot.id}:late"] = partial(record, deps.store, run.id, event)
         return after.take(shot.id, number)
 

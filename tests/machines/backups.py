@@ -5,6 +5,7 @@ import json
 import subprocess
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from framerelay.store.closed import refuse_closed
 from tests.fixtures.relay import SECRET
 from tests.machines.test_a_lossy_fail_over import board
 
+WaitUntil = Callable[..., Awaitable[None]]
 ROOT = Path(__file__).parents[2]
 
 
@@ -102,20 +104,47 @@ async def backup_of(relay: Any, redis_url: str, into: Path) -> Path:
     return into
 
 
-async def film_that_waits(relay: Any, wait_until: Callable[..., Awaitable[None]]) -> str:
+async def film_that_waits(relay: Any, wait_until: WaitUntil) -> str:
     """A run whose first shot is submitted, and whose second waits for a person, however long a command takes."""
     film = board(1, 2)
     film["shots"][1]["gate"] = "approve"
     run_id: str = await relay.run(film)
-
-    async def is_known() -> bool:
-        takes = (await relay.shown(run_id))["shots"][0]["takes"]
-        return bool(takes and takes[0]["job_id"])
-
-    await wait_until(is_known, "its first shot is submitted")
+    await wait_until(partial(is_begun, relay, run_id), "its first shot is submitted")
     return run_id
+
+
+async def is_begun(relay: Any, run_id: str) -> bool:
+    """Whether its first shot is submitted, and has a job."""
+    takes = (await relay.shown(run_id))["shots"][0]["takes"]
+    return bool(takes and takes[0]["job_id"])
 
 
 async def is_approved(relay: Any, run_id: str) -> bool:
     """Whether its second shot may be submitted now."""
     return bool((await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve", json={})).is_success)
+
+
+async def brought_to_an_end(relay: Any, provider: Any, run_id: str, wait_until: WaitUntil) -> dict[str, Any]:
+    """By a person who looks at the provider's list where a take is held; whatever is there is adopted."""
+
+    async def rests() -> bool:
+        run = await relay.shown(run_id)
+        return run["status"] == "succeeded" or (run["error"] or {}).get("code") == "nothing_heard"
+
+    await wait_until(rests, "it is done, or a person is asked")
+    if (await relay.shown(run_id))["status"] != "succeeded":
+        for job in (await provider.journal())["jobs"]:
+            named = relay.tokens.read(job["input"]["callback_url"].rpartition("/")[2], now=0)
+            if (named.run_id, named.shot_id) == (run_id, "s2"):
+                body = {"run": run_id, "shot": "s2", "job_id": job["id"]}
+                assert (await relay.api.post("/v1/jobs/adopt", json=body)).is_success
+                break
+        else:
+            assert (await relay.api.post(f"/v1/runs/{run_id}/shots/s2/retake", json={})).is_success
+
+    async def is_done() -> bool:
+        return bool((await relay.shown(run_id))["status"] == "succeeded")
+
+    await wait_until(is_done, "its film is there")
+    ended: dict[str, Any] = await relay.shown(run_id)
+    return ended

@@ -5,14 +5,16 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import obstore
 import pytest
 
-from tests.fixtures.relay import StartRelay
+from tests.fixtures.relay import StartProvider, StartRelay
 from tests.machines.backups import backup_of
 from tests.machines.object_storage import CREDENTIALS, ObjectStorage, object_storage, program
-from tests.machines.servers import running
+from tests.machines.servers import free_port, running
+from tests.machines.studio import OpenStudio, studios
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +43,21 @@ def storage(_server: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> ObjectSt
     if names:
         obstore.delete(_server.client(), names)
     return _server
+
+
+@pytest.fixture
+def open_studio(
+    storage: ObjectStorage, redis_url: str, tmp_path: Path, start_provider: StartProvider, relay_in: StartRelay
+) -> OpenStudio:
+    """``async with open_studio() as studio``: machines without a common folder, beside one bucket."""
+    return studios(storage, redis_url, tmp_path, start_provider, relay_in)
+
+
+@pytest.fixture
+def soon_asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Settings of a relay that is restored: it is where it was, and a person is asked after a second."""
+    monkeypatch.setattr("framerelay.runs.takes.ASK_S_MIN", 1.0)  # Half a minute is for people, not for tests.
+    return {"port": free_port(), "lookup_after_s": 1.0, "ask_after_s": 1.0}
 
 
 @pytest.fixture(scope="session")

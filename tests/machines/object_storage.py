@@ -20,6 +20,7 @@ import obstore
 from obstore.store import S3Store
 
 from tests.machines.servers import free_port
+from tests.waiting import stand_still
 
 KEY_ID: Final = "AKFRAMERELAYTESTS"
 READER_ID: Final = "AKREADER"
@@ -131,6 +132,16 @@ class ObjectStorage:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
+
+    def stand_still(self) -> None:
+        """As a machine that swaps: its connections stay open, and nothing is answered until `go_on`."""
+        assert self.process is not None
+        stand_still(self.process)
+
+    def go_on(self) -> None:
+        """After `stand_still`; a second call changes nothing."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
 
     def _await_write(self) -> None:
         give_up_at = time.monotonic() + UP_WITHIN_S

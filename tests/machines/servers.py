@@ -7,7 +7,7 @@ import signal
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -198,13 +198,22 @@ class Forwarder:
             return
         lines = {writer, their_writer}
         self._lines |= lines
-        await asyncio.gather(_pump(reader, their_writer), _pump(their_reader, writer))
+        await asyncio.gather(_pump(reader, their_writer, self.passes), _pump(their_reader, writer))
         self._lines -= lines
 
+    async def passes(self, piece: bytes) -> None:
+        """Returns when *piece*, which somebody sent to the server, may go on."""
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+
+async def _pump(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    passes: Callable[[bytes], Awaitable[None]] | None = None,
+) -> None:
     with suppress(OSError):
         while piece := await reader.read(1 << 16):
+            if passes:
+                await passes(piece)
             writer.write(piece)
             await writer.drain()
     writer.close()

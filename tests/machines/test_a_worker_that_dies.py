@@ -1,17 +1,13 @@
-"""Workers that are killed between frame and clip, and with half a film put: what lay on their disks is gone."""
+"""A worker that is killed between frame and clip: what lay on its disk is gone."""
 
 import signal
-from contextlib import AsyncExitStack
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import httpx
 import obstore
 import pytest
 
-from tests.fixtures.relay import StartProvider, StartRelay
-from tests.machines.object_storage import BUCKET, ObjectStorage
-from tests.machines.workers import worker_beside
+from tests.machines.studio import OpenStudio
 
 pytestmark = pytest.mark.anyio
 
@@ -37,36 +33,22 @@ main()
 
 @pytest.mark.slow
 async def test_a_worker_killed_between_frame_and_clip_costs_a_download_and_nothing_else(
-    storage: ObjectStorage,
-    redis_url: str,
-    tmp_path: Path,
-    start_provider: StartProvider,
-    relay_in: StartRelay,
-    wait_until: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    open_studio: OpenStudio, wait_until: Callable[..., Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another worker goes on from the frame that is kept, fetches the clip anew, and no job is made twice."""
     monkeypatch.setattr("framerelay.runs.takes.KEEP_S", 1.0)  # The waits are shorter, the rules are the same.
-    async with AsyncExitStack() as stack:
-        provider = await stack.enter_async_context(start_provider())
-        relay = await stack.enter_async_context(
-            relay_in(tmp_path / "a", redis_url, provider.url, worker=False, **storage.chosen)
-        )
-        ours = {**storage.chosen, "public_url": relay.settings.listen_url}
-        first = worker_beside(relay, tmp_path / "b", storage, redis_url, code=DIES)
-        try:
+    async with open_studio() as studio:
+        relay = studio.relay
+        with studio.process("b", code=DIES) as first:
             run_id = await relay.run(CHAIN)
             await wait_until(lambda: first.poll() is not None, "the first worker was killed")
-        finally:
-            if first.poll() is None:
-                first.kill()
-                first.wait()
         left = await relay.shown(run_id)
-        names = storage.names()
-        await stack.enter_async_context(relay_in(tmp_path / "c", redis_url, provider.url, **ours))
+        names = studio.storage.names()
+        await studio.add_workers("c")
         run = await relay.ended(run_id)
         history = await relay.store.history(run_id)
-        journal = await provider.journal()
+        journal = await studio.provider.journal()
+        kept = obstore.head(studio.storage.client(prefix="studio"), f"{run_id}/s1.1.mp4")
 
     assert first.returncode == -signal.SIGKILL
     assert (left["shots"][0]["status"], left["shots"][0]["takes"][0]["video"]) == ("collecting", None)
@@ -77,74 +59,4 @@ async def test_a_worker_killed_between_frame_and_clip_costs_a_download_and_nothi
     events = [each.fields["event"] for each in history if each.fields.get("shot") == "s1"]
     assert "clip_lost" in events
     assert events.count("clip_kept") == 1
-    kept = storage.client(prefix="studio")
-    assert obstore.head(kept, f"{run_id}/s1.1.mp4")["size"] == run["shots"][0]["takes"][0]["video"]["bytes"]
-
-
-DIES_IN_THE_MIDDLE = """
-import asyncio, os, signal, sys
-import httpx, obstore
-from framerelay.store import bucket_store
-put = obstore.put_async
-async def in_pieces(bucket, path, place, **options):
-    if "/film" not in path:
-        return await put(bucket, path, place, **options)
-    async def halves():
-        yield b"x" * (12 << 20)
-        async with httpx.AsyncClient(trust_env=False) as filer:
-            while "part" not in await uploads(filer):
-                await asyncio.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGKILL)
-    return await put(bucket, path, halves(), **options)
-async def uploads(filer):
-    url = os.environ["UPLOADS"]
-    listed = (await filer.get(url, headers={"accept": "application/json"})).json()["Entries"] or []
-    return "".join([(await filer.get(f"{url}{each['FullPath'].rpartition('/')[2]}/")).text for each in listed])
-bucket_store.obstore.put_async = in_pieces
-from framerelay.cli.main import main
-main()
-"""
-
-
-@pytest.mark.slow
-async def test_a_worker_killed_with_half_a_film_put_leaves_nothing_that_is_shown(
-    storage: ObjectStorage,
-    redis_url: str,
-    tmp_path: Path,
-    start_provider: StartProvider,
-    relay_in: StartRelay,
-    wait_until: Any,
-) -> None:
-    """The film is made again elsewhere. Its pieces stay, unseen: docs/storage.md has the rule that removes them."""
-    pieces = f"http://127.0.0.1:{storage.ports['filer']}/buckets/{BUCKET}/.uploads/"
-    async with AsyncExitStack() as stack:
-        provider = await stack.enter_async_context(start_provider())
-        relay = await stack.enter_async_context(
-            relay_in(tmp_path / "a", redis_url, provider.url, worker=False, **storage.chosen)
-        )
-        ours = {**storage.chosen, "public_url": relay.settings.listen_url}
-        first = worker_beside(
-            relay, tmp_path / "b", storage, redis_url, code=DIES_IN_THE_MIDDLE, environ={"UPLOADS": pieces}
-        )
-        try:
-            run_id = await relay.run({**CHAIN, "shots": CHAIN["shots"][:2]})
-            await wait_until(lambda: first.poll() is not None, "the first worker was killed")
-        finally:
-            if first.poll() is None:
-                first.kill()
-                first.wait()
-        left, names = await relay.shown(run_id), storage.names()
-        await stack.enter_async_context(relay_in(tmp_path / "c", redis_url, provider.url, **ours))
-        run = await relay.ended(run_id)
-        journal = await provider.journal()
-        async with httpx.AsyncClient(trust_env=False) as filer:
-            stays = (await filer.get(pieces, headers={"accept": "application/json"})).json()["Entries"]
-
-    assert first.returncode == -signal.SIGKILL
-    assert (left["status"], left["film"]) == ("running", None)
-    assert not [name for name in names if "/film" in name]
-    assert run["status"] == "succeeded", run
-    assert (len(journal["jobs"]), len(journal["submits"])) == (2, 2)
-    film = run["film"]["url"].rpartition("/media/")[2]
-    assert obstore.head(storage.client(prefix="studio"), film)["size"] == run["film"]["bytes"]
-    assert len(stays) == 1
+    assert kept["size"] == run["shots"][0]["takes"][0]["video"]["bytes"]

@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from framerelay.cli.http import listening_on, serving
 from framerelay.cli.serve import mark_runs_restored
 from framerelay.runs.tokens import TakeAddress
 from framerelay.sandbox.clip import ClipOrder, render_clip
+from tests.machines.backups import brought_to_an_end, is_begun
 from tests.machines.servers import Server, free_port, running
 from tests.machines.test_a_lossy_fail_over import board, has_jobs, jobs_of_takes
 
@@ -46,22 +48,16 @@ def restored(dump: Path, folder: Path) -> Iterator[Server]:
 
 @pytest.mark.slow
 async def test_after_a_restore_nothing_that_was_submitted_since_is_paid_for_again(
-    start_provider: Any, relay_in: Any, tmp_path: Path, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+    start_provider: Any, relay_in: Any, tmp_path: Path, wait_until: WaitUntil, soon_asked: dict[str, Any]
 ) -> None:
     """What a callback names goes on by itself; about the rest a person is asked, who looks at the provider's list."""
-    monkeypatch.setattr("framerelay.runs.takes.ASK_S_MIN", 1.0)  # Half a minute is for people, not for tests.
-    chosen = {"port": free_port(), "lookup_after_s": 1.0, "ask_after_s": 1.0}
     async with start_provider(options={"job_s": 1.0}) as provider:
         with running(tmp_path / "before", "--appendonly", "yes") as server:
-            async with relay_in(tmp_path, server.url, provider.url, **chosen) as relay:
+            async with relay_in(tmp_path, server.url, provider.url, **soon_asked) as relay:
                 finished = await relay.ended(await relay.run(board(RUNS, 1)))
                 runs = [await relay.run(board(number, 2)) for number in range(RUNS)]
-
-                async def are_known() -> bool:
-                    shown = [await relay.shown(run_id) for run_id in runs]
-                    return all(run["shots"][0]["takes"] and run["shots"][0]["takes"][0]["job_id"] for run in shown)
-
-                await wait_until(are_known, "the first shot of each run is submitted")
+                for run_id in runs:
+                    await wait_until(partial(is_begun, relay, run_id), "the first shot of each run is submitted")
                 server.ask("SAVE")
                 dump = Path(shutil.copy(tmp_path / "before" / "dump.rdb", tmp_path / "copy.rdb"))
                 shutil.copytree(tmp_path / "data", tmp_path / "copy-of-data")
@@ -74,7 +70,7 @@ async def test_after_a_restore_nothing_that_was_submitted_since_is_paid_for_agai
 
         with restored(dump, tmp_path / "after") as server:
             await mark_runs_restored(server.url)
-            async with relay_in(tmp_path, server.url, provider.url, **chosen) as relay:
+            async with relay_in(tmp_path, server.url, provider.url, **soon_asked) as relay:
 
                 async def are_held() -> bool:
                     takes = [(await relay.shown(run_id))["shots"][1]["takes"] for run_id in runs]
@@ -90,32 +86,6 @@ async def test_after_a_restore_nothing_that_was_submitted_since_is_paid_for_agai
     assert [run["status"] for run in ends] == ["succeeded"] * RUNS
     assert {take: number for take, number in after.items() if number > 1} == {}
     assert len(after) == 1 + 2 * RUNS
-
-
-async def brought_to_an_end(relay: Any, provider: Any, run_id: str, wait_until: WaitUntil) -> dict[str, Any]:
-    """By a person who looks at the provider's list where a take is held; whatever is there is adopted."""
-
-    async def rests() -> bool:
-        run = await relay.shown(run_id)
-        return run["status"] == "succeeded" or (run["error"] or {}).get("code") == "nothing_heard"
-
-    await wait_until(rests, "it is done, or a person is asked")
-    if (await relay.shown(run_id))["status"] != "succeeded":
-        for job in (await provider.journal())["jobs"]:
-            named = relay.tokens.read(job["input"]["callback_url"].rpartition("/")[2], now=0)
-            if (named.run_id, named.shot_id) == (run_id, "s2"):
-                body = {"run": run_id, "shot": "s2", "job_id": job["id"]}
-                assert (await relay.api.post("/v1/jobs/adopt", json=body)).is_success
-                break
-        else:
-            assert (await relay.api.post(f"/v1/runs/{run_id}/shots/s2/retake", json={})).is_success
-
-    async def is_done() -> bool:
-        return bool((await relay.shown(run_id))["status"] == "succeeded")
-
-    await wait_until(is_done, "its film is there")
-    ended: dict[str, Any] = await relay.shown(run_id)
-    return ended
 
 
 PROFILE = """

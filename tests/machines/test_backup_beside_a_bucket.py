@@ -5,8 +5,6 @@ A real S3 server, which is killed or stands still in the middle, and films that 
 """
 
 import json
-import os
-import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -25,11 +23,10 @@ from framerelay.store.ledger_load import is_blank
 from framerelay.store.media_places import media_store_of
 from framerelay.store.one_place import agree
 from tests.fixtures.relay import SECRET
-from tests.machines.backups import film_that_waits, in_thread, is_approved, started, typed
+from tests.machines.backups import brought_to_an_end, film_that_waits, in_thread, is_approved, started, typed
 from tests.machines.object_storage import BUCKET, ObjectStorage
-from tests.machines.servers import free_port, running
+from tests.machines.servers import running
 from tests.machines.test_a_lossy_fail_over import board, has_jobs, jobs_of_takes
-from tests.machines.test_backup import brought_to_an_end
 
 pytestmark = pytest.mark.anyio
 
@@ -60,11 +57,10 @@ async def test_a_restored_film_goes_on_from_the_bucket_and_nothing_is_paid_twice
     relay_in: Any,
     tmp_path: Path,
     wait_until: WaitUntil,
-    monkeypatch: pytest.MonkeyPatch,
+    soon_asked: dict[str, Any],
 ) -> None:
     """The same bucket, or another one into which everything was copied: until it was, it is refused."""
-    monkeypatch.setattr("framerelay.runs.takes.ASK_S_MIN", 1.0)  # Half a minute is for people, not for tests.
-    chosen = {**storage.chosen, "port": free_port(), "lookup_after_s": 1.0, "ask_after_s": 1.0}
+    chosen = {**storage.chosen, **soon_asked}
     data, new, environ = tmp_path / "data", tmp_path / "new", {**storage.environ, "FRAMERELAY_STORE": store}
     async with start_provider(options={"job_s": 1.0}) as provider:
         with running(tmp_path / "before", "--appendonly", "yes") as server:
@@ -124,9 +120,14 @@ async def test_what_is_missing_in_the_bucket_is_named(
     assert (restored.code, restored.json["missing"]) == (0, sorted(half))
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize(
+    ("goes", "comes"),
+    [(ObjectStorage.stop, ObjectStorage.start), (ObjectStorage.stand_still, ObjectStorage.go_on)],
+    ids=["killed", "standing still"],
+)
 async def test_storage_that_goes_away_in_the_middle_is_said_and_what_is_written_is_whole(
-    how: signal.Signals,
+    goes: Callable[[ObjectStorage], None],
+    comes: Callable[[ObjectStorage], None],
     storage: ObjectStorage,
     redis_url: str,
     start_provider: Any,
@@ -139,18 +140,18 @@ async def test_storage_that_goes_away_in_the_middle_is_said_and_what_is_written_
     monkeypatch.setattr("framerelay.cli.backup_storage.ANSWER_S", 1.0)
     monkeypatch.setattr("framerelay.store.bucket.RETRIES", {**framerelay.store.bucket.RETRIES, "max_retries": 0})
     async with start_provider() as provider, start_relay(provider.url, **storage.chosen) as relay:
-        await relay.ended(await relay.run(board(1, 1)))
+        run = await relay.ended(await relay.run(board(1, 1)))
         await started_with(storage, tmp_path / "data", redis_url)
+    assert run["status"] == "succeeded", run
     settings = {"REDIS_URL": redis_url, "DATA_DIR": str(tmp_path / "data"), "SECRET": SECRET}
     for name, value in settings.items():
         monkeypatch.setenv(f"FRAMERELAY_{name}", value)
     for name, value in storage.environ.items():
         monkeypatch.setenv(name, value)
-    assert storage.process is not None
 
     async def then_away(*arguments: Any, go: Any = framerelay.cli.backup.copy_ledger, **named: Any) -> Any:
         counts = await go(*arguments, **named)
-        storage.stop() if how is signal.SIGKILL else os.killpg(storage.process.pid, how)
+        goes(storage)
         return counts
 
     monkeypatch.setattr("framerelay.cli.backup.copy_ledger", then_away)
@@ -161,7 +162,7 @@ async def test_storage_that_goes_away_in_the_middle_is_said_and_what_is_written_
             monkeypatch.setenv("FRAMERELAY_DATA_DIR", str(tmp_path / "new"))
             refused = await in_thread("restore", tmp_path / "copy")
         finally:
-            storage.start() if how is signal.SIGKILL else os.killpg(storage.process.pid, signal.SIGCONT)
+            comes(storage)
         redis = connect(server.url)
         is_untouched = await is_blank(redis) and not await redis.exists(CLOSED) and not (tmp_path / "new").exists()
         await disconnect(redis)

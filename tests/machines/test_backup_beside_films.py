@@ -10,10 +10,9 @@ import pytest
 
 from framerelay.store.closed import RedisClosed
 from framerelay.store.embedded import EmbeddedRedis
-from tests.machines.backups import film_that_waits, is_approved, opened, started, typed
+from tests.machines.backups import brought_to_an_end, film_that_waits, is_approved, opened, started, typed
 from tests.machines.servers import free_port, running
 from tests.machines.test_a_lossy_fail_over import board, has_jobs, jobs_of_takes
-from tests.machines.test_backup import brought_to_an_end
 
 pytestmark = pytest.mark.anyio
 
@@ -22,15 +21,13 @@ WaitUntil = Callable[..., Awaitable[None]]
 
 @pytest.mark.slow
 async def test_a_backup_that_is_taken_while_films_are_made_is_restored_elsewhere(
-    start_provider: Any, relay_in: Any, tmp_path: Path, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+    start_provider: Any, relay_in: Any, tmp_path: Path, wait_until: WaitUntil, soon_asked: dict[str, Any]
 ) -> None:
     """More was submitted since; it is held, and nothing is paid twice. A film that was done is there."""
-    monkeypatch.setattr("framerelay.runs.takes.ASK_S_MIN", 1.0)  # Half a minute is for people, not for tests.
-    chosen = {"port": free_port(), "lookup_after_s": 1.0, "ask_after_s": 1.0}
     async with start_provider(options={"job_s": 1.0}) as provider:
         async with (
             EmbeddedRedis(tmp_path / "data" / "redis") as server,
-            relay_in(tmp_path, server.url, provider.url, **chosen) as relay,
+            relay_in(tmp_path, server.url, provider.url, **soon_asked) as relay,
         ):
             await started(server.url)
             finished = await relay.ended(await relay.run(board(0, 1)))
@@ -48,7 +45,7 @@ async def test_a_backup_that_is_taken_while_films_are_made_is_restored_elsewhere
         restored = await typed("restore", tmp_path / "copy", data_dir=new / "data")
         async with (
             EmbeddedRedis(new / "data" / "redis") as server,
-            relay_in(new, server.url, provider.url, **chosen) as relay,
+            relay_in(new, server.url, provider.url, **soon_asked) as relay,
         ):
             await wait_until(partial(is_approved, relay, run_id), "it is approved anew")
             end = await brought_to_an_end(relay, provider, run_id, wait_until)

@@ -141,6 +141,26 @@ async def test_what_waits_in_the_spool_is_in_the_copy_also_if_redis_takes_it_mea
     assert (tmp_path / "copy" / "spool" / "cb_1.callback").is_file()
 
 
+async def test_a_clip_that_comes_while_redis_is_read_is_in_the_copy(
+    taken: Path, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files come behind Redis: read the other way round, the ledger would name some that the copy lacks."""
+    data = tmp_path / "data"
+    monkeypatch.setenv("FRAMERELAY_REDIS_URL", redis_url)
+    monkeypatch.setenv("FRAMERELAY_DATA_DIR", str(data))
+    monkeypatch.setenv("FRAMERELAY_SECRET", SECRET)
+
+    async def then_read(*arguments: Any, go: Any = framerelay.cli.backup.copy_ledger, **named: Any) -> Any:
+        (data / "media" / "given" / "late.png").write_bytes(b"a late picture")
+        return await go(*arguments, **named)
+
+    monkeypatch.setattr("framerelay.cli.backup.copy_ledger", then_read)
+    result = await in_thread("backup", taken)
+
+    assert result.exit_code == 0, result.output
+    assert (taken / "media" / "given" / "late.png").read_bytes() == b"a late picture"
+
+
 async def test_the_next_backup_copies_what_is_new_and_drops_what_is_gone(
     taken: Path, redis_url: str, tmp_path: Path
 ) -> None:

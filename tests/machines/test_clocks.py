@@ -5,17 +5,15 @@ import json
 import os
 import shutil
 import subprocess
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.fixtures.relay import StartProvider, StartRelay
 from tests.machines.backups import ROOT
 from tests.machines.object_storage import ObjectStorage
+from tests.machines.studio import OpenStudio
 from tests.machines.test_a_lossy_fail_over import board, jobs_of_takes
-from tests.machines.workers import worker_beside
 
 pytestmark = pytest.mark.anyio
 
@@ -40,51 +38,32 @@ def by_another_clock(library: Path, offset_s: int) -> dict[str, str]:
 
 @pytest.mark.slow
 async def test_workers_whose_clocks_differ_submit_each_take_once(
-    faketime: Path,
-    storage: ObjectStorage,
-    redis_url: str,
-    tmp_path: Path,
-    start_provider: StartProvider,
-    relay_in: StartRelay,
-    wait_until: Any,
+    faketime: Path, open_studio: OpenStudio, wait_until: Callable[..., Awaitable[None]]
 ) -> None:
     """
-    Leases and the queue go by the clock of Redis, and claims by revisions.
+    Deadlines, leases and the queue go by the clock of Redis, and claims by revisions.
 
-    One that is ahead may believe that nothing was heard of a submit for long, and have a person asked; it sends
-    nothing.
+    Submits are answered late: none that is under way is given up by whoever is ahead, who would have a person asked.
     """
-    async with AsyncExitStack() as stack:
-        provider = await stack.enter_async_context(start_provider())
-        relay = await stack.enter_async_context(
-            relay_in(tmp_path / "a", redis_url, provider.url, worker=False, **storage.chosen)
-        )
-        workers = {
-            offset_s: worker_beside(
-                relay,
-                tmp_path / f"at{offset_s}",
-                storage,
-                redis_url,
-                environ=by_another_clock(faketime, offset_s),
-            )
-            for offset_s in (600, -600)
-        }
-        try:
+    async with open_studio(faults={"slow": 1.0}) as studio:
+        relay = studio.relay
+        with (
+            studio.process("ahead", environ=by_another_clock(faketime, 600)),
+            studio.process("behind", environ=by_another_clock(faketime, -600)),
+        ):
             runs = [await relay.run(board(number, SHOTS)) for number in range(RUNS)]
 
             async def are_there() -> bool:
                 return all([(await relay.shown(run_id))["status"] == "succeeded" for run_id in runs])
 
             await wait_until(are_there, "all films are there")
-            jobs = await jobs_of_takes(relay, provider)
-        finally:
-            for worker in workers.values():
-                worker.terminate()
-                worker.wait()
-        logs = [(tmp_path / f"at{offset_s}" / "log").read_text() for offset_s in workers]
+            jobs = await jobs_of_takes(relay, studio.provider)
+            lines = [line.fields for run_id in runs for line in await relay.store.history(run_id)]
+        logs = [studio.log(name) for name in ("ahead", "behind")]
 
     assert len(jobs) == RUNS * SHOTS
     assert set(jobs.values()) == {1}
+    assert [line for line in lines if line["event"] in ("elapsed", "submit_lost")] == []
     assert all("submitted" in log for log in logs), "one of them had nothing to do"
 
 

@@ -15,7 +15,7 @@ import redis as redis_sync
 from framerelay.cli.errors import CommandError
 from framerelay.cli.serve import redis_at
 from framerelay.config.settings import Settings
-from framerelay.store.addresses import hosts_of, redis_address, shown
+from framerelay.store.addresses import SentinelPool, hosts_of, pool_of, redis_address, shown
 from framerelay.store.client import RelayRedis, connect, disconnect
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from tests.machines.servers import Forwarder, Server, authority, free_port, primary_and_copy, running, tls_server
@@ -71,8 +71,8 @@ def sentinels(
 
 
 @contextmanager
-def sentinel(conf: Path) -> Iterator[Server]:
-    port = free_port()
+def sentinel(conf: Path, port: int | None = None) -> Iterator[Server]:
+    port = port or free_port()
     conf.write_text(f"port {port}\n" + conf.read_text())
     with running(conf.parent, words=(str(conf), "--sentinel"), port=port) as server:
         yield server
@@ -139,6 +139,28 @@ async def test_sentinels_that_know_nothing_are_said(tmp_path: Path) -> None:
     assert "s3cret" not in other
     assert "this is a Sentinel: its address is redis+sentinel://" in plain
     assert "see that they run" in gone
+
+
+async def test_no_sentinel_is_forgotten_while_many_are_asked_at_once(tmp_path: Path, wait_until: WaitUntil) -> None:
+    """The first one is away when connections are made again; it is the only one left after that."""
+    first = free_port()
+    back = partial(sentinel, port=first)
+    with running(tmp_path / "primary") as primary:
+        with sentinels(tmp_path / "others", primary, 1) as (other,):
+            pool = pool_of(f"redis+sentinel://127.0.0.1:{first},127.0.0.1:{other.port}/relay")
+            assert isinstance(pool, SentinelPool)
+            places = await asyncio.gather(*(pool.get_master_address() for _ in range(8)))
+        with sentinels(tmp_path / "first", primary, 1, start=back) as (late,):
+
+            def sees_it() -> bool:
+                facts = late.ask("SENTINEL", "MASTER", "relay")
+                return dict(zip(facts[::2], facts[1::2], strict=True))[b"flags"] == b"master"
+
+            await wait_until(sees_it, "it knows that the primary is there")
+            places.append(await pool.get_master_address())
+        await pool.disconnect()
+
+    assert set(places) == {("127.0.0.1", primary.port)}
 
 
 def test_an_address_is_shown_without_what_it_hides() -> None:

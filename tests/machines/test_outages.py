@@ -1,7 +1,6 @@
 """Object storage that goes away in the middle of a film: it delays, and nothing is lost, or paid for twice."""
 
 import asyncio
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,7 @@ import pytest
 
 from framerelay.media.fetch import fetch_clip
 from framerelay.processors import film
-from tests.fixtures.relay import StartProvider, StartRelay
-from tests.machines.object_storage import ObjectStorage
+from tests.machines.studio import OpenStudio
 
 pytestmark = pytest.mark.anyio
 
@@ -26,8 +24,8 @@ SOON = 1.0
 def files_of(run: dict[str, Any]) -> set[str]:
     """What the run shows of itself, as it is named in the storage."""
     takes = [take for shot in run["shots"] for take in shot["takes"]]
-    shown = [run["film"], *(take[each] for take in takes for each in ("video", "last_frame"))]
-    return {each["url"].rpartition("/media/")[2] for each in shown}
+    shown = [run["film"], *(take[each] for take in takes for each in ("video", "last_frame", "provider_frame"))]
+    return {each["url"].rpartition("/media/")[2] for each in shown if each}
 
 
 @pytest.fixture
@@ -53,23 +51,13 @@ def downloads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 @pytest.mark.slow
 @pytest.mark.parametrize("cut_at", ["s1", "s3", "s5"])
 async def test_an_outage_delays_the_film_and_is_said_in_words(
-    cut_at: str,
-    storage: ObjectStorage,
-    redis_url: str,
-    tmp_path: Path,
-    start_provider: StartProvider,
-    relay_in: StartRelay,
-    wait_until: Any,
-    hasty: None,
-    downloads: list[Path],
+    cut_at: str, open_studio: OpenStudio, wait_until: Any, hasty: None, downloads: list[Path]
 ) -> None:
     """Before the first frame, in the chain and before its last clip; two workers, and neither fails anything."""
     shots = [{**shot, "gate": "approve"} if shot["id"] == cut_at else shot for shot in CHAIN["shots"]]
-    async with AsyncExitStack() as stack:
-        provider = await stack.enter_async_context(start_provider())
-        relay = await stack.enter_async_context(relay_in(tmp_path / "b", redis_url, provider.url, **storage.chosen))
-        ours = {**storage.chosen, "public_url": relay.settings.listen_url}
-        await stack.enter_async_context(relay_in(tmp_path / "c", redis_url, provider.url, **ours))
+    async with open_studio() as studio:
+        relay, storage = studio.relay, studio.storage
+        await studio.add_workers("b", "c")
         run_id = await relay.run({**CHAIN, "shots": shots})
         assert (await relay.ended(run_id))["status"] == "waiting"
         await asyncio.to_thread(storage.stop)
@@ -86,7 +74,8 @@ async def test_an_outage_delays_the_film_and_is_said_in_words(
         finally:
             await asyncio.to_thread(storage.start)
         run = await relay.ended(run_id)
-        journal = await provider.journal()
+        journal = await studio.provider.journal()
+        names = storage.names()
 
     assert len(downloads) == len(set(downloads)), "a clip that lies here came anew each time that it was not kept"
     waiting = next(shot for shot in during["shots"] if shot["id"] == cut_at)
@@ -94,19 +83,12 @@ async def test_an_outage_delays_the_film_and_is_said_in_words(
     assert all(take["video"] is None for take in waiting["takes"]), "a clip is shown that is not kept"
     assert run["status"] == "succeeded", run
     assert (len(journal["jobs"]), len(journal["submits"])) == (5, 5)
-    assert files_of(run) <= storage.names()
+    assert files_of(run) <= names
 
 
 @pytest.mark.slow
 async def test_an_outage_during_the_join_delays_it(
-    storage: ObjectStorage,
-    redis_url: str,
-    tmp_path: Path,
-    start_provider: StartProvider,
-    relay_in: StartRelay,
-    wait_until: Any,
-    hasty: None,
-    monkeypatch: pytest.MonkeyPatch,
+    open_studio: OpenStudio, wait_until: Any, hasty: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The film is there when it is kept, and not before; the history says what it waits for."""
     reached, go_on = asyncio.Event(), asyncio.Event()
@@ -118,10 +100,9 @@ async def test_an_outage_during_the_join_delays_it(
         return await join_parts(deps, run)
 
     monkeypatch.setattr(film, "_join", join_later)
-    async with (
-        start_provider() as provider,
-        relay_in(tmp_path / "b", redis_url, provider.url, **storage.chosen) as relay,
-    ):
+    async with open_studio() as studio:
+        relay, storage = studio.relay, studio.storage
+        await studio.add_workers("b")
         run_id = await relay.run({**CHAIN, "shots": CHAIN["shots"][:2]})
         await reached.wait()
         await asyncio.to_thread(storage.stop)
@@ -137,27 +118,29 @@ async def test_an_outage_during_the_join_delays_it(
         finally:
             await asyncio.to_thread(storage.start)
         run = await relay.ended(run_id)
+        names = storage.names()
 
     assert (during["status"], during["film"]) == ("running", None)
     assert "object storage" in history
     assert run["status"] == "succeeded", run
-    assert files_of(run) <= storage.names()
+    assert files_of(run) <= names
 
 
 async def test_a_removed_run_leaves_the_storage_with_everything(
-    storage: ObjectStorage, redis_url: str, tmp_path: Path, start_provider: StartProvider, relay_in: StartRelay
+    open_studio: OpenStudio,
 ) -> None:
     """But for pictures that people gave, and the id of the place."""
-    async with start_provider() as provider:
-        relay_with = relay_in(tmp_path / "b", redis_url, provider.url, **storage.chosen)
-        async with relay_with as relay:
-            run = await relay.ended(await relay.run({**CHAIN, "shots": CHAIN["shots"][:2]}))
-            other = await relay.ended(await relay.run({**CHAIN, "shots": CHAIN["shots"][:1]}))
-            before = storage.names()
-            answer = await relay.api.delete(f"/v1/runs/{run['id']}")
+    async with open_studio() as studio:
+        relay, storage = studio.relay, studio.storage
+        await studio.add_workers("b")
+        run = await relay.ended(await relay.run({**CHAIN, "shots": CHAIN["shots"][:2]}))
+        other = await relay.ended(await relay.run({**CHAIN, "shots": CHAIN["shots"][:1]}))
+        before = storage.names()
+        answer = await relay.api.delete(f"/v1/runs/{run['id']}")
+        after = storage.names()
 
     assert run["status"] == "succeeded", run
     assert answer.status_code == 200
     assert {name for name in before if name.startswith(run["id"])}
-    assert storage.names() == {name for name in before if not name.startswith(run["id"])}
-    assert any(name.startswith(other["id"]) for name in storage.names())
+    assert after == {name for name in before if not name.startswith(run["id"])}
+    assert any(name.startswith(other["id"]) for name in after)

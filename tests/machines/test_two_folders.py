@@ -6,7 +6,6 @@ import io
 import os
 import subprocess
 import sys
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,9 @@ import obstore
 import pytest
 from PIL import Image
 
-from tests.fixtures.relay import API_KEY, Relay, StartProvider, StartRelay
+from tests.fixtures.relay import API_KEY, Relay
 from tests.machines.object_storage import ObjectStorage
+from tests.machines.studio import OpenStudio
 
 pytestmark = pytest.mark.anyio
 
@@ -33,36 +33,24 @@ CHAIN: dict[str, Any] = {
 
 @pytest.mark.parametrize("handoff", ["upload", "serve"])
 async def test_any_worker_goes_on_from_what_another_one_fetched(
-    handoff: str,
-    storage: ObjectStorage,
-    redis_url: str,
-    tmp_path: Path,
-    start_provider: StartProvider,
-    relay_in: StartRelay,
-    wait_until: Any,
+    handoff: str, open_studio: OpenStudio, wait_until: Any
 ) -> None:
     """Chains, their films and pages need no common folder: one job for a take, and clips byte for byte."""
-    chosen = {**storage.chosen, "handoff": handoff}
-    async with AsyncExitStack() as stack:
-        provider = await stack.enter_async_context(start_provider())
-        relay = await stack.enter_async_context(
-            relay_in(tmp_path / "a", redis_url, provider.url, worker=False, **chosen)
-        )
-        ours = {**chosen, "public_url": relay.settings.listen_url, "tasks_max": 2}
-        for name in ("b", "c"):
-            await stack.enter_async_context(relay_in(tmp_path / name, redis_url, provider.url, **ours))
+    async with open_studio(handoff=handoff) as studio:
+        relay, folder = studio.relay, studio.folder
+        await studio.add_workers("b", "c", tasks_max=2)
         begins = (await relay.api.post("/v1/files", content=picture())).json()["name"]
         scenes = [CHAIN["scenes"][0], {**CHAIN["scenes"][1], "first_frame": begins}]
         runs = [await relay.run({**CHAIN, "scenes": scenes}) for _ in range(3)]
         ended = [await relay.ended(run_id) for run_id in runs]
 
         assert [run["status"] for run in ended] == ["succeeded"] * 3, ended
-        assert len((await provider.journal())["jobs"]) == 18
+        assert len((await studio.provider.journal())["jobs"]) == 18
         for run in ended:
             await _is_whole(relay.api, run)
-        await _is_exported(relay, ended[0], tmp_path / "export")
-        await _is_made_again(relay, ended[0], storage, [tmp_path / name for name in "abc"], wait_until)
-    folders = [{path.name for path in (tmp_path / name / "data" / "media").rglob("*.mp4")} for name in ("b", "c")]
+        await _is_exported(relay, ended[0], folder / "export")
+        await _is_made_again(relay, ended[0], studio.storage, [folder / name for name in "abc"], wait_until)
+    folders = [{path.name for path in (folder / name / "data" / "media").rglob("*.mp4")} for name in ("b", "c")]
     assert all(folders), "one worker did everything: the test shows nothing"
 
 

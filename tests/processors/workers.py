@@ -51,7 +51,7 @@ def unending(started: list[str], name: str) -> Callable[..., Awaitable[None]]:
 async def at_rest(redis: ArqRedis, *workers: RelayWorker) -> None:
     """Returns when all of them, and there are no others, have looked once and wait to be woken."""
     async with asyncio.timeout(60):
-        while not all(worker._ahead_ms for worker in workers) or await listeners(redis) != len(workers):
+        while not all(worker._clock.is_known for worker in workers) or await listeners(redis) != len(workers):
             await asyncio.sleep(0.01)
 
 

@@ -33,7 +33,7 @@ from framerelay.store.embedded import find_server
 from framerelay.store.progress import record
 from framerelay.store.runs import Store
 from framerelay.store.tasks import QUEUE, unpack
-from tests.waiting import wait_for
+from tests.waiting import stand_still, wait_for
 
 RUN = "run_" + "a" * 24
 API_KEY, SECRET = "fr_0123456789abcdefABCDEF", "only for tests"
@@ -263,7 +263,7 @@ class PrivateServer:
 
     def hang(self) -> None:
         assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
+        stand_still(self.process)
 
     def go_on(self) -> None:
         assert self.process is not None
