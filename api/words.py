@@ -35,6 +35,8 @@ def shot_words(run: shapes.Run, shot: shapes.Shot, *, now: float) -> str:
             return "; ".join(_takes_words(run, shot, now))
         case "cancelled" if any(take.status in ("submitting", "generating", "collecting") for take in shot.takes):
             return "cancelled; its job was under way, and its clip is kept when it is done"
+        case "cancelled" if any(take.status == "unsure" for take in shot.takes):
+            return f"cancelled; {problem_words(shot)}"
         case status:
             return str(status)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from framerelay.media.child.orientation import orientation_of, square_pixel_size
@@ -24,6 +24,9 @@ from framerelay.runs.errors import ClipUnusable
 
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 """The three together; without them each extraction darkens by 1 to 1.5 levels, and ACCURATE_RND alone is worse."""
+
+THREADS = 4
+"""Left alone it takes one for each core, up to sixteen, and each maps 8 MB of the memory that a job may have."""
 
 SILENT = 2
 """What a tag says that says nothing."""
@@ -123,7 +126,9 @@ def converted(
 ) -> npt.NDArray[Any]:
     """*frame* as RGB of 8 bits, or if *is_deep* of 16, in square pixels; not turned, and in its own curve."""
     width, height = square_pixel_size(frame.width, frame.height, shape)
-    image = (frame if tags.sited or matrix == "rgb" else centered(frame)).reformat(
+    # Not the frame's own, which keeps its threads as long as there is the frame.
+    image = VideoReformatter().reformat(
+        frame if tags.sited or matrix == "rgb" else centered(frame),
         width=width,
         height=height,
         format="rgb48le" if is_deep else "rgb24",
@@ -131,6 +136,7 @@ def converted(
         src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
         dst_color_range=ColorRange.JPEG,
         interpolation=EXACT,
+        threads=THREADS,
     )
     pixels: npt.NDArray[Any] = image.to_ndarray()
     return spread(frame.format.components[0].bits)[pixels] if full and is_deep and matrix != "rgb" else pixels
@@ -143,7 +149,8 @@ def gray_codes(frame: VideoFrame, shape: Fraction, *, full: bool) -> npt.NDArray
     swscale takes gray for full range whatever it is told.
     """
     width, height = square_pixel_size(frame.width, frame.height, shape)
-    plane = frame.reformat(width=width, height=height, interpolation=EXACT).to_ndarray().astype(np.float32)
+    gray = VideoReformatter().reformat(frame, width=width, height=height, interpolation=EXACT, threads=THREADS)
+    plane = gray.to_ndarray().astype(np.float32)
     unit = 1 << (frame.format.components[0].bits - 8)
     level = plane / (256 * unit - 1) if full else (plane / unit - 16) / 219
     codes = np.rint(np.clip(level, 0, 1) * 65_535).astype(np.uint16)

@@ -305,6 +305,7 @@ def _graph(source: TrackFormat, target: TrackFormat) -> Graph | None:
     factor = min(Fraction(target.size[0], width), Fraction(target.size[1], height))
     inner = [max(2, round(side * factor / 2) * 2) for side in (width, height)]
     graph = Graph()
+    graph.threads = THREADS
     width, height = source.size
     chain = [graph.add_buffer(None, width, height, VideoFormat(source.pixel_format), time_base=Fraction(1, 1000))]
     if not source.says_siting:

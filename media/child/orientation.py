@@ -8,11 +8,11 @@ mirror from half a turn.
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -49,17 +49,22 @@ class Orientation:
 
 
 def orientation_of(frame: VideoFrame) -> Orientation:
-    """
-    By the display matrix that *frame* carries; upright without one.
+    """By the display matrix that *frame* carries; upright without one."""
+    # Not ``frame.side_data``: a frame keeps that, and it keeps the frame, with its pixels and the threads of its
+    # conversion, until somebody collects garbage.
+    side_data = cast(Any, SideDataContainer)(frame)  # Its types say less than it can do.
+    matrix = side_data.get(Type.DISPLAYMATRIX)
+    return Orientation() if matrix is None else orientation_by(bytes(matrix))
 
-    A matrix that turns by no quarter counts as the nearest that does. (ISO 14496-12, 6.2.2: a point x, y is shown at
+
+def orientation_by(matrix: bytes) -> Orientation:
+    """
+    By a display matrix, as libav keeps it.
+
+    One that turns by no quarter counts as the nearest that does. (ISO 14496-12, 6.2.2: a point x, y is shown at
     ax + cy, bx + dy; the nine numbers are a b u c d v x y w.)
     """
-    side_data: Any = frame.side_data  # Its types say less than it can do.
-    matrix = side_data.get(Type.DISPLAYMATRIX)
-    if matrix is None:
-        return Orientation()
-    a, b, _, c, d = struct.unpack_from("=5i", bytes(matrix))
+    a, b, _, c, d = struct.unpack_from("=5i", matrix)
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return Orientation(mirrored_x=a < 0, mirrored_y=d < 0)
     return Orientation(swapped=True, mirrored_x=c < 0, mirrored_y=b < 0)

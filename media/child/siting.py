@@ -90,6 +90,7 @@ def sequence_headers(configuration: bytes, codec: str) -> bytes:
 def centered(frame: VideoFrame) -> VideoFrame:
     """The same picture, its color in the center; no pixel is copied."""
     graph = Graph()
+    graph.threads = 1
     source = graph.add_buffer(None, frame.width, frame.height, frame.format, time_base=frame.time_base or ANY_TIME_BASE)
     graph.link_nodes(source, graph.add("setparams", "chroma_location=center"), graph.add("buffersink")).configure()
     graph.vpush(frame)

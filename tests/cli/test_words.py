@@ -37,6 +37,14 @@ LOST = {"code": "outcome_unknown", "message": "nobody knows", "family": "server"
 FULL = {"code": "storage_failed", "message": "our disk is full.", "family": "server"}
 
 
+def test_what_may_have_been_paid_for_is_said_though_the_run_was_cancelled() -> None:
+    """A job that is adopted by a wrong id, too: else nothing would seem to come of the decision."""
+    shot = a_shot("s1", "cancelled", a_take("unsure", error=LOST))
+
+    assert shot_words(a_run("cancelled", shot), shot, now=NOW) == "cancelled; nobody knows"
+    assert shot_words(a_run("cancelled"), a_shot("s2", "cancelled"), now=NOW) == "cancelled"
+
+
 @pytest.mark.parametrize(
     ("take", "words"),
     [

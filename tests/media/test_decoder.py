@@ -367,6 +367,18 @@ async def test_a_film_is_joined_in_the_process(decoder: Decoder, make_clip: Make
     assert caught.value.param == "parts"
 
 
+async def test_a_film_needs_no_more_memory_the_longer_it_is(
+    decoder: Decoder, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    """Here each frame is converted as for a hand-off, by threads of its own: five seconds of them were refused."""
+    sited = {"x264-params": "chromaloc=2"}
+    clip = make_clip(size=(64, 64), frames=121, shown_frames=119, audio_s=None, encoder_options=sited)
+
+    film = await decoder.join([FilmPart(path=clip, continued=False)], tmp_path / "film.mp4")
+
+    assert (film.frames, film.copied, film.warnings) == (119, False, ())
+
+
 async def test_a_film_that_is_cut_short_leaves_its_finished_shots(
     decoder: Decoder, make_clip: MakeClip, tmp_path: Path, wait_until: Any
 ) -> None:

@@ -2,16 +2,14 @@
 
 import struct
 from fractions import Fraction
-from types import SimpleNamespace
 from typing import Any
 
 import av
 import numpy as np
 import pytest
 from av.filter import Graph
-from av.sidedata.sidedata import Type
 
-from framerelay.media.child.orientation import Orientation, orientation_of, square_pixel_size
+from framerelay.media.child.orientation import Orientation, orientation_by, orientation_of, square_pixel_size
 
 ONE = 1 << 16
 MATRICES = [(ONE, 0, 0, ONE), (-ONE, 0, 0, ONE), (ONE, 0, 0, -ONE), (-ONE, 0, 0, -ONE)]
@@ -19,10 +17,9 @@ MATRICES += [(b, a, d, c) for a, b, c, d in MATRICES]
 """Every way in which a picture can lie: a, b, c, d of ISO 14496-12, 6.2.2."""
 
 
-def framed(*numbers: int) -> Any:
-    """What stands for a decoded frame with that matrix."""
-    a, b, c, d = numbers
-    return SimpleNamespace(side_data={Type.DISPLAYMATRIX: struct.pack("=9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)})
+def display_matrix(a: int, b: int, c: int, d: int) -> bytes:
+    """As libav keeps it."""
+    return struct.pack("=9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
 
 
 def shown(image: np.ndarray[Any, np.dtype[np.uint8]], a: int, b: int, c: int, d: int) -> Any:
@@ -40,7 +37,7 @@ IMAGE = np.random.default_rng(1).integers(0, 256, (6, 10, 3), dtype=np.uint8)
 @pytest.mark.parametrize("matrix", MATRICES)
 def test_a_picture_is_moved_as_the_standard_says(matrix: tuple[int, int, int, int]) -> None:
     """Turned, mirrored, or both; the size with it."""
-    orientation = orientation_of(framed(*matrix))
+    orientation = orientation_by(display_matrix(*matrix))
     expected = shown(IMAGE, *matrix)
 
     assert np.array_equal(expected, orientation.apply(IMAGE))
@@ -50,7 +47,7 @@ def test_a_picture_is_moved_as_the_standard_says(matrix: tuple[int, int, int, in
 @pytest.mark.parametrize("matrix", MATRICES)
 def test_the_filters_do_the_same(matrix: tuple[int, int, int, int]) -> None:
     """A film is turned by libav, a frame by ourselves: alike."""
-    orientation = orientation_of(framed(*matrix))
+    orientation = orientation_by(display_matrix(*matrix))
     graph = Graph()
     chain = [graph.add_buffer(None, 10, 6, av.VideoFormat("rgb24"), time_base=Fraction(1, 25))]
     chain += [graph.add(name, argument) for name, argument in orientation.filters()]
@@ -71,7 +68,7 @@ def test_the_filters_do_the_same(matrix: tuple[int, int, int, int]) -> None:
 )
 def test_a_matrix_that_turns_by_no_quarter_counts_as_the_nearest(matrix: Any, expected: Orientation) -> None:
     """Scaled, slanted, or nothing at all."""
-    assert expected == orientation_of(framed(*matrix))
+    assert expected == orientation_by(display_matrix(*matrix))
 
 
 def test_a_frame_without_a_matrix_is_upright() -> None:

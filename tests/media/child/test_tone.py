@@ -1,12 +1,13 @@
 """HDR becomes the SDR that it stands for."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from framerelay.media.child.tone import TO_BT709, to_sdr
+from framerelay.media.child.tone import ROWS, TO_BT709, to_sdr
 
 PATCHES = np.array(
     [[190, 40, 42], [42, 178, 66], [48, 66, 200], [206, 198, 60], [64, 188, 198], [128, 128, 128], [235, 235, 235]]
@@ -77,3 +78,20 @@ def test_untagged_primaries_count_as_bt2020() -> None:
     picture = np.random.default_rng(3).integers(0, 65_536, (4, 5, 3)).astype(np.uint16)
 
     assert np.array_equal(to_sdr(picture, "pq", 9), to_sdr(picture, "pq", 2))
+
+
+@pytest.mark.parametrize("curve", ["pq", "hlg"])
+def test_a_large_picture_needs_little_room_beside_it(curve: str) -> None:
+    """Its light as a whole is more than the film of a 4K clip may have. Each row comes out as if it were alone."""
+    picture = np.random.default_rng(3).integers(0, 65_536, (8 * ROWS + 5, 300, 3)).astype(np.uint16)
+    alone = np.concatenate([to_sdr(row[np.newaxis], curve, 9) for row in picture])
+
+    tracemalloc.start()
+    try:
+        found = to_sdr(picture, curve, 9)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert np.array_equal(alone, found)
+    assert most < 2 * picture.nbytes
