@@ -35,6 +35,9 @@ takes half as long again. Without B-frames decoding and showing are in one order
 THREADS = 4
 """Fixed: x264 writes other bytes with another number, and a film must not depend on who made it."""
 
+MB_TREE_WIDTH_MIN = 16 * 16
+"""Pixels: x264's macroblock tree takes sixteen blocks at a time, and what is after the end of a shorter row is chance."""
+
 STOOD_IN = "are missing or damaged, and the nearest that could be decoded is shown instead"
 RGB, BT709, BT601 = 0, 1, 6
 CENTER = 1  # Where the color of the film lies; most clips do not say, and mean that (media/child/siting.py).
@@ -176,7 +179,9 @@ class Encoder:
 
     def _h264(self, output: OutputContainer) -> VideoStream:
         rate = self._target.rate or Fraction(24)
-        options = {"crf": CRF, "preset": PRESET, "bf": "0", "x264-params": f"chromaloc={CENTER}"}
+        mb_tree = int(self._target.size[0] >= MB_TREE_WIDTH_MIN)
+        params = f"chromaloc={CENTER}:mbtree={mb_tree}"
+        options = {"crf": CRF, "preset": PRESET, "bf": "0", "x264-params": params}
         stream: VideoStream = output.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height = self._target.size
         stream.pix_fmt = self._target.pixel_format
