@@ -35,6 +35,8 @@ from framerelay.runs.errors import (
 from framerelay.store.files import hold, publish
 
 REDIRECTS_MAX = 5
+NO_LOCATION = re.compile("Invalid URL in location header")
+"""What httpx says of one that it can make no address of: it tries to, though it is not to follow it."""
 PAUSE_S = 0.2
 """Before the second try; doubled before each further one."""
 PACE_BYTES = 16 * 1024
@@ -215,6 +217,10 @@ class _Transfer:
                 url = joined_url(url, response.headers["location"])
         except (httpx.InvalidURL, ValueError) as error:
             raise AddressForbidden("the address is not a valid URL") from error
+        except httpx.RemoteProtocolError as error:
+            if NO_LOCATION.match(str(error)):
+                raise AddressForbidden("it redirects to what is not a valid URL") from error
+            raise
         raise DownloadInterrupted(f"{url.host} redirects more than {REDIRECTS_MAX} times")
 
     def timeout(self) -> httpx.Timeout:

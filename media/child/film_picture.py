@@ -36,7 +36,7 @@ THREADS = 4
 """Fixed: x264 writes other bytes with another number, and a film must not depend on who made it."""
 
 MB_TREE_WIDTH_MIN = 16 * 16
-"""Pixels: x264's macroblock tree takes sixteen blocks at a time, and what is after the end of a shorter row is chance."""
+"""Pixels: x264's macroblock tree takes sixteen blocks at a time; what is after the end of a shorter row is chance."""
 
 STOOD_IN = "are missing or damaged, and the nearest that could be decoded is shown instead"
 RGB, BT709, BT601 = 0, 1, 6
