@@ -87,7 +87,7 @@ def _take(run: Run, shot: Shot) -> Take:
 def _measured(run: Run, other: Run) -> dict[str, float]:
     return {
         "outlook_ms": _took_ms(lambda: amend_outlook(run, other, 1.0)),
-        "amend_ms": _took_ms(lambda: apply(run, events.Amended(wanted=other), 1.0)),
+        "amend_ms": _took_ms(lambda: apply(run, events.Amended(target=other), 1.0)),
     }
 
 

@@ -232,6 +232,7 @@ async def _store(redis: ArqRedis, numbers: range) -> None:
     """By the product's own save, many at a time; every second one waits in the time-table, an hour or more away."""
     for first in range(numbers.start, numbers.stop, SAVED_AT_ONCE):
         async with redis.pipeline(transaction=False) as pipe:
+            pipe.clock = redis.clock  # type: ignore[attr-defined]
             store = Store(pipe)  # type: ignore[arg-type]  # A pipeline is a client whose answers come all at once.
             for number in range(first, min(first + SAVED_AT_ONCE, numbers.stop)):
                 await _save(store, number)

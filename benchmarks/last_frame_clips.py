@@ -13,7 +13,7 @@ from av.video.frame import PictureType
 
 from benchmarks.last_frame_peers import FRAMES
 from framerelay.media.child.clips import find_picture, last_shown, list_samples, open_clip
-from framerelay.media.child.frames import decode_everything, write_frame
+from framerelay.media.child.frames import decode_everything, tags_of, write_frame
 from framerelay.sandbox.clip import ClipOrder, render_clip
 
 SIZES = {"720p": (1280, 720), "1080p": (1920, 1080), "late": (1280, 720)}
@@ -50,8 +50,10 @@ def encode_again(clip: Path, into: Path, *, keyframe: int | None) -> None:
 def write_reference(clip: Path) -> None:
     """The last frame after decoding everything, in one thread."""
     with open_clip(clip, "mp4", probe=False) as container:
-        last_pts = last_shown(list_samples(container, find_picture(container))).pts
-    write_frame(decode_everything(clip, "mp4", last_pts), clip.with_suffix(".png"))
+        stream = find_picture(container)
+        last_pts = last_shown(list_samples(container, stream)).pts
+        tags = tags_of(clip, "mp4", stream)
+    write_frame(decode_everything(clip, "mp4", last_pts, tags), clip.with_suffix(".png"))
 
 
 if __name__ == "__main__":
