@@ -96,8 +96,8 @@ use several at once: [providers](../providers.md).
 def _row(name: str, links: str, *, with_guesses: bool) -> str:
     profile = load_shipped(name)
     guesses = f" {_first_words(profile.guessed)} |" if with_guesses else ""
-    told = f"{_completion(profile)} | {_last_frame(profile)} | {_priced(profile)} |"
-    return f"| [{profile.title}]({links}{name}.md): `{name}` | {told}{guesses} no |\n"
+    cells = f"{_completion(profile)} | {_last_frame(profile)} | {_priced(profile)} |"
+    return f"| [{profile.title}]({links}{name}.md): `{name}` | {cells}{guesses} no |\n"
 
 
 def _secret_row(name: str, signature: Signature | str) -> str:
