@@ -25,7 +25,7 @@ from framerelay.cli.settings import settings_of_command
 from framerelay.config.logs import configure_logging
 from framerelay.config.marks import SECRET, marks_of
 from framerelay.config.settings import Settings
-from framerelay.config.text import read_text, trimmed
+from framerelay.config.text import read_text, trim
 from framerelay.processors.restoration import mark_restored
 from framerelay.runs.text import number_of
 from framerelay.store import schema
@@ -118,7 +118,7 @@ def _verified(source: Path, settings: Settings) -> _Backup:
 def _check_secret(folder: BackupFolder, manifest: BackupManifest, settings: Settings) -> None:
     """With another one the callbacks of all jobs that are under way would be refused. Raises: BackupUnusable."""
     places = [folder.root / "keys" / "secret", settings.data_dir / "secret"]
-    texts = [trimmed(read_text(place)) for place in places if place.is_file()]
+    texts = [trim(read_text(place)) for place in places if place.is_file()]
     secret = settings.secret or (Secret(texts[0]) if texts else None)
     if secret is None:
         raise BackupUnusable(

@@ -121,7 +121,7 @@ class Decoder:
 
     async def join(self, parts: Sequence[FilmPart], into: Path) -> FilmFacts:
         """Join the clips of *parts* into one film (see media.child.film.join)."""
-        with JOIN.timed():
+        with JOIN.time():
             return await self._ask(Join(parts=list(parts), into=into), FilmFacts, self._join_s_max)
 
     async def _ask(self, request: Request, kind: type[T], seconds_max: float, follower: Follower | None = None) -> T:

@@ -19,7 +19,7 @@ from typing import BinaryIO, NoReturn
 import anyio
 import httpx
 
-from framerelay.config.urls import joined_url, parse_url
+from framerelay.config.urls import join_url, parse_url
 from framerelay.media.follow import Follower
 from framerelay.media.host_headers import HostHeaders
 from framerelay.media.tail import Tail
@@ -214,7 +214,7 @@ class _Transfer:
                 if not response.has_redirect_location:
                     return response
                 await response.aclose()
-                url = joined_url(url, response.headers["location"])
+                url = join_url(url, response.headers["location"])
         except (httpx.InvalidURL, ValueError) as error:
             raise AddressForbidden("the address is not a valid URL") from error
         except httpx.RemoteProtocolError as error:

@@ -19,7 +19,7 @@ from arq import worker as arq_worker
 from arq.worker import Worker, func
 
 from framerelay.config.live import LiveSettings
-from framerelay.config.waiting import set_within
+from framerelay.config.waiting import wait_within
 from framerelay.processors.again import make_again
 from framerelay.processors.catch_up import catch_up
 from framerelay.processors.collect import collect
@@ -139,7 +139,7 @@ class RelayWorker(Worker):
                     reason = error.message if isinstance(error, StoreUnavailable) else redis_words(error)
                     log.warning("redis_unavailable", reason=reason)
                     idle_s = 0.25
-                await set_within(self._wake, idle_s)
+                await wait_within(self._wake, idle_s)
         finally:
             self._claims_no_more.set()
             for helper in helpers:

@@ -46,7 +46,7 @@ from framerelay.upstream.reading import read_entry, read_words
 from framerelay.upstream.refusals import is_ok, refusal_by, refusal_inside
 from framerelay.upstream.search import LostSubmit, find_in_list
 from framerelay.upstream.template import words_in
-from framerelay.upstream.timing import timed
+from framerelay.upstream.timing import time_call
 from framerelay.upstream.transport import NOTHING_SENT, encoded, open_client, read_bounded, setting, transport_words
 from framerelay.upstream.wire import JobState
 
@@ -118,7 +118,7 @@ class JobsClient:
         await self._free.aclose()
         await self._submits.aclose()
 
-    @timed("submit")
+    @time_call("submit")
     async def submit(self, order: Order, *, leaving: asyncio.Event | None = None) -> SubmitAnswer:
         """
         Submit one job; this spends money.
@@ -174,7 +174,7 @@ class JobsClient:
         """Whether it is reached without TLS: on this machine or network, as its address was given."""
         return self.base.lower().startswith("http://")
 
-    @timed("look_up")
+    @time_call("look_up")
     async def get_job(
         self,
         job_id: str,
@@ -205,7 +205,7 @@ class JobsClient:
             return report
         return await self._result(then, report, words | read_words(self.profile, answer.document() or {}))
 
-    @timed("find")
+    @time_call("find")
     async def find_job(self, submit: LostSubmit) -> JobReport | None:
         """
         The job of a submit that was cut, by our reference or in the provider's list; None where it has none (yet).
@@ -261,7 +261,7 @@ class JobsClient:
             seed=result.seed if report.seed is None else report.seed,
         )
 
-    @timed("upload")
+    @time_call("upload")
     async def upload(self, path: Path, *, kind: str, purpose: str) -> str:
         """
         Upload the file at *path* and return its URL, or the id that the provider takes in place of one.

@@ -14,7 +14,7 @@ from typing import Final, Literal, cast
 import msgspec
 
 from framerelay.config.settings import Settings
-from framerelay.config.text import trimmed
+from framerelay.config.text import trim
 from framerelay.config.urls import host_of
 from framerelay.runs.errors import KeyMissing, NotFound, RequestInvalid, StoryboardInvalid
 from framerelay.storyboards.parts import Part, near
@@ -108,7 +108,7 @@ class Providers:
     @property
     def variables_set(self) -> tuple[str, ...]:
         """The variables that may hold a key, by their names, and do: those of shipped profiles are among them."""
-        return tuple(sorted(name for name, text in self.environ.items() if _KEY_NAME.search(name) and trimmed(text)))
+        return tuple(sorted(name for name, text in self.environ.items() if _KEY_NAME.search(name) and trim(text)))
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -289,7 +289,7 @@ def _read_prices(part: Part) -> dict[str, Price]:
 
 
 def _first_set(variables: tuple[str, ...] | list[str], environ: Mapping[str, str]) -> str | None:
-    return next((text for name in variables if (text := trimmed(environ.get(name, "")))), None)
+    return next((text for name in variables if (text := trim(environ.get(name, "")))), None)
 
 
 def _secret_of(profile: Profile, provider: Provider, key: str | None) -> str | None:

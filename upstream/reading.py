@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from framerelay.config.logs import redacted
+from framerelay.config.logs import redact
 from framerelay.runs.errors import RequestInvalid
 from framerelay.runs.model import Family
 from framerelay.upstream.callback import COMMAS_MAX
@@ -63,7 +63,7 @@ def read_callback_news(profile: Profile, document: Mapping[str, object]) -> JobN
     record = _decoded(_record_of(profile, document), read)
     word = _status_word(read, record, document)
     state = _state(read, word, record, document, has_clip=False)
-    status_word = word if state is not JobState.UNKNOWN else redacted(word)
+    status_word = word if state is not JobState.UNKNOWN else redact(word)
     ids, reference = _ids(profile, read, record, document, rules), text_of(_find(rules.reference, record, document))
     return JobNews(job_ids=ids, state=state, status_word=status_word, reference=reference)
 
@@ -111,7 +111,7 @@ def _read(
     return JobReport(
         job_ids=ids,
         state=state,
-        status_word=redacted(word),
+        status_word=redact(word),
         video_url=clip,
         last_frame_url=_address(read.last_frame, record, body, root),
         error=_error(profile, read.error, record, body, state, _status_family(read, word)),

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
-from framerelay.config.text import text_of, trimmed
+from framerelay.config.text import text_of, trim
 from framerelay.runs.errors import Mistake, StoryboardInvalid
 from framerelay.storyboards.notation import shown
 from framerelay.storyboards.parts import Notes, Part, describe_value
@@ -161,7 +161,7 @@ class _Source:
         name = part.text()
         if name is None:
             return None
-        text = trimmed(self.environ.get(name, ""))
+        text = trim(self.environ.get(name, ""))
         if not text:
             part.complain(f"the variable {shown(name)} is not set, or empty")
         return text or None
@@ -174,7 +174,7 @@ class _Source:
         try:
             with (self.folder / name).open("rb") as file:
                 data = file.read(SECRET_BYTES_MAX + 4)  # And the mark that an editor may put in front.
-            text = trimmed(text_of(data))
+            text = trim(text_of(data))
         except OSError as error:
             part.complain(f"{shown(name)} cannot be read: {(error.strerror or 'it is not a file').lower()}")
             return None

@@ -24,7 +24,7 @@ from framerelay.cli.errors import FAILED, os_words
 from framerelay.cli.output import echo
 from framerelay.cli.runs import print_json
 from framerelay.config.env_file import SettingInvalid
-from framerelay.config.logs import configure_logging, redacted, secrets_of
+from framerelay.config.logs import configure_logging, redact, secrets_of
 from framerelay.config.settings import Settings, from_environment
 from framerelay.languages.catalogs import translate
 from framerelay.runs.errors import FrameRelayError
@@ -109,7 +109,7 @@ async def _in_time(look: Look, settings: Settings, within_s: float) -> Finding |
 
 def _without_secrets(say: Say, secrets: tuple[str, ...], name: str, finding: Finding) -> None:
     """Servers may say anything, our own key included."""
-    message, advice = redacted(finding.message, secrets=secrets), redacted(finding.advice, secrets=secrets)
+    message, advice = redact(finding.message, secrets=secrets), redact(finding.advice, secrets=secrets)
     say(name, replace(finding, message=message, advice=advice))
 
 

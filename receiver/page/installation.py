@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from framerelay.config.logs import redacted
+from framerelay.config.logs import redact
 from framerelay.config.marks import SECRET, marks_of
 from framerelay.receiver.page.health import health_of
 from framerelay.receiver.page.rendering import render_page
@@ -151,4 +151,4 @@ def _trouble(run: Run, shot: Shot) -> LastTrouble | None:
     if error is None or error.code == NO_PLACE:
         return None
     at = run.updated_at if shot.held_by or not failures else failures[-1].ended_at or run.updated_at
-    return LastTrouble(words=clause(str(redacted(error.message))), run_id=run.id, shot_id=shot.name, at=at)
+    return LastTrouble(words=clause(str(redact(error.message))), run_id=run.id, shot_id=shot.name, at=at)
