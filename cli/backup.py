@@ -20,7 +20,7 @@ from framerelay.config.logs import configure_logging
 from framerelay.config.marks import SECRET, marks_of
 from framerelay.config.settings import Settings
 from framerelay.runs.model import Run
-from framerelay.runs.text import listed, number_of, printable
+from framerelay.runs.text import join_names, number_of, printable
 from framerelay.store.backup_folder import (
     FORMAT,
     BackupFolder,
@@ -114,7 +114,7 @@ async def _closure(redis: RelayRedis) -> AsyncIterator[None]:
 def who_runs(running: Iterable[Any]) -> str:
     """The processes, in words."""
     names = sorted({f"a {each.part} runs on {each.host} (pid {each.pid})" for each in running})
-    return listed(names, "and")
+    return join_names(names, "and")
 
 
 async def _write(

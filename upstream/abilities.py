@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from framerelay.runs.model import Shot
-from framerelay.runs.text import listed
+from framerelay.runs.text import join_names
 from framerelay.storyboards.cautions import CautionCheck, CautionSite, Story
 from framerelay.storyboards.inputs import REFERENCE_FILES
 from framerelay.storyboards.storyboard import Storyboard
@@ -152,7 +152,7 @@ def _price(shot: Shot, provider: Provider, name: str) -> Iterator[CautionSite]:
     if parts:
         fields = [REFERENCE_FILES.get(each, each) for each in parts]
         message = (
-            f"what {listed(parts, 'and')} {'adds' if len(parts) == 1 else 'add'} to the price of {name} at "
+            f"what {join_names(parts, 'and')} {'adds' if len(parts) == 1 else 'add'} to the price of {name} at "
             f"{provider.name} is not known: it may cost more, and a budget of money is refused with it; {FREE_WORDS}"
         )
         yield "price_open", (*fields, *parts, "extra"), message
