@@ -28,7 +28,7 @@ from framerelay.store.backup_folder import (
     BackupUnusable,
     CopiedFile,
     sources,
-    spooled,
+    spool_files,
 )
 from framerelay.store.client import RelayRedis, connect, disconnect
 from framerelay.store.closed import ClosedReason, Closing, RedisClosed, close, closing_of, reopen
@@ -131,7 +131,7 @@ async def _write(
     id, made_at = secrets.token_hex(8), time.time()
     is_local = settings.store is None
     # Callbacks that wait for Redis come first: one that reaches it meanwhile is in both, and counts once.
-    files = await asyncio.to_thread(_take_files, folder, spooled(settings.data_dir), old_files)
+    files = await asyncio.to_thread(_take_files, folder, spool_files(settings.data_dir), old_files)
     paths: set[str] = set()
     ledger, keys, counts = await _ledger(folder, redis, id, paths)
     pairs = sources(settings.data_dir, media=media and is_local)

@@ -20,7 +20,7 @@ from framerelay.network.policy import TrustedHosts
 from framerelay.runs.errors import Mistake, RequestInvalid, StoryboardInvalid
 from framerelay.runs.model import Shot
 from framerelay.runs.text import amount_words, number_of, printable, range_words
-from framerelay.store.files import name_of_given
+from framerelay.store.files import picture_name
 from framerelay.storyboards.plan import Plan, plan_of
 from framerelay.storyboards.storyboard import Storyboard
 from framerelay.upstream.abilities import ability_checks
@@ -65,7 +65,7 @@ def _name_files(board: Storyboard, folder: Path) -> tuple[Storyboard, dict[str, 
     for name, places in board.local_files().items():
         try:
             content = (folder / name).read_bytes()
-            names[name] = f"file:{name_of_given(content)}"
+            names[name] = f"file:{picture_name(content)}"
             if picture := picture_in(content[:HEAD_BYTES], size_bytes=len(content)):
                 pictures[names[name]] = picture
         except (RequestInvalid, OSError) as error:

@@ -29,7 +29,7 @@ from framerelay.config.text import read_text, trim
 from framerelay.processors.restoration import mark_restored
 from framerelay.runs.text import number_of
 from framerelay.store import schema
-from framerelay.store.addresses import shown
+from framerelay.store.addresses import redact_url
 from framerelay.store.backup_folder import (
     BackupFolder,
     BackupManifest,
@@ -93,7 +93,7 @@ def restore(source: Path, *, yes: bool, as_json: bool) -> int:
 
 
 def _where(settings: Settings) -> str:
-    return " · ".join([str(settings.data_dir), *([shown(settings.redis_url)] if settings.redis_url else [])])
+    return " · ".join([str(settings.data_dir), *([redact_url(settings.redis_url)] if settings.redis_url else [])])
 
 
 def _verified(source: Path, settings: Settings) -> _Backup:
@@ -153,7 +153,7 @@ async def _restore(settings: Settings, backup: _Backup) -> dict[str, Any]:
         "backup": manifest.id,
         "made_at": manifest.made_at,
         "folder": str(settings.data_dir),
-        "redis": shown(settings.redis_url) if settings.redis_url else None,
+        "redis": redact_url(settings.redis_url) if settings.redis_url else None,
         "runs": manifest.runs,
         "held_runs": holds,
         "keys": keys,
@@ -191,8 +191,8 @@ async def _close(redis: RelayRedis, settings: Settings, backup: _Backup) -> Clos
 def _why_occupied(settings: Settings) -> str:
     if settings.redis_url:
         return (
-            f"{shown(settings.redis_url)} has runs or callbacks, and a backup is restored into an empty Redis only: "
-            "give another database (…/1), or empty this one yourself"
+            f"{redact_url(settings.redis_url)} has runs or callbacks, and a backup is restored into an empty Redis "
+            "only: give another database (…/1), or empty this one yourself"
         )
     return (
         f"{settings.data_dir} has runs or callbacks, and a backup is restored into an empty place only: move "

@@ -10,7 +10,7 @@ import structlog
 from framerelay.processors.deps import Deps
 from framerelay.processors.old_frames import let_frames_go
 from framerelay.runs.errors import Conflict, FrameRelayError
-from framerelay.store.removal import remove, remove_unfinished
+from framerelay.store.removal import remove, remove_unfinished_files
 
 EVERY_S: Final = 60.0
 UNFINISHED_S: Final = 180.0  # A download that stalls is given up sooner; and those that go on are held (`store.files`).
@@ -40,7 +40,7 @@ async def keep_tidy(deps: Deps) -> None:
 async def clear_away(deps: Deps, now: float, *, changed_since: float) -> None:
     """Remove what was left half written, by whichever worker, in folders that have *changed_since*."""
     number = await asyncio.to_thread(
-        remove_unfinished, deps.files, older_than=now - UNFINISHED_S, changed_since=changed_since
+        remove_unfinished_files, deps.files, older_than=now - UNFINISHED_S, changed_since=changed_since
     )
     if number:
         log.info("unfinished_files_removed", files=number)
@@ -62,4 +62,4 @@ async def tidy(deps: Deps, now: float) -> None:
     # By now a download that was under way at the removal has ended, and may have made the folder again.
     for run_id in await deps.store.removed_before(now - deps.settings.download_timeout_s, at_most=AT_ONCE):
         if await deps.media.remove(run_id):
-            await deps.store.files_gone(run_id)
+            await deps.store.forget_removal(run_id)

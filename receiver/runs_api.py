@@ -185,7 +185,7 @@ async def give_file(request: Request) -> Response:
     if len(content) > PICTURE_BYTES_MAX and not is_video(content):
         raise HTTPException(413, f"a picture may have {PICTURE_BYTES_MAX} bytes at most")
     with storing():
-        path = await asyncio.to_thread(state_of(request).files.keep_given, content)
+        path = await asyncio.to_thread(state_of(request).files.keep_picture, content)
     await state_of(request).media.keep(path)
     return shape_answer(shapes.File(object="file", name=f"file:{path}", bytes=len(content)), status=201)
 

@@ -119,7 +119,7 @@ class Outbox:
             notifications = await self._read([notification_id])
         return notifications[0] if notifications else None
 
-    async def find_named(self, text: str) -> Notification | None:
+    async def find_by_name(self, text: str) -> Notification | None:
         """The notification of that id, of the id that begins so, or the newest (``last``). Raises: IdAmbiguous."""
         notification = await self.find(text)
         name = await id_in(self._redis, NOTIFICATIONS, text) if notification is None else None

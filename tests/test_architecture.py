@@ -159,7 +159,6 @@ HAPPENINGS = ("api.shapes.", "runs.events", "runs.amendment", "runs.errors", "me
 ALLOWED = {
     ("processors.look_up", "named"): "the name of an argument of tasks that wait in Redis",
     ("storyboards.notation", "shown"): "gives back its text in another form, as `sorted` does",
-    ("store.addresses", "shown"): "the same, of an address",
 }
 
 
