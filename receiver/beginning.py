@@ -26,7 +26,7 @@ from framerelay.store.progress import start as start_run_now
 from framerelay.storyboards.plan import plan_id
 from framerelay.storyboards.storyboard import Storyboard, start_run
 from framerelay.storyboards.terms import terms_of
-from framerelay.upstream.quotes import priced
+from framerelay.upstream.quotes import with_estimates
 
 ID_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -77,7 +77,7 @@ def final_of(state: State, draft: Run, *, jobs: int | None = None, money: float 
     """
     if words := why_not_promoted(draft):
         raise Conflict(words)
-    return priced(_unpriced(draft, jobs, money), state.providers)
+    return with_estimates(_unpriced(draft, jobs, money), state.providers)
 
 
 async def begin_final(state: State, draft: Run, board: Storyboard) -> Run:

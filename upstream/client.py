@@ -32,11 +32,11 @@ from framerelay.runs.errors import (
 )
 from framerelay.upstream.answers import find_upload_url, read_object, refusal_within
 from framerelay.upstream.batch import LookUpBatch
-from framerelay.upstream.created import ApiAnswer, SubmitAnswer, read_created
+from framerelay.upstream.created import ApiAnswer, SubmitAnswer, read_create_answer
 from framerelay.upstream.credentials import base_of, hosts_of, spellings_of, usable_id, usable_key
 from framerelay.upstream.hooks import UPLOADS, UploadFile, auth_headers
 from framerelay.upstream.job import JobReport
-from framerelay.upstream.looked_up import failed_at_last, read_found, read_looked_up
+from framerelay.upstream.looked_up import failed_at_last, read_found_job, read_job_answer
 from framerelay.upstream.order import Order, create_request, fill_address
 from framerelay.upstream.paths import read_path
 from framerelay.upstream.pictures import body_bytes_max
@@ -47,7 +47,7 @@ from framerelay.upstream.refusals import is_ok, refusal_by, refusal_inside
 from framerelay.upstream.search import LostSubmit, find_in_list
 from framerelay.upstream.template import words_in
 from framerelay.upstream.timing import time_call
-from framerelay.upstream.transport import NOTHING_SENT, encoded, open_client, read_bounded, setting, transport_words
+from framerelay.upstream.transport import NOTHING_SENT, encode_body, open_client, read_body, setting, transport_words
 from framerelay.upstream.wire import JobState
 
 
@@ -133,7 +133,7 @@ class JobsClient:
         """
         plan = create_request(self.profile, order)
         headers = {**plan.headers, "Content-Type": "application/json"}
-        content, most = encoded(plan.body), body_bytes_max(self.profile)
+        content, most = encode_body(plan.body), body_bytes_max(self.profile)
         if most is not None and len(content) > most:
             raise RequestInvalid(f"the request has {len(content):,} bytes, and the provider takes {most:,}")
         request = self._request(self._submits, plan.method, plan.url, plan.query, headers, content=content)
@@ -147,7 +147,7 @@ class JobsClient:
             ) from error
         except Exception as error:  # Whatever it was: the POST may have left.
             raise OutcomeUnknown(f"the submit left, and its answer was lost ({transport_words(error)})") from error
-        return read_created(self.profile, answer, refuses_by_503=self._refuses_by_503)
+        return read_create_answer(self.profile, answer, refuses_by_503=self._refuses_by_503)
 
     def key_headers(self) -> dict[str, str]:
         """The header that carries the key, for requests to ``hosts``."""
@@ -199,7 +199,7 @@ class JobsClient:
             answer = await self._batch.answer(job_id)
         else:
             answer = await self._look_up(_address(self.profile.get, words), words)
-        report = read_looked_up(self.profile, answer, root=self.base)
+        report = read_job_answer(self.profile, answer, root=self.base)
         then = self.profile.read.then if self.profile.read else None
         if then is None or report.state is not JobState.SUCCEEDED or report.video_url is not None:
             return report
@@ -233,7 +233,7 @@ class JobsClient:
     async def _find_by_reference(self, address: str, take: str) -> JobReport | None:
         answer = await self._look_up(address, {"take": take})
         try:
-            report = read_found(self.profile, answer, take, root=self.base)
+            report = read_found_job(self.profile, answer, take, root=self.base)
         except UpstreamRejected as error:
             if error.status == 404:
                 return None
@@ -253,7 +253,7 @@ class JobsClient:
         answer = await self._look_up(_address(then, words), words)
         if then.http_error == "failed" and 400 <= answer.status <= 499 and answer.status not in (404, 408, 429):
             return failed_at_last(self.profile, report, answer.status, answer.document() or {})
-        result = read_looked_up(self.profile, answer, root=self.base)
+        result = read_job_answer(self.profile, answer, root=self.base)
         return replace(
             report,
             video_url=result.video_url,
@@ -359,7 +359,7 @@ class JobsClient:
         async with asyncio.timeout(seconds + 3 * connect_s):
             response = await client.send(request, stream=True)
             try:
-                content = await read_bounded(response)
+                content = await read_body(response)
             finally:
                 await response.aclose()
         headers = {name: self._without_key(value.encode()).decode() for name, value in response.headers.items()}

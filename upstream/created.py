@@ -58,7 +58,7 @@ class SubmitAnswer:
     addresses: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_created(profile: Profile, answer: ApiAnswer, *, refuses_by_503: bool) -> SubmitAnswer:
+def read_create_answer(profile: Profile, answer: ApiAnswer, *, refuses_by_503: bool) -> SubmitAnswer:
     """
     The job that *answer* names.
 
@@ -80,7 +80,7 @@ def read_created(profile: Profile, answer: ApiAnswer, *, refuses_by_503: bool) -
         raise OutcomeUnknown(f"the submit may have been accepted: {words.message}")
     if document is None:
         raise OutcomeUnknown(f"the submit was accepted without a job id: {_unreadable(answer)}")
-    return _accepted(profile, answer, document, error, refuses_by_503=refuses_by_503)
+    return _read_success(profile, answer, document, error, refuses_by_503=refuses_by_503)
 
 
 def _refusal(profile: Profile, answer: ApiAnswer, document: Mapping[str, object] | None) -> FrameRelayError | None:
@@ -102,7 +102,7 @@ def _words_of(
     return refusal_error(profile, document, answer.status, code_and_message(answer.content))
 
 
-def _accepted(
+def _read_success(
     profile: Profile,
     answer: ApiAnswer,
     document: Mapping[str, object],

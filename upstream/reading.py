@@ -60,7 +60,7 @@ def read_callback_news(profile: Profile, document: Mapping[str, object]) -> JobN
     """The little of `read_callback` that a callback is believed to say; it is read for each one."""
     rules = profile.callback
     read = profile.read_of_callback
-    record = _decoded(_record_of(profile, document), read)
+    record = _decode_texts(_record_of(profile, document), read)
     word = _status_word(read, record, document)
     state = _state(read, word, record, document, has_clip=False)
     status_word = word if state is not JobState.UNKNOWN else redact(word)
@@ -100,7 +100,7 @@ def _read(
     root: str | None,
     rules: CallbackRules | None = None,
 ) -> JobReport:
-    record = _decoded(record, read)
+    record = _decode_texts(record, read)
     word = _status_word(read, record, body)
     then = read.then.clip if read.then else None
     clip = _address(read.clip, record, body, root) or _address(then, record, body, root)
@@ -126,7 +126,7 @@ def _status_word(read: Read, record: object, body: object) -> str | None:
     return str(value).lower() if isinstance(value, bool) else word_of(value)
 
 
-def _decoded(record: object, read: Read) -> object:
+def _decode_texts(record: object, read: Read) -> object:
     """*record* with the texts that hold JSON as the values they are."""
     for place in read.decode:
         text = read_path(place).find(record, record)

@@ -100,7 +100,7 @@ _CODE_ERRORS: Final = frozenset({"RuntimeError", "AssertionError", "TypeError", 
 _ENDS: Final = ",;:."
 _WRAPPERS: Final = frozenset(
     {
-        *("shown", "printable", "redact", "redact_url", "clause", "str", "len", "join_names", "duration"),
+        *("excerpt", "printable", "redact", "redact_url", "clause", "str", "len", "join_names", "duration"),
         *("soon", "repr", "quote", "cut", "sorted", "map", "round", "int"),
         *("float", "range_words", "amount_words", "ordinal", "trim", "folder_words", "os_words", "in_words"),
         *("bucket_words", "describe_value", "near", "_capital", "sentence", "min", "max", "sum"),
