@@ -163,11 +163,11 @@ class _Transfer:
     async def run(self) -> None:
         """Ask, and ask again for what is missing, until the file is whole or the tries are used up."""
         try:
-            await self.try_and_try()
+            await self.fetch_with_retries()
         finally:
             await self.tail.close()
 
-    async def try_and_try(self) -> None:
+    async def fetch_with_retries(self) -> None:
         """As `run`, which tidies up after it."""
         trouble = "no try was allowed"
         for n in range(self.limits.tries):
