@@ -59,7 +59,7 @@ async def hook(
         return error.code
     except FrameRelayError as error:
         return error.code
-    definition = _priced(deps, deps.hooks.get(hook) or Hook(name=hook))
+    definition = _with_estimates(deps, deps.hooks.get(hook) or Hook(name=hook))
     model = report.model or "unknown"
     run = hook_run(
         definition, run_id=run_id, job_id=job_id, model=model, now=deps.store.clock.now(), terms=terms_of(deps.settings)
@@ -70,7 +70,7 @@ async def hook(
     return "started"
 
 
-def _priced(deps: Deps, definition: Hook) -> Hook:
+def _with_estimates(deps: Deps, definition: Hook) -> Hook:
     """The hook with what each shot of its storyboard may cost."""
     board, providers = definition.storyboard, deps.clients.providers
     return definition if board is None else replace(definition, storyboard=with_estimates(board, providers))

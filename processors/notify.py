@@ -1,7 +1,7 @@
 """
 Notifications go out: signed, to public addresses only, for a day if need be, and beside everything else.
 
-They are no tasks: a courier in each worker takes what is due from `store.outbox`. A receiver that hangs so holds a few
+They are no tasks: a sender in each worker takes what is due from `store.outbox`. A receiver that hangs so holds a few
 of its hands, and none of those that make the film.
 """
 
@@ -59,7 +59,7 @@ class _Outcome:
     refusal: str | None = None
 
 
-class Courier:
+class NotificationSender:
     """Sends what is due; `wake` tells it that there may be something."""
 
     def __init__(

@@ -33,7 +33,7 @@ from framerelay.processors.keep import keep
 from framerelay.processors.look_up import look_up
 from framerelay.processors.opening import opening
 from framerelay.processors.repair import repair
-from framerelay.processors.retention import keep_tidy
+from framerelay.processors.retention import run_retention
 from framerelay.processors.submit import submit
 from framerelay.processors.sweep import sweep
 from framerelay.processors.waits import retry_wait_s
@@ -353,11 +353,11 @@ def create_worker(
         tasks=tasks,
         heavy_max=deps.settings.films_max,
         chores=[
-            partial(keep_tidy, deps),
+            partial(run_retention, deps),
             partial(keep_scratch, deps.media, deps.store, bytes_max=deps.settings.scratch_bytes_max),
             partial(catch_up, deps),
             partial(repair, deps),
-            deps.courier.deliver,
+            deps.sender.deliver,
             presence.keep,
         ],
         on_request=live.read_again,
@@ -375,6 +375,6 @@ def _this_worker(in_use: DepsInUse, live: LiveSettings) -> Process:
 
 
 async def _notify(deps: Deps) -> str:
-    """A change was saved that has to be sent: this worker's courier looks at once."""
-    deps.courier.wake()
+    """A change was saved that has to be sent: this worker's sender looks at once."""
+    deps.sender.wake()
     return "woken"

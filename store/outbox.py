@@ -30,7 +30,7 @@ NOTIFICATIONS: Final = "{framerelay}:notifications"
 NOTIFICATIONS_DUE: Final = "{framerelay}:notifications-due"
 KEEP_S: Final = 30 * 86_400.0
 DELIVERIES_KEPT: Final = 100
-# Wakes one idle worker's courier; one that is lost costs seconds, since each courier looks by itself, too.
+# Wakes one idle worker's sender; one that is lost costs seconds, since each sender looks by itself, too.
 WAKE_COURIER: Final = Task(id="notify", function="notify", arguments={})
 
 
