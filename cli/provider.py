@@ -60,7 +60,7 @@ def show_provider(name: str, *, as_json: bool) -> int:
     """The profile as it is used here, without any key."""
     provider = _provider(name, settings_of_command())
     if as_json:
-        _print(_resolved(provider))
+        _print(_resolve(provider))
         return 0
     profile = provider.profile
     click.echo(f"{provider.name}{joint(': ')}{printable(translate(profile.title))}")
@@ -163,7 +163,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return way, ", ".join(row["accepts"]), "its own" if row["returns_last_frame"] else "ours", facts
 
 
-def _resolved(provider: Provider) -> dict[str, Any]:
+def _resolve(provider: Provider) -> dict[str, Any]:
     profile = cast("dict[str, Any]", msgspec.to_builtins(provider.profile))
     profile["hosts"] = list(provider.profile.hosts)
     profile["models"] = profile.get("models", {})

@@ -79,7 +79,7 @@ def restore(source: Path, *, yes: bool, as_json: bool) -> int:
     """Bring back the backup in *source*; returns the exit code. Raises what `cli.errors` explains."""
     settings = settings_of_command()
     configure_logging(settings, program="restore")
-    backup = _verified(source, settings)
+    backup = _verify(source, settings)
     if settings.redis_url is not None and is_in_use(settings.data_dir / "redis"):
         raise CommandError(f"something still runs on FrameRelay's own Redis in {settings.data_dir}: end it first")
     if asks(yes, as_json) and not confirms(f"{backup.words}, is restored into {_where(settings)}"):
@@ -96,7 +96,7 @@ def _where(settings: Settings) -> str:
     return " · ".join([str(settings.data_dir), *([redact_url(settings.redis_url)] if settings.redis_url else [])])
 
 
-def _verified(source: Path, settings: Settings) -> _Backup:
+def _verify(source: Path, settings: Settings) -> _Backup:
     """What can be wrong with it is found before anything is touched. Raises: BackupUnusable; SchemaTooNew."""
     folder = BackupFolder(source)
     manifest = folder.manifest()

@@ -2,7 +2,7 @@
 What a request may name, in its query and in its body: any other name is refused, with the nearest that there is.
 
 To pass over ``{"duration": 8}`` in a retake is to spend money on something else than was asked for. Names are checked
-where routes are made (`receiver.access.unkeyed`, `receiver.page.rendering.page`), so that a new route does by itself.
+where routes are made (`receiver.access.api_route`, `receiver.page.rendering.page`), so that a new route does by itself.
 """
 
 from codecs import BOM_UTF8

@@ -12,7 +12,7 @@ from typing import Final
 import click
 
 from framerelay.cli.doctor.callback import look_at_callback
-from framerelay.cli.doctor.finding import Finding, Status, fail, skipped
+from framerelay.cli.doctor.finding import Finding, Status, fail, skip
 from framerelay.cli.doctor.local import look_at_data, look_at_settings
 from framerelay.cli.doctor.network import Trouble
 from framerelay.cli.doctor.peers import look_at_receiver
@@ -80,7 +80,7 @@ async def _look_at_all(say: Say) -> None:
     except SettingInvalid as error:
         say("settings", fail(str(error), "correct it; nothing else can be checked before that"))
         for name, _, _ in LOOKS[1:]:
-            say(name, skipped("the settings cannot be read"))
+            say(name, skip("the settings cannot be read"))
         return
     configure_logging(replace(settings, log_level="error"))  # What goes on inside is not news for a person.
     say = partial(_without_secrets, say, secrets_of(settings))

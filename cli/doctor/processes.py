@@ -5,7 +5,7 @@ from importlib.metadata import version
 from itertools import groupby
 from typing import Final
 
-from framerelay.cli.doctor.finding import Finding, fail, ok, skipped, warn
+from framerelay.cli.doctor.finding import Finding, fail, ok, skip, warn
 from framerelay.cli.doctor.network import in_thread
 from framerelay.cli.doctor.redis import client_of
 from framerelay.config.keys import find_secret
@@ -25,14 +25,14 @@ async def look_at_processes(settings: Settings) -> list[Finding]:
     """One finding for each process that has other settings or another version; else one for all. Raises: Trouble."""
     secret = await in_thread(lambda: find_secret(settings))
     if secret is None:
-        return [skipped("nothing was started here yet: there is no secret")]
+        return [skip("nothing was started here yet: there is no secret")]
     try:
         async with client_of(settings) as redis:
             records = await processes(redis) if redis else []
     except REDIS_ERRORS:
-        return [skipped("processes can only be seen in Redis, which does not answer")]
+        return [skip("processes can only be seen in Redis, which does not answer")]
     if not records:
-        return [skipped("no receiver and no worker runs")]
+        return [skip("no receiver and no worker runs")]
     marks = marks_of(settings, secret)
     records.sort(key=lambda each: (each.host, each.pid, each.part))
     findings = []

@@ -8,7 +8,7 @@ from typing import Final
 
 from redis.exceptions import ResponseError
 
-from framerelay.cli.doctor.finding import Finding, fail, ok, skipped, warn
+from framerelay.cli.doctor.finding import Finding, fail, ok, skip, warn
 from framerelay.cli.doctor.network import in_thread
 from framerelay.cli.doctor.network import resolve as resolve_name
 from framerelay.config.settings import Settings
@@ -65,7 +65,7 @@ async def look_at_worker(settings: Settings) -> Finding:
         async with client_of(settings) as redis:
             return ok("a worker listens") if redis and await redis.exists(WORKER) else nobody
     except REDIS_ERRORS:
-        return skipped("a worker can only be seen in Redis, which does not answer")
+        return skip("a worker can only be seen in Redis, which does not answer")
 
 
 @asynccontextmanager

@@ -195,7 +195,7 @@ def _job_id(news: JobNews) -> str | None:
     return None
 
 
-def traced(callback: Callback) -> tuple[Callback, Span | None]:
+def trace(callback: Callback) -> tuple[Callback, Span | None]:
     """*callback* with its trace, and the span from when it came to when it is kept, which whoever keeps it ends."""
     span = begin("callback", began=callback.received_at, callback_id=callback.id, **_about(callback))
     return (callback, None) if span is None else (replace(callback, trace=traceparent(span)), span)

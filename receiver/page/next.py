@@ -139,7 +139,7 @@ def _sentence(run: shapes.Run, waiting: Sequence[shapes.Shot], *, now: float) ->
         case "succeeded" if run.film:
             return f"The film is ready: {_length(run.film.duration_s)} long."
         case "cancelled":
-            return f"It was cancelled; nothing more is submitted{_still_kept(run)}."
+            return f"It was cancelled; nothing more is submitted{_coming_words(run)}."
         case "failed":
             return f"It stopped: {_message(run.error)}. {_capital(advice_on(run.error).words)}."
     turns = _turns(waiting)
@@ -150,7 +150,7 @@ def _sentence(run: shapes.Run, waiting: Sequence[shapes.Shot], *, now: float) ->
     return f"Next: {to_come}." if to_come else "Nothing is to come."
 
 
-def _still_kept(run: shapes.Run) -> str:
+def _coming_words(run: shapes.Run) -> str:
     under_way = sum(take.status in UNDER_WAY for shot in run.shots for take in shot.takes)
     return f"; {number_of('clip', under_way)} of jobs that were under way will still be kept" if under_way else ""
 
@@ -195,7 +195,7 @@ def _approval(run: Run, view: shapes.Run, shot: shapes.Shot) -> Approval:
     take = shown_take(source) if source else None
     return Approval(
         shot_id=shot.id,
-        spends=_priced(jobs, together([(rules_shot.estimate, jobs)]) if rules_shot else None),
+        spends=_jobs_words(jobs, together([(rules_shot.estimate, jobs)]) if rules_shot else None),
         begins=frame.url if frame else None,
         source=shot.source,
         clip=take.video.url if take and take.video else None,
@@ -277,19 +277,19 @@ def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
     of_left = "" if rest is None else f" of the {rest} that are left"
     others = bool(whole.following)
     return Retake(
-        jobs=_priced(alone.jobs, alone.cost),
-        spends=_priced(alone.jobs, alone.cost, of_left),
+        jobs=_jobs_words(alone.jobs, alone.cost),
+        spends=_jobs_words(alone.jobs, alone.cost, of_left),
         follows=_follows(run, event, alone.jobs, now),
         stale=alone.stale,
         why_not=why_not(run, event, now),
-        all=f"also {join_names(whole.following, 'and')}: {_priced(whole.jobs, whole.cost, of_left)} in all"
+        all=f"also {join_names(whole.following, 'and')}: {_jobs_words(whole.jobs, whole.cost, of_left)} in all"
         if others
         else None,
-        jobs_of_all=_priced(whole.jobs, whole.cost) if others else None,
+        jobs_of_all=_jobs_words(whole.jobs, whole.cost) if others else None,
     )
 
 
-def _priced(jobs: int, cost: Estimate | None, of_left: str = "") -> str:
+def _jobs_words(jobs: int, cost: Estimate | None, of_left: str = "") -> str:
     """``1 job of the 3 that are left, about 0.52 USD``."""
     about = f", {range_words(cost.low, cost.high, cost.currency)}" if cost else ""
     return f"{number_of('job', jobs)}{of_left}{about}"
