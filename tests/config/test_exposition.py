@@ -35,9 +35,9 @@ def test_a_histogram_says_what_came_of_it() -> None:
             if error:
                 raise error
 
-    counted = [line for line in measured([histogram]) if "_count" in line]
+    lines = [line for line in measured([histogram]) if "_count" in line]
     outcomes = ["ok", "failed", "too_large", "cancelled"]
-    assert counted == [f'framerelay_call_seconds_count{{call="get",outcome="{word}"}} 1.0' for word in outcomes]
+    assert lines == [f'framerelay_call_seconds_count{{call="get",outcome="{word}"}} 1.0' for word in outcomes]
 
 
 class _Foreseen(Exception):
@@ -53,10 +53,10 @@ def test_a_name_that_the_operator_chose_can_break_no_line() -> None:
 
 def test_a_counter_without_labels_begins_at_none() -> None:
     """What never happened is there as 0, so that an alert on its rise knows where it rose from."""
-    plain, named = Counter("a_total", "A."), Counter("b_total", "B.", "word")
-    named.add("x", by=2.5)
+    plain, counter = Counter("a_total", "A."), Counter("b_total", "B.", "word")
+    counter.add("x", by=2.5)
 
-    assert [line for line in measured([plain, named]) if line[0] != "#"] == [
+    assert [line for line in measured([plain, counter]) if line[0] != "#"] == [
         "framerelay_a_total 0",
         'framerelay_b_total{word="x"} 2.5',
     ]

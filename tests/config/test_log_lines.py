@@ -92,9 +92,9 @@ def test_lines_of_one_round_are_written_together(log_format: Any) -> None:
         assert stream.writes == 2
 
     asyncio.run(rounds())
-    shown = stream.getvalue().split("\n")[:-1]
-    assert ["hm" in line for line in shown] == [False, True] * 3 + [False]
-    assert [str(number) in line.rpartition("Z")[0] + line for number, line in enumerate(shown[::2])] == [True] * 4
+    lines = stream.getvalue().split("\n")[:-1]
+    assert ["hm" in line for line in lines] == [False, True] * 3 + [False]
+    assert [str(number) in line.rpartition("Z")[0] + line for number, line in enumerate(lines[::2])] == [True] * 4
     if log_format == "json":
         stamps = [line["timestamp"] for line in stream.lines]
         assert stamps == sorted(stamps)
@@ -219,8 +219,8 @@ def test_together_lines_say_what_each_says_alone(many: list[dict[str, Any]]) -> 
     asyncio.run(say())
     for line, fields in zip(stream.lines, many, strict=True):
         del line["timestamp"]
-        shown = redacted({**fields, "event": "thing_said", "level": "info"}, secrets=secrets)
-        assert line == json.loads(json.dumps(shown))
+        fields_in_log = redacted({**fields, "event": "thing_said", "level": "info"}, secrets=secrets)
+        assert line == json.loads(json.dumps(fields_in_log))
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
@@ -321,9 +321,9 @@ log = structlog.get_logger()
 
 def lines_of(script: str, *, ends_with: int = 0) -> list[dict[str, Any]]:
     """What a process that runs *script* logs until its end."""
-    done = subprocess.run([sys.executable, "-c", PRELUDE + script], capture_output=True, check=False, timeout=60)
-    assert done.returncode == ends_with, done.stderr
-    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith(b"{")]
+    process = subprocess.run([sys.executable, "-c", PRELUDE + script], capture_output=True, check=False, timeout=60)
+    assert process.returncode == ends_with, process.stderr
+    lines = [json.loads(line) for line in process.stderr.splitlines() if line.startswith(b"{")]
     return [line for line in lines if line["event"].startswith("thing_")]  # asyncio has its say on some endings, too.
 
 
@@ -425,13 +425,13 @@ def test_a_pipe_that_is_read_slowly_loses_and_mixes_nothing(way: str, speakers: 
     command = [sys.executable, "-c", PRELUDE + SPEAKER]
     processes = [subprocess.Popen([*command, str(who), way, str(long)], stderr=writing) for who in range(speakers)]
     os.close(writing)
-    heard = b""
+    text = b""
     with os.fdopen(reading, "rb", buffering=0) as pipe:
         while piece := pipe.read(1500):
-            heard += piece
+            text += piece
 
     assert [process.wait(60) for process in processes] == [0] * speakers
-    lines = [json.loads(line) for line in heard.split(b"\n")[:-1]]
+    lines = [json.loads(line) for line in text.split(b"\n")[:-1]]
     for who in range(speakers):
         assert [line["number"] for line in lines if line["who"] == who] == list(range(300))
 

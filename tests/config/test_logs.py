@@ -42,9 +42,9 @@ def as_before() -> Iterator[None]:
         logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
 
 
-def said(stream: io.StringIO, **chosen: Any) -> Any:
+def said(stream: io.StringIO, **settings: Any) -> Any:
     """A logger whose lines go to *stream*."""
-    configure_logging(Settings(**chosen), stream=stream)
+    configure_logging(Settings(**settings), stream=stream)
     return structlog.get_logger()
 
 
@@ -160,16 +160,16 @@ def test_what_is_bound_stands_on_every_line_of_the_block() -> None:
             log.info("take_seen")
     log.info("take_seen")
 
-    shown = [
+    lines = [
         {name: line[name] for name in ("run_id", "shot", "take") if name in line}
         for line in map(json.loads, stream.getvalue().splitlines())
     ]
     one = {"run_id": "run_1", "shot": "s1"}
-    assert shown == [one, one, {**one, "take": 2}, {}]
+    assert lines == [one, one, {**one, "take": 2}, {}]
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "result"),
     [
         ("POST /webhook/dDpy.AAAA-b_c HTTP", "POST /webhook/[token] HTTP"),
         ("https://a.example/v.mp4?sig=1&x=2 ok", "https://a.example/v.mp4?[query] ok"),
@@ -199,10 +199,10 @@ def test_what_is_bound_stands_on_every_line_of_the_block() -> None:
         ("https://a.example/@user/clip.mp4", "https://a.example/@user/clip.mp4"),
     ],
 )
-def test_what_looks_like_a_secret_is_taken_out_and_the_rest_stays(text: str, shown: str) -> None:
+def test_what_looks_like_a_secret_is_taken_out_and_the_rest_stays(text: str, result: str) -> None:
     """A line without its secrets still says what happened."""
-    assert redacted(text) == shown
-    assert redacted({"a": [text, (text,)]}) == {"a": [shown, [shown]]}
+    assert redacted(text) == result
+    assert redacted({"a": [text, (text,)]}) == {"a": [result, [result]]}
 
 
 @pytest.mark.parametrize(

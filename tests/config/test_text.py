@@ -89,12 +89,12 @@ FILES: list[tuple[Callable[[Path, Callable[[str], bytes]], str], str]] = [
 
 
 @pytest.mark.parametrize("editor", EDITORS)
-@pytest.mark.parametrize(("read", "meant"), FILES)
+@pytest.mark.parametrize(("read", "text"), FILES)
 def test_every_file_of_a_person_is_read_as_it_was_meant(
-    tmp_path: Path, read: Callable[[Path, Callable[[str], bytes]], str], meant: str, editor: str
+    tmp_path: Path, read: Callable[[Path, Callable[[str], bytes]], str], text: str, editor: str
 ) -> None:
     """A mark in front is no part of the first name, nor of a key that is sent to the provider."""
-    assert read(tmp_path, EDITORS[editor]) == meant
+    assert read(tmp_path, EDITORS[editor]) == text
 
 
 def test_a_body_with_a_mark_in_front_is_read() -> None:

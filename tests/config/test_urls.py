@@ -58,10 +58,10 @@ def test_a_hook_that_names_one_stops_the_start_with_a_sentence(tmp_path: Path, k
     path = tmp_path / "framerelay.yaml"
     path.write_text(f"hooks:\n  a:\n    {key}\n", encoding="utf-8")
 
-    with pytest.raises(StoryboardInvalid) as caught:
+    with pytest.raises(StoryboardInvalid) as failure:
         read_hooks(path, TrustedHosts([]))
 
-    assert any("notify_url" in mistake.place for mistake in caught.value.mistakes)
+    assert any("notify_url" in mistake.place for mistake in failure.value.mistakes)
 
 
 @pytest.mark.anyio

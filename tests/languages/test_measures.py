@@ -57,5 +57,5 @@ def test_a_moment_begins_with_its_day() -> None:
 
 
 def test_who_reads_english_loads_no_babel() -> None:
-    said = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, check=True).stdout
-    assert said.strip() == "[]"
+    output = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "[]"

@@ -120,10 +120,10 @@ def test_words_of_others_stay_as_they_are(english: str, chinese: str) -> None:
 
 def test_what_providers_said_in_the_examples_of_profiles_stays() -> None:
     """Whatever stands in an answer of any of them may come as the words of one."""
-    said = {text for name in shipped() for example in load_shipped(name).examples for text in _texts(example.body)}
-    assert len(said) > 100
+    texts = {text for name in shipped() for example in load_shipped(name).examples for text in _texts(example.body)}
+    assert len(texts) > 100
     for before, chinese in (("the provider says: ", "供应商说："), ("failed: HTTP 400: ", "失败：HTTP 400: ")):
-        for text in said:
+        for text in texts:
             assert translate(before + text, CHINESE) == chinese + text
 
 

@@ -90,23 +90,23 @@ def test_a_person_is_asked_once_such_jobs_are_done_three_times_over(usual_s: flo
     assert wake_at(run, NOW + 1) == NOW + asked_at
 
     early = after(run, (asked_at - 0.1, events.Elapsed()))
-    asked = after(run, (asked_at, events.Elapsed()))
+    asked_run = after(run, (asked_at, events.Elapsed()))
 
     assert early is run
-    assert (asked.status, asked.shots[0].status) == (RunStatus.WAITING, ShotStatus.WAITING)
-    assert asked.error is not None
-    assert asked.error.code == "nothing_heard"
-    assert "both are paid for" in asked.error.message
-    assert [notice.type for notice in notices_of(run, asked)] == [NoticeType.RUN_WAITING]
-    assert apply(asked, events.Elapsed(), NOW + asked_at + 1) is asked, "it is asked once"
+    assert (asked_run.status, asked_run.shots[0].status) == (RunStatus.WAITING, ShotStatus.WAITING)
+    assert asked_run.error is not None
+    assert asked_run.error.code == "nothing_heard"
+    assert "both are paid for" in asked_run.error.message
+    assert [notice.type for notice in notices_of(run, asked_run)] == [NoticeType.RUN_WAITING]
+    assert apply(asked_run, events.Elapsed(), NOW + asked_at + 1) is asked_run, "it is asked once"
 
 
 def test_made_again_the_first_take_is_still_waited_for_and_counts() -> None:
     """What was paid for is kept: its callback may come, and its clip can be picked."""
-    asked = after(lost(80.0), (240, events.Elapsed()))
-    assert "both are paid for" in words_of_retake(asked, events.Retaken(shot_id="s1"))
+    asked_run = after(lost(80.0), (240, events.Elapsed()))
+    assert "both are paid for" in words_of_retake(asked_run, events.Retaken(shot_id="s1"))
 
-    again = after(asked, (241, events.Retaken(shot_id="s1")))
+    again = after(asked_run, (241, events.Retaken(shot_id="s1")))
     assert [step.take for step in steps_due(again, NOW + 241)] == [2]
     assert (take_of(again).status, take_of(again).question, again.status) == (TakeStatus.UNSURE, None, "running")
 
@@ -125,18 +125,18 @@ def test_before_it_is_asked_it_cannot_be_made_again() -> None:
 
 def test_a_callback_or_an_adopted_job_answers_the_question() -> None:
     """Nobody is asked any more."""
-    asked = after(lost(80.0), (240, events.Elapsed()))
-    named = after(asked, (250, seen("running", is_known=True)))
-    adopted = after(asked, (250, events.Adopted(shot_id="s1", job_id="job_9")))
+    asked_run = after(lost(80.0), (240, events.Elapsed()))
+    named_run = after(asked_run, (250, seen("running", is_known=True)))
+    adopted_run = after(asked_run, (250, events.Adopted(shot_id="s1", job_id="job_9")))
 
-    for run in (named, adopted):
+    for run in (named_run, adopted_run):
         assert (take_of(run).question, take_of(run).status, run.status) == (None, TakeStatus.GENERATING, "running")
 
 
 def test_one_that_was_made_again_ends_with_its_hold_and_brings_no_third() -> None:
     """Whoever answered has paid for the answer already."""
-    asked = after(lost(80.0, unsure_hold_s=300.0), (240, events.Elapsed()))
-    again = after(asked, (241, events.Retaken(shot_id="s1")), (242, submitting(80.0, take=2)))
+    asked_run = after(lost(80.0, unsure_hold_s=300.0), (240, events.Elapsed()))
+    again = after(asked_run, (241, events.Retaken(shot_id="s1")), (242, submitting(80.0, take=2)))
     over = after(again, (243, events.Submitted(shot_id="s1", take=2, job_id="job_2")), (301, events.Elapsed()))
 
     assert take_of(over).status is TakeStatus.EXPIRED
@@ -159,16 +159,16 @@ def test_a_job_of_which_nothing_is_understood_is_asked_about_in_time(event: Even
     run = after(in_flight(), (100, event), (150, event))
     assert run.status is RunStatus.RUNNING
 
-    asked = after(run, (100 + ASK_S, events.Elapsed()))
-    assert (asked.status, take_of(asked).status) == (RunStatus.WAITING, TakeStatus.GENERATING)
-    assert asked.error is not None
-    assert asked.error.code == "status_unknown"
-    assert "job_1" in asked.error.message
-    assert [notice.type for notice in notices_of(run, asked)] == [NoticeType.RUN_WAITING]
-    assert "look_up" in {step.name for step in steps_due(asked, take_of(asked).due_at)}
+    asked_run = after(run, (100 + ASK_S, events.Elapsed()))
+    assert (asked_run.status, take_of(asked_run).status) == (RunStatus.WAITING, TakeStatus.GENERATING)
+    assert asked_run.error is not None
+    assert asked_run.error.code == "status_unknown"
+    assert "job_1" in asked_run.error.message
+    assert [notice.type for notice in notices_of(run, asked_run)] == [NoticeType.RUN_WAITING]
+    assert "look_up" in {step.name for step in steps_due(asked_run, take_of(asked_run).due_at)}
 
-    done = after(asked, (900, rendered()))
-    assert (done.status, take_of(done).question) == (RunStatus.RUNNING, None)
+    done_run = after(asked_run, (900, rendered()))
+    assert (done_run.status, take_of(done_run).question) == (RunStatus.RUNNING, None)
 
 
 def test_a_word_that_is_known_ends_the_doubt_and_the_time_begins_anew() -> None:
@@ -181,8 +181,8 @@ def test_a_word_that_is_known_ends_the_doubt_and_the_time_begins_anew() -> None:
 
 def test_asked_about_an_unknown_status_another_job_may_be_adopted_and_the_id_is_kept() -> None:
     """The first job's id is the only trace of what was paid for."""
-    asked = after(in_flight(), (100, seen()), (100 + ASK_S, events.Elapsed()))
-    run = after(asked, (800, events.Adopted(shot_id="s1", job_id="job_9")))
+    asked_run = after(in_flight(), (100, seen()), (100 + ASK_S, events.Elapsed()))
+    run = after(asked_run, (800, events.Adopted(shot_id="s1", job_id="job_9")))
 
     assert [(take.number, take.job_ids) for take in run.shots[0].takes] == [(1, ("job_1",)), (2, ("job_9",))]
     assert run.shots[0].set_aside == 1
@@ -251,9 +251,9 @@ def test_a_clock_that_is_set_back_costs_one_look_up_at_most(step_s: float) -> No
     then = NOW + 100 - step_s
 
     assert wake_at(run, then) == then
-    looked = apply(run, events.Elapsed(), then)
-    assert [step.name for step in steps_due(looked, then)] == ["look_up"]
-    next_one = apply(looked, seen("running", is_known=True), then)
+    look = apply(run, events.Elapsed(), then)
+    assert [step.name for step in steps_due(look, then)] == ["look_up"]
+    next_one = apply(look, seen("running", is_known=True), then)
     assert take_of(next_one).due_at - then <= 600.0
 
 
@@ -295,12 +295,12 @@ def test_an_answer_that_makes_no_sense_is_asked_about(code: str) -> None:
     """A job that was done without a clip was looked up for ever, and nobody was told."""
     strange = after(in_flight(), (10, without_sense(code)), (60, without_sense(code)))
 
-    asked = after(strange, (10 + ASK_S, events.Elapsed()))
+    asked_run = after(strange, (10 + ASK_S, events.Elapsed()))
 
-    assert (asked.status, asked.shots[0].status) == (RunStatus.WAITING, ShotStatus.WAITING)
-    assert asked.error is not None
-    assert "names no clip" in asked.error.message
-    assert take_of(after(asked, (20 + ASK_S, rendered()))).question is None, "its clip may come all the same"
+    assert (asked_run.status, asked_run.shots[0].status) == (RunStatus.WAITING, ShotStatus.WAITING)
+    assert asked_run.error is not None
+    assert "names no clip" in asked_run.error.message
+    assert take_of(after(asked_run, (20 + ASK_S, rendered()))).question is None, "its clip may come all the same"
 
 
 def test_an_outage_of_the_provider_asks_nobody() -> None:
@@ -323,26 +323,26 @@ def locked_out() -> events.PollFailed:
 def test_a_key_that_is_refused_at_a_look_up_is_told_at_once() -> None:
     """The job is paid for and goes on; only a person can have us told of it."""
     run = in_flight()
-    refused = after(run, (5, locked_out()))
+    refused_run = after(run, (5, locked_out()))
 
-    assert (refused.status, refused.shots[0].status) == (RunStatus.WAITING, ShotStatus.WAITING)
-    assert refused.error is not None
-    assert refused.error.message == "shot s1: HTTP 401: invalid api key"
-    assert needs_person(refused)
-    assert [notice.type for notice in notices_of(run, refused)] == [NoticeType.RUN_WAITING]
-    again = after(refused, (8, locked_out()))
-    assert notices_of(refused, again) == (), "it is told once"
-    assert wake_at(refused, NOW + 5) == NOW + 7, "it is asked again by itself"
-    assert steps_due(refused, NOW + 5) == []
-    assert why_not(refused, events.Retaken(shot_id="s1"), NOW + 6) is not None, "it would be paid for twice"
+    assert (refused_run.status, refused_run.shots[0].status) == (RunStatus.WAITING, ShotStatus.WAITING)
+    assert refused_run.error is not None
+    assert refused_run.error.message == "shot s1: HTTP 401: invalid api key"
+    assert needs_person(refused_run)
+    assert [notice.type for notice in notices_of(run, refused_run)] == [NoticeType.RUN_WAITING]
+    again = after(refused_run, (8, locked_out()))
+    assert notices_of(refused_run, again) == (), "it is told once"
+    assert wake_at(refused_run, NOW + 5) == NOW + 7, "it is asked again by itself"
+    assert steps_due(refused_run, NOW + 5) == []
+    assert why_not(refused_run, events.Retaken(shot_id="s1"), NOW + 6) is not None, "it would be paid for twice"
 
 
 @pytest.mark.parametrize("event", [seen("running", is_known=True), rendered()])
 def test_once_the_key_is_right_it_goes_on_by_itself(event: Event) -> None:
     """At its next look-up, without a decision."""
-    found = after(in_flight(), (5, locked_out()), (7, event))
-    assert found.status is RunStatus.RUNNING
-    assert take_of(found).error is None
+    found_run = after(in_flight(), (5, locked_out()), (7, event))
+    assert found_run.status is RunStatus.RUNNING
+    assert take_of(found_run).error is None
 
 
 def test_a_job_that_is_not_known_is_no_key_that_is_wrong() -> None:
@@ -354,11 +354,11 @@ def test_a_job_that_is_not_known_is_no_key_that_is_wrong() -> None:
 
 def test_resume_has_it_asked_about_at_once() -> None:
     """A person says so when they have put the key right."""
-    refused = after(in_flight(), (500, locked_out()))
-    resumed = after(refused, (501, events.Resumed()))
-    assert resumed.status is RunStatus.RUNNING
-    assert take_of(resumed).due_at == NOW + 501
-    assert [step.name for step in steps_due(resumed, NOW + 501)] == ["look_up"]
+    refused_run = after(in_flight(), (500, locked_out()))
+    resumed_run = after(refused_run, (501, events.Resumed()))
+    assert resumed_run.status is RunStatus.RUNNING
+    assert take_of(resumed_run).due_at == NOW + 501
+    assert [step.name for step in steps_due(resumed_run, NOW + 501)] == ["look_up"]
 
 
 def test_others_that_go_on_do_not_hide_it() -> None:
@@ -372,7 +372,7 @@ def test_others_that_go_on_do_not_hide_it() -> None:
         (1, events.Submitted(shot_id="s1", take=1, job_id="job_1")),
         (1, events.Submitted(shot_id="s2", take=1, job_id="job_2")),
     )
-    refused = after(run, (5, locked_out()))
-    assert (refused.status, refused.shots[0].status) == (RunStatus.RUNNING, ShotStatus.WAITING)
-    assert needs_person(refused)
-    assert [notice.shot_id for notice in notices_of(run, refused)] == ["s1"]
+    refused_run = after(run, (5, locked_out()))
+    assert (refused_run.status, refused_run.shots[0].status) == (RunStatus.RUNNING, ShotStatus.WAITING)
+    assert needs_person(refused_run)
+    assert [notice.shot_id for notice in notices_of(run, refused_run)] == ["s1"]

@@ -28,15 +28,15 @@ def test_the_drawing_shows_every_error_where_it_stands() -> None:
     """Whoever catches one reads there what it is a kind of; the errors of all rooms are in it."""
     for module in pkgutil.walk_packages([f"{path}/store" for path in framerelay.__path__], "framerelay.store."):
         importlib.import_module(module.name)
-    drawn, above = set(), ["FrameRelayError"]
+    names, above = set(), ["FrameRelayError"]
     for line in (errors.__doc__ or "").splitlines():
         if entry := re.match(r"^    ([│ ]*)[├└]── (\w+)", line):
             depth = len(entry[1]) // 4 + 1
             above[depth:] = [entry[2]]
-            drawn.add((above[depth - 1], entry[2]))
+            names.add((above[depth - 1], entry[2]))
     ours = {kind for kind in subclasses(errors.FrameRelayError) if kind.__module__.startswith("framerelay.")}
 
-    assert drawn == {(kind.__bases__[0].__name__, kind.__name__) for kind in ours}
+    assert names == {(kind.__bases__[0].__name__, kind.__name__) for kind in ours}
 
 
 def texts_of(node: ast.expr, module: ast.Module | None) -> Iterator[str]:
@@ -62,8 +62,8 @@ def messages_of(path: Path, kinds: set[str]) -> Iterator[str]:
     for call in ast.walk(module):
         if isinstance(call, ast.Call):
             is_error = (call.func.id if isinstance(call.func, ast.Name) else "") in kinds
-            given = [*call.args[:1]] if is_error else []
-            for each in (*given, *(keyword.value for keyword in call.keywords if keyword.arg == "message")):
+            texts = [*call.args[:1]] if is_error else []
+            for each in (*texts, *(keyword.value for keyword in call.keywords if keyword.arg == "message")):
                 yield from texts_of(each, module)
 
 

@@ -18,9 +18,9 @@ def lost(*, findable: bool = True, intent: str = "i") -> Run:
     shot = Shot(id="s1", scene="a", origin="cut", source=None, input={"prompt": "x"})
     run = Run(id=RunId("r"), title="t", model="m", created_at=NOW, updated_at=NOW, shots=(shot,), terms=Terms())
     maker = Maker(provider="p", profile="p", base="https://p", model="m", findable=findable)
-    intended = events.Submitting(shot_id="s1", take=1, intent=intent, seed=None, first_frame=None, maker=maker)
+    intent_event = events.Submitting(shot_id="s1", take=1, intent=intent, seed=None, first_frame=None, maker=maker)
     return apply(
-        apply(begin(run), intended, NOW), events.SubmitLost(shot_id="s1", take=1, problem=LOST, intent=intent), NOW
+        apply(begin(run), intent_event, NOW), events.SubmitLost(shot_id="s1", take=1, problem=LOST, intent=intent), NOW
     )
 
 
@@ -58,9 +58,11 @@ def test_an_answer_about_another_submit_says_nothing_of_this_one() -> None:
     run = lost(intent="new")
     assert apply(run, events.JobNotFound(shot_id="s1", take=1, intent="old"), NOW + 2) is run
 
-    found = apply(run, events.Submitted(shot_id="s1", take=1, job_id="7", intent="old"), NOW + 2)
-    assert take_of(found).job_ids == ()
-    assert [take.job_ids for take in found.shots[0].takes if take.twin_of] == [("7",)], "it was paid for, and is kept"
+    found_run = apply(run, events.Submitted(shot_id="s1", take=1, job_id="7", intent="old"), NOW + 2)
+    assert take_of(found_run).job_ids == ()
+    assert [take.job_ids for take in found_run.shots[0].takes if take.twin_of] == [("7",)], (
+        "it was paid for, and is kept"
+    )
 
 
 def test_what_is_found_is_the_takes_job() -> None:

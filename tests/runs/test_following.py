@@ -133,8 +133,8 @@ def test_a_retake_or_a_pick_of_one_that_is_to_follow_is_newer() -> None:
     assert (marked(again), submits(again)) == (["s3", "s4"], [])
     again = made(done(again, "s1"), "s2")
     assert (len(again.shot("s2").takes), submits(again)) == (2, ["s3", "s4"])  # type: ignore[union-attr]
-    kept = apply(run, events.Picked(shot_id="s2", take=1), NOW)
-    assert (marked(kept), marked(done(kept, "s1"))) == (["s4"], [])
+    kept_run = apply(run, events.Picked(shot_id="s2", take=1), NOW)
+    assert (marked(kept_run), marked(done(kept_run, "s1"))) == (["s4"], [])
 
 
 def test_what_was_to_be_submitted_from_an_old_take_waits_for_the_new_one() -> None:
@@ -207,7 +207,7 @@ def test_each_gets_exactly_one_job_and_the_frame_of_the_new_take(seed: int, shot
     world = World(run=run, chance=random.Random(seed), loss=0.0, death=0.0)
     world.settle()
     name, before = f"s0_{min(first, shots - 1)}", len(world.jobs)
-    world.doubted.clear()
+    world.doubts.clear()
     assert world.record(events.Retaken(shot_id=name, following=True))
     world.loss, world.death = 0.3, 0.2
     for _ in range(world.chance.randint(5, 100)):
@@ -217,7 +217,7 @@ def test_each_gets_exactly_one_job_and_the_frame_of_the_new_take(seed: int, shot
     world.settle()
 
     expected = [shot.id for shot in run.shots[min(first, shots - 1) :]]
-    if not world.doubted:
+    if not world.doubts:
         assert [job.shot_id for job in world.jobs[before:]] == expected
     assert (world.run.status, marked(world.run), stale_shots(world.run)) == (RunStatus.SUCCEEDED, [], frozenset())
 
@@ -264,7 +264,7 @@ def test_a_second_decision_at_any_moment_costs_no_more_than_both_say(
 
     assert budget is None or second == "budget" or len(world.jobs) <= budget
     spare = {"retake": 4, "retake all": 4, "pick": 3}.get(second, 0)  # Whose source moves on twice follows twice.
-    assert len(world.jobs) <= 8 + spare + len(world.doubted)
+    assert len(world.jobs) <= 8 + spare + len(world.doubts)
     if second == "cancel":
         assert world.run.cancelled
     elif not gated and (budget is None or second == "budget"):

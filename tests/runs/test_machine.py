@@ -64,9 +64,9 @@ def collected(name: str = "s1", take: int = 1) -> events.Collected:
     return events.Collected(shot_id=name, take=take, video=CLIP, last_frame=FRAME)
 
 
-def after(run: Run, *happened: events.Event | Callable[[Run], events.Event], now: float = NOW) -> Run:
+def after(run: Run, *history: events.Event | Callable[[Run], events.Event], now: float = NOW) -> Run:
     """*run* after that; what depends on how the run stands then is made from it."""
-    for event in happened:
+    for event in history:
         run = apply(run, event(run) if callable(event) else event, now)
     return run
 
@@ -111,11 +111,11 @@ def test_one_chain_goes_from_submit_to_film() -> None:
 
 def test_the_providers_own_last_frame_lets_the_next_shot_go_before_the_clip_is_fetched() -> None:
     """Hand-off `auto`: no wait for the download; the other modes wait for our own frame."""
-    happened = (submitting(), submitted(), rendered(last_frame_url="https://f"))
+    history = (submitting(), submitted(), rendered(last_frame_url="https://f"))
     patient = replace(chain(), terms=Terms(provider_frame_first=False))
 
-    assert due(after(chain(), *happened)) == [("collect", "s1", 1), ("submit", "s2", 1)]
-    assert due(after(patient, *happened)) == [("collect", "s1", 1)]
+    assert due(after(chain(), *history)) == [("collect", "s1", 1), ("submit", "s2", 1)]
+    assert due(after(patient, *history)) == [("collect", "s1", 1)]
 
 
 def test_a_repeated_or_late_fact_changes_nothing() -> None:
@@ -150,8 +150,8 @@ def test_an_intent_for_a_take_that_is_not_due_is_refused() -> None:
     assert apply(run, submitting("s2"), NOW) is run
     assert apply(run, submitting("s1", take=2), NOW) is run
     assert apply(run, submitting("nope"), NOW) is run
-    begun = after(run, submitting())
-    assert apply(begun, submitting(), NOW) is begun
+    begun_run = after(run, submitting())
+    assert apply(begun_run, submitting(), NOW) is begun_run
 
 
 def test_the_budget_holds_however_many_submits_are_asked_for_at_once() -> None:
@@ -269,12 +269,12 @@ def test_an_unsure_take_that_can_no_longer_be_alive_gives_way_to_one_new_take() 
 def test_a_failed_job_gets_one_new_take_where_that_may_help(family: Family, again: bool) -> None:
     """What fails for the same reason every time is not paid for again."""
     problem = Problem(code="x", message="x", family=family)
-    ended = events.JobEnded(shot_id="s1", take=1, job_ids=("job_s1_1",), status=TakeStatus.FAILED, problem=problem)
-    run = after(chain(), submitting(), submitted(), ended)
+    end = events.JobEnded(shot_id="s1", take=1, job_ids=("job_s1_1",), status=TakeStatus.FAILED, problem=problem)
+    run = after(chain(), submitting(), submitted(), end)
     assert due(run) == ([("submit", "s1", 2)] if again else [])
     if again:
-        ended = events.JobEnded(shot_id="s1", take=2, job_ids=("job_s1_2",), status=TakeStatus.FAILED, problem=problem)
-        run = after(run, submitting(take=2), submitted(take=2), ended)
+        end = events.JobEnded(shot_id="s1", take=2, job_ids=("job_s1_2",), status=TakeStatus.FAILED, problem=problem)
+        run = after(run, submitting(take=2), submitted(take=2), end)
         assert due(run) == []
     assert run.shots[0].status is ShotStatus.FAILED
 
@@ -387,17 +387,17 @@ def test_an_outage_however_long_never_gives_a_job_up() -> None:
     silent = events.PollFailed(shot_id="s1", take=1, problem=BROKEN)
     assert after(run, silent, now=a_week_later).shots[0].takes[0].status is TakeStatus.GENERATING
 
-    gone = events.PollFailed(shot_id="s1", take=1, problem=BROKEN, gone=True)
+    absence = events.PollFailed(shot_id="s1", take=1, problem=BROKEN, gone=True)
 
-    assert after(run, gone).shots[0].takes[0].status is TakeStatus.GENERATING, "a new job may not be listed yet"
-    assert after(run, gone, now=a_week_later).shots[0].takes[0].status is TakeStatus.EXPIRED
+    assert after(run, absence).shots[0].takes[0].status is TakeStatus.GENERATING, "a new job may not be listed yet"
+    assert after(run, absence, now=a_week_later).shots[0].takes[0].status is TakeStatus.EXPIRED
 
 
 def test_a_clip_address_that_expired_is_asked_for_again() -> None:
     """Collecting goes back to generating for one look-up, at no cost."""
     run = after(chain(), submitting(), submitted(), rendered())
-    gone = events.CollectPutOff(shot_id="s1", take=1, problem=BROKEN, until=NOW + 1, ask_again=True)
-    run = after(run, gone)
+    put_off = events.CollectPutOff(shot_id="s1", take=1, problem=BROKEN, until=NOW + 1, ask_again=True)
+    run = after(run, put_off)
 
     assert due(run, NOW + 1) == [("look_up", "s1", 1)]
     assert due(after(run, rendered(), now=NOW + 1), NOW + 1) == [("collect", "s1", 1)]
@@ -444,19 +444,19 @@ def test_a_worker_that_starts_has_takes_in_flight_looked_up_at_once() -> None:
 
 def test_an_opening_is_kept_before_and_behind_the_clip_and_nothing_follows_from_it() -> None:
     """It is for people: the steps that are due stay the same, and an ended film is not made again."""
-    taken = events.OpeningTaken(shot_id="s1", take=1, opening=FRAME, seam=1.5)
+    opening = events.OpeningTaken(shot_id="s1", take=1, opening=FRAME, seam=1.5)
     run = after(chain(), submitting(), submitted())
-    assert apply(run, taken, NOW) is run, "there is no clip yet"
+    assert apply(run, opening, NOW) is run, "there is no clip yet"
     run = after(run, rendered())
-    before, behind = after(run, taken, collected()), after(run, collected(), taken)
+    before, behind = after(run, opening, collected()), after(run, collected(), opening)
 
     assert replace(before, news=None) == replace(behind, news=None)
     assert (before.news, behind.news) == (before.revision, behind.revision - 1)
     assert (behind.shots[0].takes[0].opening, behind.shots[0].takes[0].seam) == (FRAME, 1.5)
     assert steps_due(behind, NOW) == steps_due(after(run, collected()), NOW)
-    assert apply(behind, taken, NOW) is behind
+    assert apply(behind, opening, NOW) is behind
     film = after(done(done(chain()), "s2"), joined)
-    late = after(film, taken)
+    late = after(film, opening)
     assert (late.film, late.status, late.shots[0].takes[0].opening) == (film.film, RunStatus.SUCCEEDED, FRAME)
 
 

@@ -42,10 +42,10 @@ def nearly_done(shots: int) -> Run:
     """Side by side, all but three."""
     run = long_run(shots, chained=False)
     for number in range(3, shots):
-        told = {"shot_id": f"s{number}", "take": 1}
+        about = {"shot_id": f"s{number}", "take": 1}
         run = apply(run, submitting(f"s{number}"), NOW)
-        run = apply(run, events.Rendered(**told, job_ids=(f"j{number}",), video_url="v"), NOW)
-        run = apply(run, events.Collected(**told, video=CLIP, last_frame=FRAME), NOW)
+        run = apply(run, events.Rendered(**about, job_ids=(f"j{number}",), video_url="v"), NOW)
+        run = apply(run, events.Collected(**about, video=CLIP, last_frame=FRAME), NOW)
     return run
 
 
@@ -103,8 +103,8 @@ def test_shots_that_an_event_is_not_about_stay_the_same_objects() -> None:
 
     after = apply(run, events.Submitted(shot_id="s0", take=1, job_id="j"), NOW)
 
-    changed = [now.id for before, now in zip(run.shots, after.shots, strict=True) if now is not before]
-    assert changed == ["s0"]
+    changed_ids = [now.id for before, now in zip(run.shots, after.shots, strict=True) if now is not before]
+    assert changed_ids == ["s0"]
 
 
 def test_each_shot_is_found_by_its_id_after_every_change() -> None:
@@ -121,19 +121,19 @@ def test_each_shot_is_found_by_its_id_after_every_change() -> None:
 
 def test_a_shot_no_longer_waits_for_a_person_when_the_frame_it_had_turns_out_unusable() -> None:
     """What begins with a shot is looked at when that changes, even if nothing can be submitted any more."""
-    made = (
+    shots = (
         Shot(id="s0", scene="a", origin="cut", source=None, input={}),
         Shot(id="s1", scene="a", origin="continue", source="s0", input={}, gated=True),
     )
-    run = begin(Run(id=RunId("r"), title="t", model="m", created_at=0, updated_at=0, shots=made, terms=Terms()))
+    run = begin(Run(id=RunId("r"), title="t", model="m", created_at=0, updated_at=0, shots=shots, terms=Terms()))
     run = apply(run, submitting("s0"), NOW)
     early = events.Rendered(shot_id="s0", take=1, job_ids=("j",), video_url="v", last_frame_url="f")
 
     waiting = apply(run, early, NOW)
-    failed = apply(waiting, events.CollectFailed(shot_id="s0", take=1, problem=UNPAID), NOW)
+    failed_run = apply(waiting, events.CollectFailed(shot_id="s0", take=1, problem=UNPAID), NOW)
 
     assert [shot.status.value for shot in waiting.shots] == ["collecting", "waiting"]
-    assert [shot.status.value for shot in failed.shots] == ["failed", "pending"]
+    assert [shot.status.value for shot in failed_run.shots] == ["failed", "pending"]
 
 
 def branching(budget: int | None) -> Run:
@@ -154,7 +154,7 @@ def branching(budget: int | None) -> Run:
 def told(run: Run, kind: int, shot_id: str, take: int) -> Event:
     about: Any = {"shot_id": shot_id, "take": take}
     ids = (f"{shot_id}-{take}",)
-    happened: list[Event] = [
+    kinds: list[Event] = [
         events.Submitting(**about, intent="i", seed=None, first_frame=None),
         events.Submitted(**about, job_id=ids[0]),
         events.SubmitPutOff(**about, problem=BROKEN, until=NOW + 5),
@@ -175,7 +175,7 @@ def told(run: Run, kind: int, shot_id: str, take: int) -> Event:
         events.WorkerStarted(),
         joined(run),
     ]
-    return happened[kind]
+    return kinds[kind]
 
 
 def a_way_on(run: Run, nth: int, now: float) -> Event:
@@ -197,16 +197,16 @@ anything = st.tuples(st.integers(0, 18), st.sampled_from(["s0", "s1", "s2", "s3"
 
 @settings(max_examples=300)
 @given(
-    happened=st.lists(st.integers(0, 6) | st.integers(0, 6) | anything, max_size=80),
+    history=st.lists(st.integers(0, 6) | st.integers(0, 6) | anything, max_size=80),
     budget=st.sampled_from([None, 2, 4, 7]),
     cancelled=st.booleans(),
 )
 def test_what_is_carried_on_from_event_to_event_is_what_all_shots_say(
-    happened: list[tuple[int, str, int] | int], budget: int | None, cancelled: bool
+    history: list[tuple[int, str, int] | int], budget: int | None, cancelled: bool
 ) -> None:
     """After any events: the index, the overview, the statuses, and all that follows."""
     run, now = branching(budget), NOW
-    for each in [*happened, *([None] if cancelled else [])]:
+    for each in [*history, *([None] if cancelled else [])]:
         now += 10
         if each is None:
             event: Event = events.RunCancelled()

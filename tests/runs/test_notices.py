@@ -48,10 +48,10 @@ def refused(name: str) -> list[events.Event]:
     return [submitting, events.SubmitRefused(shot_id=name, take=1, problem=REFUSED)]
 
 
-def told(run: Run, *happened: events.Event | Callable[[Run], events.Event]) -> list[str]:
+def told(run: Run, *history: events.Event | Callable[[Run], events.Event]) -> list[str]:
     """``type shot status`` of each notice, from the start of *run* on; none of them twice."""
     notices = list(notices_of(None, run))
-    for number, event in enumerate(happened):
+    for number, event in enumerate(history):
         after = apply(run, event(run) if callable(event) else event, NOW + number)
         notices += notices_of(run, after)
         run = after
@@ -91,10 +91,10 @@ def test_a_film_that_cannot_be_joined_is_a_run_that_failed() -> None:
 
 def test_a_run_that_waits_from_its_first_moment_is_told() -> None:
     """A gate on the first shot: there is no change before, and a person is needed at once."""
-    gated = a_run(shot("s1", gated=True))
+    gated_run = a_run(shot("s1", gated=True))
 
-    assert told(gated) == ["run.waiting s1 waiting"]
-    assert told(gated, events.Approved(shot_id="s1"))[1:] == []
+    assert told(gated_run) == ["run.waiting s1 waiting"]
+    assert told(gated_run, events.Approved(shot_id="s1"))[1:] == []
 
 
 def test_each_gate_is_told_when_it_is_reached() -> None:
@@ -170,18 +170,18 @@ def test_the_same_change_is_the_same_notice() -> None:
 
 @settings(max_examples=60)
 @given(st.permutations([*made("s1"), *made("s2"), joined, *made("s1"), *made("s2"), joined]))
-def test_in_whatever_order_it_happens_an_ending_is_told_once(happened: list[events.Event]) -> None:
+def test_in_whatever_order_it_happens_an_ending_is_told_once(history: list[events.Event]) -> None:
     """Repeats and reorderings of callbacks change nothing about that."""
-    lines = told(a_run(shot("s1"), shot("s2", "s1")), *happened)
+    lines = told(a_run(shot("s1"), shot("s2", "s1")), *history)
 
     assert len(lines) == len(set(lines))
 
 
 @settings(max_examples=60)
 @given(st.permutations([*made("s1"), *refused("s1")[1:], events.RunCancelled(), events.Elapsed()]))
-def test_a_shot_is_never_told_to_have_both_succeeded_and_failed(happened: list[events.Event]) -> None:
+def test_a_shot_is_never_told_to_have_both_succeeded_and_failed(history: list[events.Event]) -> None:
     """What is final stays so, in what is told, too."""
-    lines = told(a_run(shot("s1")), *happened)
+    lines = told(a_run(shot("s1")), *history)
 
     assert len([line for line in lines if line.startswith("shot.")]) <= 1
 
@@ -189,27 +189,27 @@ def test_a_shot_is_never_told_to_have_both_succeeded_and_failed(happened: list[e
 def test_a_provider_that_is_out_of_order_is_told_once_an_hour() -> None:
     """The run waits and is tried each minute for three hours; whoever is told does not need to hear of each try."""
     down = Problem(code="upstream_unavailable", message="no answer", family=Family.SERVER)
-    run, ids, waited = a_run(shot("s1")), [], 0
+    run, ids, waits = a_run(shot("s1")), [], 0
     for minute in range(180):
         now = NOW + 60 * minute
         for event in (made("s1")[0], events.SubmitPutOff(shot_id="s1", take=1, problem=down, until=now)):
             after = apply(run, event, now)
-            waited += after.status != run.status
+            waits += after.status != run.status
             ids += [notice.id for notice in notices_of(run, after)]
             run = after
 
-    assert waited > 300
+    assert waits > 300
     assert 3 <= len(set(ids)) <= 4
 
 
 def test_takes_of_unknown_outcome_count_as_spent() -> None:
     """The provider may have accepted them: the budget is reached, and a person is told that the run waits."""
-    lost = events.SubmitLost(shot_id="s1", take=1, problem=REFUSED)
+    loss = events.SubmitLost(shot_id="s1", take=1, problem=REFUSED)
     run = a_run(shot("s1"), shot("s2", "s1"), budget_jobs=1)
-    lines = told(run, made("s1")[0], lost)
+    lines = told(run, made("s1")[0], loss)
 
     assert lines == ["budget.reached - waiting", "run.waiting s1 waiting"]
-    assert apply(apply(run, made("s1")[0], NOW), lost, NOW).shots[0].takes[0].status is TakeStatus.UNSURE
+    assert apply(apply(run, made("s1")[0], NOW), loss, NOW).shots[0].takes[0].status is TakeStatus.UNSURE
 
 
 def test_a_notice_says_the_labels_of_its_run_and_that_it_is_a_draft() -> None:
@@ -217,6 +217,6 @@ def test_a_notice_says_the_labels_of_its_run_and_that_it_is_a_draft() -> None:
     run = a_run(shot("s1", gated=True), labels={"project": "rain"}, is_draft=True)
     (notice,) = notices_of(None, run)
     assert (notice.labels, notice.is_draft) == ({"project": "rain"}, True)
-    stored = msgspec.to_builtins(notice)
-    earlier = msgspec.convert({key: stored[key] for key in stored if key not in ("labels", "is_draft")}, Notice)
+    document = msgspec.to_builtins(notice)
+    earlier = msgspec.convert({key: document[key] for key in document if key not in ("labels", "is_draft")}, Notice)
     assert (earlier.labels, earlier.is_draft) == ({}, False)

@@ -153,8 +153,8 @@ def test_a_retake_costs_its_own_job_and_those_of_shots_that_failed_from_its_fram
     assert outlook_on(made(run, "s2", "s3"), events.Retaken(shot_id="s1")).jobs == 1
     assert outlook_on(run, events.Retaken(shot_id="s9")).jobs == 0
     run = submitted(run, "s2")
-    ended = events.JobEnded(shot_id="s2", take=1, job_ids=(), status=TakeStatus.FAILED, problem=REFUSED)
-    run = apply(run, ended, NOW)
+    end = events.JobEnded(shot_id="s2", take=1, job_ids=(), status=TakeStatus.FAILED, problem=REFUSED)
+    run = apply(run, end, NOW)
 
     assert outlook_on(run, events.Retaken(shot_id="s1")).jobs == 2
     after = apply(run, events.Retaken(shot_id="s1"), NOW)
@@ -187,17 +187,17 @@ def test_nothing_is_stale_where_nothing_was_made_again_or_picked_anew(seed: int,
     """Any order of events, failures and hand-offs before the clip is there; the two questions always agree."""
     chance = random.Random(seed)
     run = chain(*(None if n == 0 else f"s{chance.randint(1, n)}" for n in range(5)))
-    wanted = tuple(replace(shot, takes_wanted=chance.randint(1, 2), pick_first=True) for shot in run.shots)
-    run = begin(replace(run, shots=wanted))
-    picked: dict[str, set[int]] = {shot.id: set() for shot in run.shots}
+    shots = tuple(replace(shot, takes_wanted=chance.randint(1, 2), pick_first=True) for shot in run.shots)
+    run = begin(replace(run, shots=shots))
+    picks: dict[str, set[int]] = {shot.id: set() for shot in run.shots}
     for _ in range(60):
         run = apply(run, any_event(run, chance, told, deciding=deciding), NOW)
         for shot in run.shots:
-            picked[shot.id] |= {shot.picked} if shot.picked else set()
-        found = stale(run)
-        if not deciding and all(len(numbers) <= 1 for numbers in picked.values()):
-            assert found == []
-        assert all((run.shot(name) or run.shots[0]).source for name in found)
+            picks[shot.id] |= {shot.picked} if shot.picked else set()
+        shot_ids = stale(run)
+        if not deciding and all(len(numbers) <= 1 for numbers in picks.values()):
+            assert shot_ids == []
+        assert all((run.shot(name) or run.shots[0]).source for name in shot_ids)
 
 
 def any_event(run: Run, chance: random.Random, told: bool, *, deciding: bool) -> events.Event:

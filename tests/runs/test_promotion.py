@@ -54,14 +54,14 @@ def test_prompt_and_seed_are_those_of_the_take_that_was_picked() -> None:
     shot = run.shots[1]
     assert [input_of(shot, number)["prompt"] for number in (1, 2, 3, 4)] == ["x", "second", "third", "third"]
     for take, prompt in ((1, "x"), (2, "second"), (3, "third")):
-        picked = apply(run, events.Picked(shot_id="s2", take=take), NOW)
-        seeded = picked.with_shots(
+        picked_run = apply(run, events.Picked(shot_id="s2", take=take), NOW)
+        seeded_run = picked_run.with_shots(
             replace(
-                picked.shots[1],
-                takes=tuple(replace(each, seed=100 + each.number) for each in picked.shots[1].takes),
+                picked_run.shots[1],
+                takes=tuple(replace(each, seed=100 + each.number) for each in picked_run.shots[1].takes),
             )
         )
-        final = shots_of(seeded)[1]
+        final = shots_of(seeded_run)[1]
         assert (final.input["prompt"], final.input["seed"]) == (prompt, 100 + take)
         assert "duration" not in final.input, "what the draft has of its own is not the final's"
 
@@ -70,9 +70,9 @@ def test_a_prompt_that_was_refused_is_not_the_other_one_of_the_final() -> None:
     """Its alternative is its prompt by now; one that was not needed is still there."""
     other = Reaction(moderated={"prompt": "milder"}, retakes=2)
     run = submitted(a_draft(reaction=other), "s1")
-    refused = Problem(code="x", message="no", family=Family.TEXT_MODERATED)
-    ended = events.JobEnded(shot_id="s1", take=1, job_ids=(), status=TakeStatus.FAILED, problem=refused)
-    one, two = shots_of(made(apply(run, ended, NOW), "s1", "s2"))
+    problem = Problem(code="x", message="no", family=Family.TEXT_MODERATED)
+    end = events.JobEnded(shot_id="s1", take=1, job_ids=(), status=TakeStatus.FAILED, problem=problem)
+    one, two = shots_of(made(apply(run, end, NOW), "s1", "s2"))
     assert (one.input["prompt"], one.reaction) == ("milder", Reaction(retakes=2))
     assert (two.input["prompt"], two.reaction) == ("x", other)
 
@@ -92,6 +92,6 @@ def test_what_it_would_do_is_said_in_a_sentence(jobs: int | None, money: float |
     shots = shots_of(made(a_draft(), "s1", "s2"))
     shots = tuple(replace(shot, gated=True) for shot in shots)
     cost = Estimate(low=1, high=2, currency="USD")
-    said = words_of_promotion("t", shots, cost, budget_jobs=jobs, budget_money=money)
-    assert words in said
-    assert ("the budget is spent" in said) is (jobs == 1 or money == 1.5)
+    words_said = words_of_promotion("t", shots, cost, budget_jobs=jobs, budget_money=money)
+    assert words in words_said
+    assert ("the budget is spent" in words_said) is (jobs == 1 or money == 1.5)

@@ -86,8 +86,8 @@ def test_a_job_may_be_as_old_as_the_copy() -> None:
     """Also where Redis came back twice."""
     run = chain()
     twice = apply(replace(restored(run), updated_at=LATER), events.Restored(), LATER + 5)
-    held = after(twice, submitting(), lost(), now=LATER + 9)
+    held_run = after(twice, submitting(), lost(), now=LATER + 9)
 
-    assert oldest(held, first(held).takes[0]) == NOW
+    assert oldest(held_run, first(held_run).takes[0]) == NOW
     assert twice.restored is not None
     assert (twice.restored.at, twice.restored.since) == (LATER + 5, NOW)

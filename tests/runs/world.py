@@ -87,12 +87,12 @@ class World:
     bucket: set[str] | None = None
     problems: tuple[Problem, ...] = (BAD,)
     other_budgets: bool = False
-    doubted: set[tuple[str, int]] = field(default_factory=set)
+    doubts: set[tuple[str, int]] = field(default_factory=set)
     now: float = 0.0
     jobs: list[Job] = field(default_factory=list)
     disk: dict[str, dict[str, int]] = field(default_factory=dict)
     tasks: list[Iterator[None]] = field(default_factory=list)
-    saved: list[events.Event] = field(default_factory=list)
+    history: list[events.Event] = field(default_factory=list)
 
     def happens(self, likely: float) -> bool:
         """Whether something of that chance happens now."""
@@ -108,7 +108,7 @@ class World:
 
     def save(self, event: events.Event) -> bool:
         """Likewise, for what a task learned: it may be saved again at any later time."""
-        self.saved.append(event)
+        self.history.append(event)
         return self.record(event)
 
     def check(self, before: Run, event: events.Event) -> None:
@@ -119,11 +119,11 @@ class World:
         assert refused or jobs_spent(run) >= jobs_spent(before), f"spent falls with {event}"
         for shot, take in self.takes():
             earlier = before.take(shot.id, take.number)
-            paid = {job.id for job in self.jobs} & set(earlier.job_ids if earlier else ())
-            assert paid <= set(take.job_ids), f"a job is dropped with {event}"
+            paid_jobs = {job.id for job in self.jobs} & set(earlier.job_ids if earlier else ())
+            assert paid_jobs <= set(take.job_ids), f"a job is dropped with {event}"
             for_ever = take.status is TakeStatus.UNSURE and take.due_at <= self.now and run.terms.unsure == "wait"
             if take.status in (TakeStatus.UNSURE, TakeStatus.EXPIRED):
-                self.doubted.add((shot.id, take.number))
+                self.doubts.add((shot.id, take.number))
             if take.status in OPEN and not for_ever:
                 assert wake_at(run, self.now) is not None, f"nobody wakes take {take.number} of {shot.id}"
             if take.status is TakeStatus.DONE and take.video and self.bucket is not None:
@@ -213,44 +213,44 @@ class World:
         take = picked_take(source) if source else None
         return FirstFrame(url="u", source="upload", take=take.number) if take else None
 
-    def look_up(self, shot_id: str, take: int, called: str | None = None) -> Iterator[None]:
+    def look_up(self, shot_id: str, take: int, job_in_callback: str | None = None) -> Iterator[None]:
         """As a task does: planned by the state, or because of a callback about the job *called*."""
-        found = self.run.take(shot_id, take)
-        if found is None:
+        record = self.run.take(shot_id, take)
+        if record is None:
             yield
-            if called and not any(called in each.job_ids for _, each in self.takes()):
-                self.save(events.Submitted(shot_id=shot_id, take=take, job_id=called))
+            if job_in_callback and not any(job_in_callback in each.job_ids for _, each in self.takes()):
+                self.save(events.Submitted(shot_id=shot_id, take=take, job_id=job_in_callback))
             return
-        if called and found.job_ids and not any(called in each.job_ids for _, each in self.takes()):
+        if job_in_callback and record.job_ids and not any(job_in_callback in each.job_ids for _, each in self.takes()):
             yield
-            self.save(events.SecondJobFound(shot_id=shot_id, take=take, job_ids=(called,)))
-        asked = found.job_id or called
-        if asked is None or (not found.job_ids and any(asked in each.job_ids for _, each in self.takes())):
+            self.save(events.SecondJobFound(shot_id=shot_id, take=take, job_ids=(job_in_callback,)))
+        job_id = record.job_id or job_in_callback
+        if job_id is None or (not record.job_ids and any(job_id in each.job_ids for _, each in self.takes())):
             return
         yield
-        job = next((each for each in self.jobs if each.id == asked), None)
-        about = {"shot_id": shot_id, "take": take, "job_ids": (asked,)}
+        job = next((each for each in self.jobs if each.id == job_id), None)
+        about = {"shot_id": shot_id, "take": take, "job_ids": (job_id,)}
         if job is None:
-            gone = events.PollFailed(shot_id=shot_id, take=take, problem=LOST, gone=True, job_id=asked)
-            self.save(gone)
+            absence = events.PollFailed(shot_id=shot_id, take=take, problem=LOST, gone=True, job_id=job_id)
+            self.save(absence)
         elif job.ends_at > self.now:
             self.save(events.JobSeen(**about, word="running"))  # type: ignore[arg-type]
         elif job.fails:
             self.save(events.JobEnded(**about, status=TakeStatus.FAILED, problem=job.problem))  # type: ignore[arg-type]
         else:
-            self.save(events.Rendered(**about, video_url=asked))  # type: ignore[arg-type]
+            self.save(events.Rendered(**about, video_url=job_id))  # type: ignore[arg-type]
 
     def collect(self, step: Step) -> Iterator[None]:
-        found = self.run.take(step.shot_id, step.take)
-        if found is None or found.turns != step.turn or found.status is not TakeStatus.COLLECTING:
+        record = self.run.take(step.shot_id, step.take)
+        if record is None or record.turns != step.turn or record.status is not TakeStatus.COLLECTING:
             return
         yield
         about = {"shot_id": step.shot_id, "take": step.take}
         if self.happens(self.failure / 2):
-            turned = {**about, "problem": LOST, "turn": step.turn}
-            self.save(events.CollectPutOff(**turned, until=self.now + 1, ask_again=self.happens(0.5)))  # type: ignore[arg-type]
+            about_turn = {**about, "problem": LOST, "turn": step.turn}
+            self.save(events.CollectPutOff(**about_turn, until=self.now + 1, ask_again=self.happens(0.5)))  # type: ignore[arg-type]
         else:
-            path, kept = found.video_url or "", self.bucket is None
+            path, kept = record.video_url or "", self.bucket is None
             clip = Clip(path=path, sha256=path, bytes=1, width=1, height=1, duration_s=5, frames=1, kept=kept)
             self.save(events.Collected(**about, video=clip, last_frame=FRAME))  # type: ignore[arg-type]
             yield
@@ -270,10 +270,10 @@ class World:
 
     def keep(self, shot_id: str, take: int) -> Iterator[None]:
         """Another worker takes over: it finds the clip kept, or has it on its disk, or it is gone."""
-        found = self.run.take(shot_id, take)
-        if found is None or found.video is None or found.video.kept or self.bucket is None:
+        record = self.run.take(shot_id, take)
+        if record is None or record.video is None or record.video.kept or self.bucket is None:
             return
-        path = found.video.path
+        path = record.video.path
         yield
         if path in self.bucket or self.happens(0.5):
             yield from self.put(shot_id, take, path)
@@ -379,8 +379,8 @@ class World:
 
     def say_again(self) -> None:
         """Something that a task saved is saved again: its answer had been lost."""
-        if self.saved:
-            self.record(self.chance.choice(self.saved))
+        if self.history:
+            self.record(self.chance.choice(self.history))
 
 
 def with_shots(run: Run, **more: object) -> Run:

@@ -61,8 +61,8 @@ class Client:
     async def post(self, body: object = None, **headers: str) -> httpx.Response:
         return await self.http.post(f"{self.url}/v1/jobs", json=body, headers=headers)
 
-    async def submit(self, **given: object) -> str:
-        response = await self.post({"model": "seedance-1.5-pro-1080p", "input": {"prompt": "rain"} | given})
+    async def submit(self, **fields: object) -> str:
+        response = await self.post({"model": "seedance-1.5-pro-1080p", "input": {"prompt": "rain"} | fields})
         assert response.status_code == 200, response.text
         return response.json()["id"]
 

@@ -31,8 +31,8 @@ async def test_callbacks_leave_after_the_submit_is_answered(sandbox, receiver, m
     monkeypatch.setattr("framerelay.sandbox.desk.SLOW_S", 0.6)
     async with sandbox(faults=Faults(slow=1.0)) as client:
         submit = asyncio.create_task(client.post(GOOD | {"input": {"prompt": "x", "callback_url": receiver.url}}))
-        done, _ = await asyncio.wait([submit], timeout=0.3)
-        before = (len(done), receiver.states)
+        ended_tasks, _ = await asyncio.wait([submit], timeout=0.3)
+        before = (len(ended_tasks), receiver.states)
         await submit
         await receiver.wait_for(3)
 
@@ -43,9 +43,9 @@ async def test_an_early_callback_arrives_before_the_answer(sandbox, receiver) ->
     """The race that a receiver must survive."""
     async with sandbox(faults=Faults(early=1.0)) as client:
         await client.submit(callback_url=receiver.url)
-        seen = list(receiver.states)
+        states = list(receiver.states)
 
-    assert seen[:1] == ["queued"]
+    assert states[:1] == ["queued"]
 
 
 async def test_a_final_callback_is_tried_three_times_and_others_once(sandbox, receiver) -> None:

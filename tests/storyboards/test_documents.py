@@ -15,9 +15,9 @@ from framerelay.storyboards.storyboard import read_storyboard
 
 def mistakes_in(text: str | bytes, form: Any = "yaml") -> tuple[Mistake, ...]:
     """Every mistake of *text*, which must have one."""
-    with pytest.raises(StoryboardInvalid) as caught:
+    with pytest.raises(StoryboardInvalid) as failure:
         read_storyboard(text, form=form)
-    return caught.value.mistakes
+    return failure.value.mistakes
 
 
 def test_yaml_is_that_of_1_2() -> None:
@@ -145,8 +145,8 @@ def test_wide_signs_in_a_text_are_the_text() -> None:
 def test_a_byte_order_mark_is_no_mistake() -> None:
     """Windows editors write one."""
     text = "title: 霓虹雨夜\nmodel: m\nshots: [{prompt: a}]\n"
-    for marked in ("\ufeff" + text, ("\ufeff" + text).encode(), text.replace("\n", "\r\n")):
-        assert read_storyboard(marked, form="yaml").title == "霓虹雨夜"
+    for marked_text in ("\ufeff" + text, ("\ufeff" + text).encode(), text.replace("\n", "\r\n")):
+        assert read_storyboard(marked_text, form="yaml").title == "霓虹雨夜"
     assert read_storyboard('\ufeff{"model": "m", "shots": [{"prompt": "a"}]}', form="json").model == "m"
 
 
@@ -172,10 +172,10 @@ def test_no_text_keeps_the_reader_busy_for_long(text: str, ends: Any) -> None:
 
 def test_many_names_that_nobody_knows_are_told_without_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     """Near names are looked for among a few: compared with all, these would take five seconds."""
-    compare, compared = difflib.get_close_matches, list[int]()
+    compare, sizes = difflib.get_close_matches, list[int]()
 
     def counted(word: str, names: Any, **how: Any) -> list[str]:
-        compared.append(len(names))
+        sizes.append(len(names))
         return compare(word, names, **how)
 
     monkeypatch.setattr(difflib, "get_close_matches", counted)
@@ -183,8 +183,8 @@ def test_many_names_that_nobody_knows_are_told_without_delay(monkeypatch: pytest
     shots = [f'{{"id": "{name}{number}", "prompt": "a", "from": "{name}x{number}"}}' for number in range(480)]
 
     assert len(mistakes_in(f'{{"model": "m", "shots": [{",".join(shots)}]}}', "json")) == 480
-    assert len(compared) == 480
-    assert max(compared) == NEAR_NAMES_MAX
+    assert len(sizes) == 480
+    assert max(sizes) == NEAR_NAMES_MAX
 
 
 @settings(max_examples=100)

@@ -69,15 +69,15 @@ def run_of(hook: Hook) -> Run:
 
 def told(path: Path) -> list[str]:
     """Every mistake of the settings file *path*."""
-    with pytest.raises(StoryboardInvalid) as caught:
+    with pytest.raises(StoryboardInvalid) as failure:
         read_hooks(path)
-    return [str(mistake) for mistake in caught.value.mistakes]
+    return [str(mistake) for mistake in failure.value.mistakes]
 
 
 def collected(run: Run) -> Run:
     """*run* after the adopted job's clip was fetched."""
-    seen = events.Rendered(shot_id=START, take=1, job_ids=("job_1",), video_url="https://e.com/v.mp4")
-    return apply(apply(run, seen, NOW), events.Collected(shot_id=START, take=1, video=CLIP, last_frame=FRAME), NOW)
+    render = events.Rendered(shot_id=START, take=1, job_ids=("job_1",), video_url="https://e.com/v.mp4")
+    return apply(apply(run, render, NOW), events.Collected(shot_id=START, take=1, video=CLIP, last_frame=FRAME), NOW)
 
 
 def test_a_missing_or_empty_file_names_no_hooks(tmp_path: Path) -> None:
@@ -117,9 +117,9 @@ def test_a_hook_that_could_tell_nobody_stops_the_start(tmp_path: Path) -> None:
     board = "{model: m, notify_url: 'http://10.0.0.1:9/x', shots: [{prompt: a}]}"
     path = write(tmp_path, f"hooks:\n  a: {{notify_url: 'https://localhost/x'}}\n  b: {{storyboard: {board}}}\n")
 
-    with pytest.raises(StoryboardInvalid) as caught:
+    with pytest.raises(StoryboardInvalid) as failure:
         read_hooks(path, TrustedHosts([]))
-    assert [(each.place, each.line) for each in caught.value.mistakes] == [
+    assert [(each.place, each.line) for each in failure.value.mistakes] == [
         ("hooks.a.notify_url", 2),
         ("hooks.b.storyboard.notify_url", 3),
     ]
@@ -234,11 +234,11 @@ def test_a_job_that_failed_is_never_submitted_by_us(tmp_path: Path, family: Fami
     """It was not ours: we know no prompt, and nobody asked us to pay. The run says what the provider said."""
     night = read_hooks(write(tmp_path, INLINE))["night"]
     problem = Problem(code="InternalError", message="it broke", family=family)
-    ended = events.JobEnded(shot_id=START, take=1, job_ids=("job_1",), status=TakeStatus.FAILED, problem=problem)
+    end = events.JobEnded(shot_id=START, take=1, job_ids=("job_1",), status=TakeStatus.FAILED, problem=problem)
 
     for hook in (night, Hook(name="night")):
         run = hook_run(hook, run_id=RunId("r"), job_id="job_1", model="m", now=NOW, terms=Terms(retakes=retakes))
-        run = apply(run, ended, NOW)
+        run = apply(run, end, NOW)
         assert steps_due(run, NOW + 1e6) == []
         assert run.status is RunStatus.FAILED
         assert run.error is not None

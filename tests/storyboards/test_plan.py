@@ -181,4 +181,4 @@ def test_the_page_about_plans_explains_every_warning() -> None:
     assert codes == {
         code for row in re.findall(r"^\| (`.*?) \|", page, re.M) for code in re.findall("`([a-z_]+)`", row)
     }
-    assert codes >= {code for _, _, found in CASES.values() for code, _ in found}
+    assert codes >= {code for _, _, case_warnings in CASES.values() for code, _ in case_warnings}

@@ -167,9 +167,9 @@ def test_mistakes_between_a_scene_and_its_first_shot_are_told() -> None:
         {"prompt": "a", "seed": 1, "last_frame": "c.png", "shots": shots},
     ]
 
-    told = mistakes({"model": "m", "scenes": scenes})
+    lines = mistakes({"model": "m", "scenes": scenes})
 
-    assert [line.split(":")[0] for line in told] == [
+    assert [line.split(":")[0] for line in lines] == [
         "scenes[0].first_frame",
         "scenes[1].id",
         "scenes[1].shots[0].first_frame",
@@ -192,8 +192,8 @@ def test_references_beside_a_first_frame_are_passed_on() -> None:
 def test_too_many_shots_are_refused_in_one_line() -> None:
     """A run is saved whole at every event, so its size has a limit."""
     assert len(board(*[{"prompt": "a"}] * SHOTS_MAX).shots) == SHOTS_MAX
-    (told,) = mistakes_of_shots(*[{"prompt": "a"}] * (SHOTS_MAX + 1))
-    assert told == f"shots[{SHOTS_MAX}]: this is shot number {SHOTS_MAX + 1}; a storyboard can have {SHOTS_MAX}"
+    (line,) = mistakes_of_shots(*[{"prompt": "a"}] * (SHOTS_MAX + 1))
+    assert line == f"shots[{SHOTS_MAX}]: this is shot number {SHOTS_MAX + 1}; a storyboard can have {SHOTS_MAX}"
 
 
 json_values = st.recursive(
@@ -247,5 +247,5 @@ def test_the_form_of_a_document_changes_no_mistake(document: dict[str, Any]) -> 
             return {(mistake.place, mistake.message) for mistake in error.mistakes}
         return set()
 
-    decoded = told(lambda: check_storyboard(json.loads(text)))
-    assert told(lambda: read_storyboard(text, form="json")) == decoded
+    mistakes_in_parsed = told(lambda: check_storyboard(json.loads(text)))
+    assert told(lambda: read_storyboard(text, form="json")) == mistakes_in_parsed

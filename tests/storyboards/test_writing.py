@@ -210,8 +210,8 @@ def test_whatever_is_decided_it_starts_the_shots_that_the_run_has(data: Any, doc
     run, before = run_and_text(text, form or "json")
     for shot in run.shots:
         if words := data.draw(st.none() | WORDS):
-            styled = f"{words.strip()}, {document.get('style', '')}"
-            prompt = data.draw(st.sampled_from([words.strip(), styled.strip()]))
+            styled_words = f"{words.strip()}, {document.get('style', '')}"
+            prompt = data.draw(st.sampled_from([words.strip(), styled_words.strip()]))
             run = with_input(run, shot.id, prompt=prompt, seed=data.draw(st.none() | st.integers(0, 9)))
     run = replace(run, budget_jobs=data.draw(st.none() | st.integers(1, 9)))
     now = write_storyboard(run, before if form else None)
