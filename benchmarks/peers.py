@@ -35,11 +35,11 @@ def webhook() -> Path | None:
 
 def versions() -> dict[str, str | None]:
     """The version of each peer; None if it is not there."""
-    found = {name: _library_version(package) for name, package in LIBRARIES.items()}
+    versions = {name: _library_version(package) for name, package in LIBRARIES.items()}
     return {
         "ffmpeg": _says(ffmpeg(), "-version", r"ffmpeg version (\S+)"),
         "webhook": _says(webhook(), "-version", r"version (\S+)"),
-        **found,
+        **versions,
     }
 
 
@@ -49,8 +49,8 @@ def _packages() -> Path:
 
 
 def _on_path(name: str) -> Path | None:
-    found = shutil.which(name)
-    return Path(found) if found else None
+    path = shutil.which(name)
+    return Path(path) if path else None
 
 
 def _first(folder: Path, pattern: str) -> Path | None:
@@ -58,13 +58,13 @@ def _first(folder: Path, pattern: str) -> Path | None:
 
 
 def _library_version(package: str) -> str | None:
-    found = _first(_packages(), f"{package}-*.dist-info")
-    return found.name.removesuffix(".dist-info").rpartition("-")[2] if found else None
+    place = _first(_packages(), f"{package}-*.dist-info")
+    return place.name.removesuffix(".dist-info").rpartition("-")[2] if place else None
 
 
 def _says(program: Path | None, option: str, pattern: str) -> str | None:
     if program is None:
         return None
-    said = subprocess.run([program, option], capture_output=True, text=True, check=False, timeout=30)
-    found = re.search(pattern, said.stdout + said.stderr)
-    return found[1] if found else "unknown"
+    process = subprocess.run([program, option], capture_output=True, text=True, check=False, timeout=30)
+    match = re.search(pattern, process.stdout + process.stderr)
+    return match[1] if match else "unknown"

@@ -133,8 +133,8 @@ def cpu_ms(pid: int) -> float:
 
 def memory_mb(pid: int) -> float:
     """What the process holds now."""
-    found = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True)
-    return round(int(found.stdout) / 1024, 1)
+    process = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True)
+    return round(int(process.stdout) / 1024, 1)
 
 
 def _environ(**settings: str) -> dict[str, str]:

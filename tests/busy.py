@@ -26,12 +26,12 @@ def main(runs: int) -> int:
     with all_cores_burning() as burners:
         for run in range(1, runs + 1):
             began = time.monotonic()
-            done = subprocess.run(SUITE, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            failures += done.returncode != 0
-            if done.returncode:
-                say(done.stdout)
-            word = "red" if done.returncode else "green"
-            summary = done.stdout.rstrip().rpartition("\n")[2]
+            process = subprocess.run(SUITE, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            failures += process.returncode != 0
+            if process.returncode:
+                say(process.stdout)
+            word = "red" if process.returncode else "green"
+            summary = process.stdout.rstrip().rpartition("\n")[2]
             say(f"run {run} of {runs} beside {burners}: {word} in {time.monotonic() - began:.0f} s ({summary})")
     say(f"{runs - failures} of {runs} green")
     return int(failures > 0)

@@ -36,13 +36,13 @@ CHILD = ROOT / "media" / "child"
 @cache
 def imports_of(file: Path) -> frozenset[str]:
     """Every module that *file* imports, wherever in it; ours without the package around them."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(name.removeprefix("framerelay.") for name in found)
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(name.removeprefix("framerelay.") for name in names)
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
@@ -77,10 +77,10 @@ def test_strangers_pictures_and_clips_are_decoded_in_the_child_alone(package: st
     files = [file for file in (ROOT / package).rglob("*.py") if CHILD not in file.parents]
     assert files
     for file in files:
-        found = imports_of(file)
+        modules = imports_of(file)
         may_load = {"PIL"} if file == ROOT / "cli" / "mcp" / "strip.py" else set()
-        assert {name.split(".")[0] for name in found} & {"av", "PIL", "numpy"} <= may_load, file
-        child = {name for name in found if name.startswith("media.child.")}
+        assert {name.split(".")[0] for name in modules} & {"av", "PIL", "numpy"} <= may_load, file
+        child = {name for name in modules if name.startswith("media.child.")}
         assert all(name.startswith("media.child.cage") for name in child), file
 
 
@@ -119,19 +119,19 @@ def _types_of(file: Path) -> Iterator[str]:
 def test_the_tests_that_the_manual_names_are_there() -> None:
     """`docs/architecture.md` says which breaks first; one that is renamed is renamed there."""
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
+    tests_there = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
 
-    assert len(named) == 10
-    assert [test for file, test in named if f"def {test}(" not in (ROOT / file).read_text(encoding="utf-8")] == []
+    assert len(tests_there) == 10
+    assert [test for file, test in tests_there if f"def {test}(" not in (ROOT / file).read_text(encoding="utf-8")] == []
 
 
 def test_every_place_that_the_manual_names_is_there() -> None:
     """Files and folders move; the table of places moves with them."""
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    named = re.findall(rf"`((?:{'|'.join(MAY_IMPORT)}|tests|docs|deploy|benchmarks)/[\w./-]*)`", page)
+    places = re.findall(rf"`((?:{'|'.join(MAY_IMPORT)}|tests|docs|deploy|benchmarks)/[\w./-]*)`", page)
 
-    assert len(named) > 100
-    assert [place for place in named if not (ROOT / place).exists()] == []
+    assert len(places) > 100
+    assert [place for place in places if not (ROOT / place).exists()] == []
 
 
 def test_five_files_know_arq() -> None:
@@ -180,7 +180,7 @@ def test_no_participle_names_a_thing() -> None:
         for field in ast.walk(tree)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
     }
-    names = {(module, *found) for module, tree in trees.items() for found in _participles(tree)}
+    names = {(module, *hit) for module, tree in trees.items() for hit in _participles(tree)}
     unlike = {
         (module, name, line)
         for module, name, line, kind in names

@@ -20,8 +20,8 @@ def test_every_question_has_a_file_and_a_line_in_the_readme() -> None:
 
 def test_a_page_holds_sentences_figures_and_their_source() -> None:
     """A peer that was not there is named as such, and so is a question without an answer."""
-    found = {"question": "wake", "ours": {"p50_ms": 1.5, "each": [1, 2]}, "peer": None, "at": [{"runs": 10_000}]}
-    text = page({"wake": [json.dumps(found), "It wakes."], "hop": None})
+    figures = {"question": "wake", "ours": {"p50_ms": 1.5, "each": [1, 2]}, "peer": None, "at": [{"runs": 10_000}]}
+    text = page({"wake": [json.dumps(figures), "It wakes."], "hop": None})
 
     assert "## wake\n\nIt wakes.\n" in text
     for row in (
@@ -31,7 +31,7 @@ def test_a_page_holds_sentences_figures_and_their_source() -> None:
         "| at · 1 · runs | 10,000 |",
     ):
         assert row in text, row
-    assert json.dumps(found) in "\n".join(answer([json.dumps(found)]))
+    assert json.dumps(figures) in "\n".join(answer([json.dumps(figures)]))
     assert "## hop\n\nIt could not be answered" in text
 
 

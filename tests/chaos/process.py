@@ -63,7 +63,7 @@ class Fork:
 @dataclass(slots=True)
 class Process:
     """
-    ``deserted``: how it ended though nobody had ended it so, in words.
+    ``desertions``: how it ended though nobody had ended it so, in words.
 
     With a *program*, that is forked and given the *command*, which otherwise is one to execute.
     """
@@ -76,7 +76,7 @@ class Process:
     running: subprocess.Popen[bytes] | Fork | None = None
     kills: int = 0
     goodbyes: int = 0
-    deserted: list[str] = field(default_factory=list)
+    desertions: list[str] = field(default_factory=list)
     _leaves_by: float | None = None
     _log_begins: int = 0
     _is_trapped_gently: bool = False
@@ -137,14 +137,14 @@ class Process:
         if code is None:
             if self._leaves_by is None or time.monotonic() < self._leaves_by:
                 return False
-            self.deserted.append(f"{self.name} did not end within {LEAVES_WITHIN_S:.0f} s of SIGTERM")
+            self.desertions.append(f"{self.name} did not end within {LEAVES_WITHIN_S:.0f} s of SIGTERM")
             self.kill()
         elif code == -signal.SIGKILL:  # A trap killed it from inside.
             self.kills += 1
         elif code == 0 and self.is_leaving:
             self.goodbyes += 1
         elif code != 1 or self.is_ready or not self._has_said("Redis"):  # A start without Redis ends with 1.
-            self.deserted.append(f"{self.name} ended with {code}{' at SIGTERM' if self.is_leaving else ''}")
+            self.desertions.append(f"{self.name} ended with {code}{' at SIGTERM' if self.is_leaving else ''}")
         self.running, self._leaves_by = None, None
         return True
 

@@ -95,8 +95,8 @@ def test_a_shot_made_from_a_stale_one_names_that() -> None:
 
 def test_a_done_shot_says_how_far_it_opens_from_what_it_was_given() -> None:
     """The figure of its seam, in levels."""
-    begun = {"seam": {"difference": 1.84}, "first_frame": {"url": "u", "source": "upload"}}
-    shot = a_shot("s2", "done", a_take("done", video=VIDEO, **begun), source="s1")
+    fields = {"seam": {"difference": 1.84}, "first_frame": {"url": "u", "source": "upload"}}
+    shot = a_shot("s2", "done", a_take("done", video=VIDEO, **fields), source="s1")
     words = "done: 1.00 s, 2x2; begins with s1's last frame, seam 1.8 of 255"
     assert shot_words(a_run("running", DONE, shot), shot, now=NOW) == words
 
@@ -105,8 +105,8 @@ def test_takes_that_do_the_same_share_a_clause() -> None:
     """Of several takes it says which does what."""
     takes = [a_take("generating", since_s=3, number=1), a_take("generating", since_s=3, number=2)]
     shot = a_shot("s1", "generating", *takes, a_take("failed", number=3, error=LOST))
-    expected = "takes 1 and 2 generating, 3 s; take 3 failed: nobody knows"
-    assert shot_words(a_run("running", shot), shot, now=NOW) == expected
+    words = "takes 1 and 2 generating, 3 s; take 3 failed: nobody knows"
+    assert shot_words(a_run("running", shot), shot, now=NOW) == words
 
 
 def test_a_lost_submit_is_told_apart_from_a_turn_of_the_person() -> None:
@@ -119,8 +119,8 @@ def test_a_lost_submit_is_told_apart_from_a_turn_of_the_person() -> None:
 
 def test_a_question_about_a_take_is_a_turn_of_the_person() -> None:
     """With both answers to type, and what they may cost."""
-    asked = {"code": "nothing_heard", "message": "nothing was heard; both are paid for", "family": "server"}
-    shot = a_shot("s1", "waiting", a_take("unsure", error=LOST, question=asked))
+    question = {"code": "nothing_heard", "message": "nothing was heard; both are paid for", "family": "server"}
+    shot = a_shot("s1", "waiting", a_take("unsure", error=LOST, question=question))
     lines = outlook(a_run("waiting", shot), now=NOW)
 
     assert shot_words(a_run("waiting", shot), shot, now=NOW) == "waits: nothing was heard; both are paid for"
@@ -212,16 +212,16 @@ def test_each_kind_of_failure_says_what_a_person_can_do() -> None:
 
 def test_a_budget_that_is_spent_is_answered_by_the_command_that_raises_it() -> None:
     """Of jobs, of money, or both: the limit that holds the run has to be raised."""
-    spent = {"code": "budget_reached", "message": "the budget is spent", "family": "unknown"}
+    error = {"code": "budget_reached", "message": "the budget is spent", "family": "unknown"}
     shot = a_shot("s1", "waiting")
-    run = a_run("waiting", shot, error=spent, budget={"jobs": None, "money": 0.5, "currency": "USD"})
+    run = a_run("waiting", shot, error=error, budget={"jobs": None, "money": 0.5, "currency": "USD"})
     assert outlook(run, now=NOW)[-2:] == [
         "your turn: framerelay resume run_x --money AMOUNT",
         "  AMOUNT: more than 0.5, for the whole run",
     ]
-    run = a_run("waiting", shot, error=spent, budget={"jobs": 3, "money": 80, "currency": "USD"})
+    run = a_run("waiting", shot, error=error, budget={"jobs": 3, "money": 80, "currency": "USD"})
     assert outlook(run, now=NOW)[-2] == "your turn: framerelay resume run_x --money AMOUNT"
-    run = a_run("waiting", shot, error=spent, budget={"jobs": 3, "money": 80, "currency": "USD"}, spent={"jobs": 3})
+    run = a_run("waiting", shot, error=error, budget={"jobs": 3, "money": 80, "currency": "USD"}, spent={"jobs": 3})
     assert outlook(run, now=NOW)[-2:] == [
         "your turn: framerelay resume run_x --budget JOBS",
         "  JOBS: more than 3, for the whole run",

@@ -44,7 +44,7 @@ values = st.recursive(
 events = st.lists(st.dictionaries(names, values, max_size=3), min_size=1, max_size=5)
 
 
-class Counted(io.StringIO):
+class CountingStream(io.StringIO):
     """A stream that knows how often it was written to."""
 
     writes = 0
@@ -76,7 +76,7 @@ def as_before() -> Iterator[None]:
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_lines_of_one_round_are_written_together(log_format: Any) -> None:
     """Ours and those of libraries, in their order; the next round's by themselves; each with the time it was said."""
-    stream = Counted()
+    stream = CountingStream()
     configure_logging(Settings(log_format=log_format), stream=stream)
     log = structlog.get_logger()
 
@@ -103,7 +103,7 @@ def test_lines_of_one_round_are_written_together(log_format: Any) -> None:
 
 def test_outside_of_a_loop_a_line_leaves_at_once() -> None:
     """A command that says something and then computes has said it."""
-    stream = Counted()
+    stream = CountingStream()
     configure_logging(Settings(), stream=stream)
     structlog.get_logger().info("thing_said")
 
@@ -112,7 +112,7 @@ def test_outside_of_a_loop_a_line_leaves_at_once() -> None:
 
 def test_a_line_of_a_thread_comes_behind_those_that_wait() -> None:
     """It takes them with it."""
-    stream = Counted()
+    stream = CountingStream()
     configure_logging(Settings(), stream=stream)
     log = structlog.get_logger()
 
@@ -130,7 +130,7 @@ def test_a_line_of_a_thread_comes_behind_those_that_wait() -> None:
 
 def test_many_threads_and_a_loop_lose_nothing() -> None:
     """Each one's lines in their order."""
-    stream = Counted()
+    stream = CountingStream()
     configure_logging(Settings(), stream=stream)
     log = structlog.get_logger()
 
@@ -155,7 +155,7 @@ def test_many_threads_and_a_loop_lose_nothing() -> None:
 def test_a_long_round_does_not_hold_back_more_and_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """So many lines, and they leave though the round goes on."""
     monkeypatch.setattr(log_lines, "LINES_MAX", 5)
-    stream = Counted()
+    stream = CountingStream()
     configure_logging(Settings(), stream=stream)
 
     async def long_round() -> None:
@@ -169,17 +169,17 @@ def test_a_long_round_does_not_hold_back_more_and_more(monkeypatch: pytest.Monke
 
 def test_lines_of_a_loop_that_was_stopped_leave_with_the_next_ones() -> None:
     """Whoever stops a loop in the middle of a round ends with it what the loop had still to do."""
-    stream = Counted()
+    stream = CountingStream()
     configure_logging(Settings(), stream=stream)
     log = structlog.get_logger()
 
-    async def stopped(number: int) -> None:
+    async def stop(number: int) -> None:
         log.info("thing_said", number=number)
         asyncio.get_running_loop().stop()
 
     for number in range(2):
         loop = asyncio.new_event_loop()
-        task = loop.create_task(stopped(number))
+        task = loop.create_task(stop(number))
         loop.run_forever()
         assert task.done()
         loop.close()
@@ -190,7 +190,7 @@ def test_lines_of_a_loop_that_was_stopped_leave_with_the_next_ones() -> None:
 
 def test_what_was_said_before_logging_is_configured_anew_is_not_lost() -> None:
     """It goes where it was to go."""
-    stream = Counted()
+    stream = CountingStream()
     configure_logging(Settings(), stream=stream)
 
     async def anew() -> None:
@@ -209,7 +209,7 @@ def test_what_was_said_before_logging_is_configured_anew_is_not_lost() -> None:
 @example(many=[{"text": "sk_abcdefghijklmnop"}, {"text": "task_task_"}])
 def test_together_lines_say_what_each_says_alone(many: list[dict[str, Any]]) -> None:
     """Nothing that opens anything, in whatever field of whichever line; and nothing else is missing."""
-    stream, secrets = Counted(), secrets_of(SETTINGS)
+    stream, secrets = CountingStream(), secrets_of(SETTINGS)
     configure_logging(SETTINGS, stream=stream)
 
     async def say() -> None:
@@ -227,7 +227,7 @@ def test_together_lines_say_what_each_says_alone(many: list[dict[str, Any]]) -> 
 @pytest.mark.parametrize("secret", OURS)
 def test_a_secret_hides_in_no_line_of_a_round(secret: str, log_format: Any) -> None:
     """First, last or in the middle, beside harmless ones, bound or in a traceback, ours or a library's."""
-    stream = Counted()
+    stream = CountingStream()
     configure_logging(Settings(api_key=(Secret(secret),), log_format=log_format), stream=stream)
     log = structlog.get_logger()
 
@@ -272,7 +272,7 @@ class Mute:
 
 def test_a_value_that_cannot_be_shown_costs_no_line() -> None:
     """Nor does it stop whoever logs it, nor take its neighbors with it."""
-    stream = Counted()
+    stream = CountingStream()
     configure_logging(Settings(), stream=stream)
     log = structlog.get_logger()
     itself: list[Any] = []
@@ -295,7 +295,7 @@ def test_a_value_that_cannot_be_shown_costs_no_line() -> None:
 
 def test_a_line_shows_what_was_so_when_it_was_said() -> None:
     """Whatever becomes of it before the round ends."""
-    stream = Counted()
+    stream = CountingStream()
     configure_logging(Settings(), stream=stream)
 
     async def say() -> None:

@@ -42,7 +42,7 @@ def as_before() -> Iterator[None]:
         logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
 
 
-def said(stream: io.StringIO, **settings: Any) -> Any:
+def logger_to(stream: io.StringIO, **settings: Any) -> Any:
     """A logger whose lines go to *stream*."""
     configure_logging(Settings(**settings), stream=stream)
     return structlog.get_logger()
@@ -51,7 +51,7 @@ def said(stream: io.StringIO, **settings: Any) -> Any:
 def test_a_file_gets_one_json_object_a_line() -> None:
     """With time, level and event; Chinese stays readable; a traceback stays on its line."""
     stream = io.StringIO()
-    log = said(stream)
+    log = logger_to(stream)
     log.info("run_started", run_id="run_1", title="霓虹\n雨夜")
     try:
         raise ValueError("broken")
@@ -96,7 +96,7 @@ def test_a_terminal_gets_plain_lines() -> None:
         (Terminal(), "json", True),
         (io.StringIO(), "console", False),
     ):
-        log = said(stream, log_format=log_format)
+        log = logger_to(stream, log_format=log_format)
         log.info("run_started", run_id="run_1")
         try:
             raise ValueError("broken")
@@ -110,7 +110,7 @@ def test_a_terminal_gets_plain_lines() -> None:
 def test_strangers_words_cannot_draw_on_a_terminal() -> None:
     """A status word with escape codes or line breaks stays one harmless line."""
     stream = io.StringIO()
-    said(stream, log_format="console").info("callback_received", word="ok\x1b[2J\n2026 [info] run_started")
+    logger_to(stream, log_format="console").info("callback_received", word="ok\x1b[2J\n2026 [info] run_started")
 
     assert "\x1b" not in stream.getvalue()
     assert stream.getvalue().count("\n") == 1
@@ -119,7 +119,7 @@ def test_strangers_words_cannot_draw_on_a_terminal() -> None:
 def test_lines_of_libraries_go_the_same_way() -> None:
     """Under a fixed event, their sentence beside it; their chatter stays out."""
     stream = io.StringIO()
-    said(stream)
+    logger_to(stream)
     for name in ("uvicorn.error", "uvicorn.access", "arq.worker", "httpx", "asyncio"):
         logging.getLogger(name).info("chatter")
         logging.getLogger(name).warning("%s of %d", "trouble", 1)
@@ -141,7 +141,7 @@ def test_lines_of_libraries_go_the_same_way() -> None:
 def test_nothing_below_the_level_is_written() -> None:
     """Of ours or a library's."""
     stream = io.StringIO()
-    log = said(stream, log_level="warning")
+    log = logger_to(stream, log_level="warning")
     log.info("run_started")
     logging.getLogger("other").info("hello")
     log.warning("disk_nearly_full")
@@ -152,7 +152,7 @@ def test_nothing_below_the_level_is_written() -> None:
 def test_what_is_bound_stands_on_every_line_of_the_block() -> None:
     """By whichever module, a library's too; behind the block it is gone; None is left out."""
     stream = io.StringIO()
-    log = said(stream)
+    log = logger_to(stream)
     with log_context(run_id="run_1", shot="s1", take=None):
         log.info("take_seen")
         logging.getLogger("other").warning("hm")

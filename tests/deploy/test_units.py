@@ -24,7 +24,7 @@ def lines(name: str) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> list[str]:
+def units(tmp_path: Path) -> list[str]:
     """The units as they would lie on a machine, with a program that is there."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd is not here, and cannot be unpacked beside a system without it")
@@ -34,20 +34,20 @@ def installed(tmp_path: Path) -> list[str]:
     return [str(path) for path in sorted(tmp_path.iterdir())]
 
 
-def test_systemd_finds_no_fault(installed: list[str]) -> None:
+def test_systemd_finds_no_fault(units: list[str]) -> None:
     """Neither an error nor a line that it would pass over."""
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *installed], capture_output=True, text=True)
-    about_ours = [line for line in done.stderr.splitlines() if "framerelay" in line]
+    process = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True)
+    about_ours = [line for line in process.stderr.splitlines() if "framerelay" in line]
 
-    assert (done.returncode, about_ours) == (0, [])
+    assert (process.returncode, about_ours) == (0, [])
 
 
-def test_systemd_calls_them_well_locked(installed: list[str]) -> None:
+def test_systemd_calls_them_well_locked(units: list[str]) -> None:
     """By its own measure, at which 10 is wide open: below 2.5."""
-    for unit in installed:
+    for unit in units:
         command = ["systemd-analyze", "security", "--offline=true", "--threshold=25", unit]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout
+        process = subprocess.run(command, capture_output=True, text=True)
+        assert process.returncode == 0, process.stdout
 
 
 @pytest.mark.parametrize("name", UNITS)

@@ -58,17 +58,17 @@ def test_the_table_of_words_is_read() -> None:
 def test_one_thing_has_one_name() -> None:
     """Else a reader asks whether two names are two things."""
     texts = [*pages(), *messages()]
-    found = [(place, word, right) for place, text in texts for right, word in table() if word in text]
+    hits = [(place, word, right) for place, text in texts for right, word in table() if word in text]
 
-    assert found == []
+    assert hits == []
 
 
 @pytest.mark.parametrize("what", ODD)
 def test_signs_and_blanks_stand_as_chinese_sets_them(what: str) -> None:
     odd = re.compile(ODD[what])
-    found = [(place, text) for place, text in pages() if odd.search(text) and not text.startswith("|--")]
+    hits = [(place, text) for place, text in pages() if odd.search(text) and not text.startswith("|--")]
 
-    assert found == []
+    assert hits == []
 
 
 @pytest.mark.parametrize("what", ODD)
@@ -76,6 +76,6 @@ def test_the_catalog_sets_signs_and_blanks_likewise(what: str) -> None:
     """Where a value stands it may be either; what is set is what stands in the message itself."""
     odd = re.compile(ODD[what])
     bare = re.compile(r"%\(\w+\)s|\{\{?\w+(?:![rs])?\}?\}|<[^>]+>|`[^`]*`")
-    found = [(text, odd.search(bare.sub("\0", text))[0]) for _, text in messages() if odd.search(bare.sub("\0", text))]  # type: ignore[index]
+    hits = [(text, odd.search(bare.sub("\0", text))[0]) for _, text in messages() if odd.search(bare.sub("\0", text))]  # type: ignore[index]
 
-    assert found == []
+    assert hits == []

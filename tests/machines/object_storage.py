@@ -79,7 +79,7 @@ class ObjectStorage:
         """Start it, unless it runs, and wait until it takes a write."""
         if self.process is not None:
             return
-        weed = str(program())
+        server_program = str(program())
         identities = [
             _identity("tests", KEY_ID, "Admin", "Read", "Write", "List", "Tagging"),
             _identity("reader", READER_ID, "Read", "List"),
@@ -90,7 +90,7 @@ class ObjectStorage:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    weed,
+                    server_program,
                     "server",
                     f"-dir={self.folder}",
                     "-ip=127.0.0.1",
@@ -117,7 +117,7 @@ class ObjectStorage:
         self._await_write()
 
     @property
-    def chosen(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """The settings that have a relay keep its files here."""
         return {"store": f"s3://{BUCKET}/studio", "store_endpoint": self.endpoint}
 

@@ -21,13 +21,13 @@ RUN = "run_" + "a" * 20
 CLIP = f"{RUN}/s1.1.mp4"
 
 
-def settings_for(storage: ObjectStorage, folder: Path, **chosen: Any) -> Settings:
-    store = {**storage.chosen, "data_dir": folder}
-    return Settings(**{**store, **chosen})
+def settings_for(storage: ObjectStorage, folder: Path, **settings: Any) -> Settings:
+    store = {**storage.settings, "data_dir": folder}
+    return Settings(**{**store, **settings})
 
 
-def machine(storage: ObjectStorage, folder: Path, **chosen: Any) -> BucketStore:
-    media = media_store_of(settings_for(storage, folder, **chosen))
+def machine(storage: ObjectStorage, folder: Path, **settings: Any) -> BucketStore:
+    media = media_store_of(settings_for(storage, folder, **settings))
     assert isinstance(media, BucketStore)
     return media
 
@@ -73,9 +73,9 @@ async def test_what_it_refuses_is_said_in_words(
     (finding,) = await look_at_storage(settings_for(storage, tmp_path))
     media = machine(storage, tmp_path)
     media.files.place(CLIP).write_bytes(b"0123456789")
-    with pytest.raises(StorageFailed) as caught:
+    with pytest.raises(StorageFailed) as failure:
         await media.keep(CLIP)
 
     assert finding.status is Status.FAIL, finding
     assert words in finding.message
-    assert words in caught.value.message
+    assert words in failure.value.message

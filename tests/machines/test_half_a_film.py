@@ -106,20 +106,20 @@ async def test_a_worker_killed_with_half_a_film_put_leaves_nothing_that_is_shown
             first.kill()
             first.wait()
         half = {name: parts for name, parts in (await uploads.parts()).items() if name not in before}
-        left, names = await relay.shown(run_id), studio.storage.names()
+        half_way, names = await relay.view(run_id), studio.storage.names()
         await studio.add_workers("c")
-        run = await relay.ended(run_id)
+        run = await relay.wait_for_end(run_id)
         journal = await studio.provider.journal()
         after = await uploads.parts()
         film = run["film"]["url"].rpartition("/media/")[2]
-        kept = obstore.head(studio.storage.client(prefix="studio"), film)
+        facts = obstore.head(studio.storage.client(prefix="studio"), film)
 
     assert first.returncode == -signal.SIGKILL
     assert [len(parts) for parts in half.values()] == [1]
-    assert (left["status"], left["film"]) == ("running", None)
+    assert (half_way["status"], half_way["film"]) == ("running", None)
     assert not [name for name in names if "/film" in name]
     assert run["status"] == "succeeded", run
     assert (len(journal["jobs"]), len(journal["submits"])) == (2, 2)
     assert max(shot["takes"][0]["video"]["bytes"] for shot in run["shots"]) < PART_BYTES < run["film"]["bytes"]
-    assert kept["size"] == run["film"]["bytes"]
+    assert facts["size"] == run["film"]["bytes"]
     assert after == {**before, **half}

@@ -141,8 +141,8 @@ def usual_priority() -> Iterator[None]:
 def muxer_options(path: Path, clip: Clip) -> dict[str, str]:
     """The options of the container's writer."""
     flags = "frag_keyframe+empty_moov+default_base_moof" if clip.fragmented else "faststart" if clip.faststart else ""
-    chosen = {"movflags": flags} if flags and path.suffix == ".mp4" else {}
-    return chosen | (clip.muxer_options or {})
+    muxer = {"movflags": flags} if flags and path.suffix == ".mp4" else {}
+    return muxer | (clip.muxer_options or {})
 
 
 # --- picture
@@ -213,8 +213,8 @@ def draw(clip: Clip, n: int) -> Image:
         waves = np.sin(x) * (90 * np.cos(y)) + np.cos(x) * (90 * np.sin(y))  # 90 * sin(x + y), which costs ten times.
         np.add(waves, 128, out=image[..., channel])
     side = max(8, height // 6)
-    left = (n * 3) % max(1, width - side)
-    image[height // 2 : height // 2 + side, left : left + side] = (230, 40, 60)
+    left_edge = (n * 3) % max(1, width - side)
+    image[height // 2 : height // 2 + side, left_edge : left_edge + side] = (230, 40, 60)
     if clip.grain:
         image += np.random.default_rng(n).integers(-clip.grain, clip.grain + 1, (height, width, 1))
     if clip.cut_at is not None and n >= clip.cut_at:

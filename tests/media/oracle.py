@@ -54,23 +54,23 @@ def frames(ffmpeg: str, clip: Path, stream: str = "v:0", limit: int | None = Non
     command = [ffmpeg, "-hide_banner", "-nostats", "-nostdin", "-threads", "1", "-noautorotate", "-i", str(clip)]
     command += ["-map", f"0:{stream}", "-vsync", "passthrough", "-f", "rawvideo"]  # In the format that it decodes to.
     command += ["-frames:v", str(limit)] if limit else []
-    done = subprocess.run([*command, "-"], check=True, capture_output=True)
-    said = WRITTEN.search(done.stderr.decode(errors="replace"))
-    assert said is not None
-    layout, width, height = LAYOUTS[said[1]], int(said[2]), int(said[3])
+    process = subprocess.run([*command, "-"], check=True, capture_output=True)
+    match = WRITTEN.search(process.stderr.decode(errors="replace"))
+    assert match is not None
+    layout, width, height = LAYOUTS[match[1]], int(match[2]), int(match[3])
     kind = np.dtype("<u1" if layout.bits == 8 else "<u2")
     sizes = [(height, width)]
     if layout.across:
         sizes += [(-(-height // layout.down), -(-width // layout.across))] * 2
-    samples = np.frombuffer(done.stdout, kind).reshape(-1, sum(h * w for h, w in sizes))
-    found = []
+    samples = np.frombuffer(process.stdout, kind).reshape(-1, sum(h * w for h, w in sizes))
+    pictures = []
     for frame in samples:
         at, planes = 0, []
         for h, w in sizes:
             planes.append(frame[at : at + h * w].reshape(h, w))
             at += h * w
-        found.append(planes)
-    return found, layout
+        pictures.append(planes)
+    return pictures, layout
 
 
 def to_rgb(
@@ -79,7 +79,7 @@ def to_rgb(
     *,
     matrix: str = "bt601",
     full: bool = False,
-    sited: tuple[float, float] = CENTER,
+    siting: tuple[float, float] = CENTER,
 ) -> Pixels:
     """RGB in floating point, 0 to 255, not rounded."""
     unit = 2 ** (layout.bits - 8)
@@ -88,7 +88,7 @@ def to_rgb(
         return np.stack([red, green, blue], axis=-1)
     y = planes[0] / unit
     u, v = (
-        (enlarged(plane / unit, y.shape, layout, sited) - 128 for plane in planes[1:])
+        (enlarged(plane / unit, y.shape, layout, siting) - 128 for plane in planes[1:])
         if layout.across
         else (np.zeros(y.shape), np.zeros(y.shape))
     )
@@ -114,10 +114,10 @@ def assert_same(expected: Pixels, image: Pixels) -> None:
     assert np.abs(error[4:-4, 4:-4]).max(initial=0) < 1.5
 
 
-def enlarged(plane: Pixels, shape: tuple[int, ...], layout: Layout, sited: tuple[float, float]) -> Pixels:
+def enlarged(plane: Pixels, shape: tuple[int, ...], layout: Layout, siting: tuple[float, float]) -> Pixels:
     """A plane of color at the size of the picture, by cubic interpolation."""
-    plane = along(plane, shape[0], layout.down, sited[1])
-    return along(plane.T, shape[1], layout.across, sited[0]).T
+    plane = along(plane, shape[0], layout.down, siting[1])
+    return along(plane.T, shape[1], layout.across, siting[0]).T
 
 
 def along(plane: Pixels, count: int, step: int, offset: float) -> Pixels:

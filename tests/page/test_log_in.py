@@ -21,10 +21,10 @@ async def test_a_person_logs_in_with_the_key(relay: Any, visit: Any, picture: An
         await page.get_by_label("key").fill(KEY)
         await page.get_by_role("button", name="Log in").click()
         await expect(page.get_by_role("heading", level=1, name="Runs")).to_be_visible()
-        kept = await page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
+        storage = await page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
 
         assert page.url == f"{person.url}/"
-        assert KEY not in kept
+        assert KEY not in storage
 
 
 async def test_a_wrong_key_is_answered_in_words(relay: Any, visit: Any, picture: Any) -> None:

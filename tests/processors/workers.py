@@ -38,11 +38,11 @@ def task(name: str = "t", **arguments: Any) -> Task:
     return Task(id=name, function="work", arguments=arguments)
 
 
-def unending(started: list[str], name: str) -> Callable[..., Awaitable[None]]:
+def unending(starts: list[str], name: str) -> Callable[..., Awaitable[None]]:
     """Work that notes who began it, and does not end by itself."""
 
     async def work(_: dict[str, Any]) -> None:
-        started.append(name)
+        starts.append(name)
         await asyncio.sleep(600)
 
     return work
@@ -63,12 +63,12 @@ def now_ms() -> float:
     return time.time() * 1000
 
 
-def until(done: asyncio.Event, starts: list[str]) -> Callable[..., Awaitable[None]]:
+def until(end: asyncio.Event, starts: list[str]) -> Callable[..., Awaitable[None]]:
     """Work that notes that it was begun, and ends when it is told to."""
 
     async def work(_: dict[str, Any]) -> None:
         starts.append("begun")
-        await done.wait()
+        await end.wait()
 
     return work
 

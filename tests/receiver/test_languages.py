@@ -160,8 +160,8 @@ async def test_what_came_of_a_notification_is_chinese(browser: Any, relay: Any, 
     await relay.run({**board, "title": "told", "shots": shots, "notify_url": "https://hooks.example.com/x"})
     outbox = Outbox(redis)
     ((claim,), _) = await outbox.claim(room=1, lease_s=60.0)
-    sent = Delivery(at=1.0, status=500, outcome="answered 500", took_ms=3)
-    await outbox.settle(claim, sent, NotificationState.WAITING, wait_s=60.0)
+    delivery = Delivery(at=1.0, status=500, outcome="answered 500", took_ms=3)
+    await outbox.settle(claim, delivery, NotificationState.WAITING, wait_s=60.0)
     page = (await browser.get("/notifications", headers=ZH)).text
 
     assert page.count("返回 500") == 2
@@ -194,9 +194,9 @@ async def test_the_page_writes_days_as_the_reader_does(browser: Any, relay: Any,
 
 
 def test_an_id_that_a_sentence_begins_with_stays_small_in_chinese() -> None:
-    changed = "brake is made as it is written now"
+    sentence = "brake is made as it is written now"
     with reading("zh"):
-        assert _sentence(changed) == _sentence(translate(changed)) == "brake 按现在的写法制作。"
+        assert _sentence(sentence) == _sentence(translate(sentence)) == "brake 按现在的写法制作。"
         assert _sentence("没有运行 run_zzz") == _sentence("there is no run run_zzz") == "没有运行 run_zzz。"
         assert _sentence("the provider says: Sorry, not today.") == "供应商说：Sorry, not today."
-    assert _sentence(changed) == "Brake is made as it is written now."
+    assert _sentence(sentence) == "Brake is made as it is written now."

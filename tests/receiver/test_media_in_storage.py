@@ -46,15 +46,15 @@ class Bucket(BucketStore):
         return await super().size(path)
 
 
-Started = Callable[..., AbstractAsyncContextManager[Any]]
+StartReceiver = Callable[..., AbstractAsyncContextManager[Any]]
 
 
 @pytest.fixture
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """The storage of a receiver that starts now."""
-    made = Bucket(MediaFiles(tmp_path / "data"), MemoryStore(), name="s3://films")
-    monkeypatch.setattr("framerelay.receiver.app.media_store_of", lambda _: made)
-    return made
+    storage = Bucket(MediaFiles(tmp_path / "data"), MemoryStore(), name="s3://films")
+    monkeypatch.setattr("framerelay.receiver.app.media_store_of", lambda _: storage)
+    return storage
 
 
 @pytest.fixture
@@ -62,8 +62,8 @@ async def relay(bucket: Bucket, start_relay: StartRelay) -> AsyncIterator[Any]:
     """A receiver in front of that storage, where one clip and one frame lie."""
     for path in (CLIP, FRAME):
         await bucket.bucket.put_async(path, b"0123456789")
-    async with start_relay("http://127.0.0.1:9", worker=False) as started:
-        yield started
+    async with start_relay("http://127.0.0.1:9", worker=False) as relay:
+        yield relay
 
 
 async def test_a_reader_is_sent_to_a_signed_link_and_keeps_that_no_longer_than_it_lives(relay: Any) -> None:

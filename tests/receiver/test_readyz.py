@@ -23,8 +23,8 @@ def redis_url(private_server: Any) -> str:
 @pytest.fixture
 async def relay(start_relay: Any, nobody_calls: str, impatient: None) -> AsyncIterator[Any]:
     """A receiver on that server."""
-    async with start_relay(nobody_calls, worker=False) as started:
-        yield started
+    async with start_relay(nobody_calls, worker=False) as relay:
+        yield relay
 
 
 def limit_files(server: Any, bytes_max: int) -> None:
@@ -71,7 +71,7 @@ async def test_a_redis_that_answers_but_keeps_nothing_makes_the_receiver_not_rea
             return await ask(relay) == (503, "degraded")
 
         await wait_until(is_degraded, "it is not ready")
-        not_ready, refused = await relay.api.get("/readyz"), await relay.api.post("/v1/runs", json=board)
+        not_ready, response = await relay.api.get("/readyz"), await relay.api.post("/v1/runs", json=board)
         callback = await relay.api.post(take_address(), json=DONE)
         mend(private_server, redis)
 
@@ -79,7 +79,7 @@ async def test_a_redis_that_answers_but_keeps_nothing_makes_the_receiver_not_rea
             return await ask(relay) == (200, "ok")
 
         await wait_until(is_ready, "it is ready again")
-    for answer in (not_ready, refused):
+    for answer in (not_ready, response):
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
         assert words in answer.json()["error"]["message"]
         assert int(answer.headers["Retry-After"]) >= 1
@@ -106,8 +106,8 @@ async def test_asking_leaves_nothing_behind_and_many_who_ask_cost_one_write(
     """A health check is no load: what was found holds for a second, for all; no key, no file stays."""
     with redis_sync.Redis.from_url(private_server.url) as redis:
         await asyncio.gather(*(relay.api.get("/readyz") for _ in range(100)))
-        written = redis.info("commandstats")["cmdstat_set"]["calls"]
-        assert 1 <= written <= 10
+        writes = redis.info("commandstats")["cmdstat_set"]["calls"]
+        assert 1 <= writes <= 10
         assert redis.keys() == []
     private_server.stop()
 
@@ -119,7 +119,7 @@ async def test_asking_leaves_nothing_behind_and_many_who_ask_cost_one_write(
 
 
 async def test_the_log_says_once_that_readiness_was_lost_and_once_that_it_is_back(
-    relay: Any, private_server: Any, wait_until: Any, logged: Any
+    relay: Any, private_server: Any, wait_until: Any, log_stream: Any
 ) -> None:
     """A line for each change, not for each question."""
     private_server.stop()
@@ -131,5 +131,5 @@ async def test_the_log_says_once_that_readiness_was_lost_and_once_that_it_is_bac
         return await ask(relay) == (200, "ok")
 
     await wait_until(is_ready, "it is ready again")
-    changes = [line for line in logged.getvalue().splitlines() if "readiness_changed" in line]
+    changes = [line for line in log_stream.getvalue().splitlines() if "readiness_changed" in line]
     assert ["degraded" in change for change in changes] == [True, False]

@@ -85,7 +85,7 @@ def a_line(chance: random.Random, *, gates: bool = False) -> Line:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Order:
     """What a job was asked for, and the job whose last frame it was given."""
 
     prompt: str
@@ -96,7 +96,7 @@ class Asked:
 class AmendWorld(World):
     """Submits are prepared from the run as it was, as those of real workers are, and say which frame they hand on."""
 
-    prompts: dict[str, Asked] = field(default_factory=dict)
+    prompts: dict[str, Order] = field(default_factory=dict)
 
     def submit(self, step: Step) -> Iterator[None]:
         run = self.run
@@ -123,7 +123,7 @@ class AmendWorld(World):
             fails=self.happens(self.failure),
         )
         self.jobs.append(job)
-        self.prompts[job.id] = Asked(prompt=shot.input["prompt"], frame=frame)
+        self.prompts[job.id] = Order(prompt=shot.input["prompt"], frame=frame)
         yield
         if self.happens(self.loss):
             self.save(events.SubmitLost(**about, problem=LOST))  # type: ignore[arg-type]

@@ -48,7 +48,9 @@ def film_is_that_of(world: AmendWorld, last: Run) -> None:
     for job in world.jobs:
         maker = run.shot(job.shot_id)
         assert maker is not None
-        assert world.prompts[job.id].prompt == input_of(maker, job.take)["prompt"], f"job {job.id} was of another prompt"
+        assert world.prompts[job.id].prompt == input_of(maker, job.take)["prompt"], (
+            f"job {job.id} was of another prompt"
+        )
     jobs = {}
     for shot in run.story:
         take = picked_take(shot)

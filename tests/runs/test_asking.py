@@ -47,7 +47,7 @@ def submitting(usual_s: float | None = None, take: int = 1) -> events.Submitting
     )
 
 
-def lost(usual_s: float | None = None, **more: object) -> Run:
+def lost_run(usual_s: float | None = None, **more: object) -> Run:
     return after(a_run(**more), (0, submitting(usual_s)), (1, events.SubmitLost(shot_id="s1", take=1, problem=LOST)))
 
 
@@ -55,13 +55,13 @@ def in_flight() -> Run:
     return after(a_run(), (0, submitting()), (1, events.Submitted(shot_id="s1", take=1, job_id="job_1")))
 
 
-def seen(word: str | None = "archived", *, is_known: bool = False, called_back: bool = False) -> events.JobSeen:
+def job_sight(word: str | None = "archived", *, is_known: bool = False, called_back: bool = False) -> events.JobSeen:
     return events.JobSeen(
         shot_id="s1", take=1, job_ids=("job_1",), word=word, is_known=is_known, called_back=called_back
     )
 
 
-def gone(*, called_back: bool = False) -> events.PollFailed:
+def job_absence(*, called_back: bool = False) -> events.PollFailed:
     return events.PollFailed(shot_id="s1", take=1, problem=GONE, gone=True, called_back=called_back)
 
 
@@ -86,7 +86,7 @@ def without_sense(code: str = "no_clip_named") -> events.PollFailed:
 @pytest.mark.parametrize(("usual_s", "asked_at"), [(80.0, 240.0), (2.0, ASK_S_MIN), (None, ASK_S)])
 def test_a_person_is_asked_once_such_jobs_are_done_three_times_over(usual_s: float | None, asked_at: float) -> None:
     """It sat silently for two days; where nothing is known of such jobs, the terms say when."""
-    run = lost(usual_s)
+    run = lost_run(usual_s)
     assert wake_at(run, NOW + 1) == NOW + asked_at
 
     early = after(run, (asked_at - 0.1, events.Elapsed()))
@@ -103,7 +103,7 @@ def test_a_person_is_asked_once_such_jobs_are_done_three_times_over(usual_s: flo
 
 def test_made_again_the_first_take_is_still_waited_for_and_counts() -> None:
     """What was paid for is kept: its callback may come, and its clip can be picked."""
-    asked_run = after(lost(80.0), (240, events.Elapsed()))
+    asked_run = after(lost_run(80.0), (240, events.Elapsed()))
     assert "both are paid for" in words_of_retake(asked_run, events.Retaken(shot_id="s1"))
 
     again = after(asked_run, (241, events.Retaken(shot_id="s1")))
@@ -117,7 +117,7 @@ def test_made_again_the_first_take_is_still_waited_for_and_counts() -> None:
 
 def test_before_it_is_asked_it_cannot_be_made_again() -> None:
     """A submit whose outcome is unknown is never sent again for impatience."""
-    run = lost(80.0)
+    run = lost_run(80.0)
 
     assert why_not(run, events.Retaken(shot_id="s1"), NOW + 100) is not None
     assert apply(run, events.Retaken(shot_id="s1"), NOW + 100) is run
@@ -125,8 +125,8 @@ def test_before_it_is_asked_it_cannot_be_made_again() -> None:
 
 def test_a_callback_or_an_adopted_job_answers_the_question() -> None:
     """Nobody is asked any more."""
-    asked_run = after(lost(80.0), (240, events.Elapsed()))
-    named_run = after(asked_run, (250, seen("running", is_known=True)))
+    asked_run = after(lost_run(80.0), (240, events.Elapsed()))
+    named_run = after(asked_run, (250, job_sight("running", is_known=True)))
     adopted_run = after(asked_run, (250, events.Adopted(shot_id="s1", job_id="job_9")))
 
     for run in (named_run, adopted_run):
@@ -135,7 +135,7 @@ def test_a_callback_or_an_adopted_job_answers_the_question() -> None:
 
 def test_one_that_was_made_again_ends_with_its_hold_and_brings_no_third() -> None:
     """Whoever answered has paid for the answer already."""
-    asked_run = after(lost(80.0, unsure_hold_s=300.0), (240, events.Elapsed()))
+    asked_run = after(lost_run(80.0, unsure_hold_s=300.0), (240, events.Elapsed()))
     again = after(asked_run, (241, events.Retaken(shot_id="s1")), (242, submitting(80.0, take=2)))
     over = after(again, (243, events.Submitted(shot_id="s1", take=2, job_id="job_2")), (301, events.Elapsed()))
 
@@ -145,7 +145,7 @@ def test_one_that_was_made_again_ends_with_its_hold_and_brings_no_third() -> Non
 
 def test_left_alone_it_gives_way_when_it_can_no_longer_be_alive() -> None:
     """As the terms say; the question went unanswered."""
-    run = after(lost(80.0, unsure_hold_s=300.0), (240, events.Elapsed()), (300, events.Elapsed()))
+    run = after(lost_run(80.0, unsure_hold_s=300.0), (240, events.Elapsed()), (300, events.Elapsed()))
 
     assert [step.take for step in steps_due(run, NOW + 301)] == [2]
 
@@ -153,7 +153,9 @@ def test_left_alone_it_gives_way_when_it_can_no_longer_be_alive() -> None:
 # --- a status that is not known ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("event", [seen(), seen(None), gone()], ids=["unknown word", "no status", "no such job"])
+@pytest.mark.parametrize(
+    "event", [job_sight(), job_sight(None), job_absence()], ids=["unknown word", "no status", "no such job"]
+)
 def test_a_job_of_which_nothing_is_understood_is_asked_about_in_time(event: Event) -> None:
     """It was "generating" for ever; it is still looked up meanwhile."""
     run = after(in_flight(), (100, event), (150, event))
@@ -173,7 +175,9 @@ def test_a_job_of_which_nothing_is_understood_is_asked_about_in_time(event: Even
 
 def test_a_word_that_is_known_ends_the_doubt_and_the_time_begins_anew() -> None:
     """A word in between that we do not know is no reason to disturb anybody."""
-    run = after(in_flight(), (100, seen()), (ASK_S, seen("running", is_known=True)), (ASK_S + 50, seen()))
+    run = after(
+        in_flight(), (100, job_sight()), (ASK_S, job_sight("running", is_known=True)), (ASK_S + 50, job_sight())
+    )
 
     assert after(run, (100 + ASK_S, events.Elapsed())) is run
     assert take_of(run).strange_since == NOW + ASK_S + 50
@@ -181,7 +185,7 @@ def test_a_word_that_is_known_ends_the_doubt_and_the_time_begins_anew() -> None:
 
 def test_asked_about_an_unknown_status_another_job_may_be_adopted_and_the_id_is_kept() -> None:
     """The first job's id is the only trace of what was paid for."""
-    asked_run = after(in_flight(), (100, seen()), (100 + ASK_S, events.Elapsed()))
+    asked_run = after(in_flight(), (100, job_sight()), (100 + ASK_S, events.Elapsed()))
     run = after(asked_run, (800, events.Adopted(shot_id="s1", job_id="job_9")))
 
     assert [(take.number, take.job_ids) for take in run.shots[0].takes] == [(1, ("job_1",)), (2, ("job_9",))]
@@ -203,8 +207,8 @@ def looks_of(run: Run, event: Event, first: Event, times: int) -> list[float]:
 
 
 PAIRS: Sequence[tuple[Event, Event]] = (
-    (seen("running", is_known=True), seen("running", is_known=True, called_back=True)),
-    (gone(), gone(called_back=True)),
+    (job_sight("running", is_known=True), job_sight("running", is_known=True, called_back=True)),
+    (job_absence(), job_absence(called_back=True)),
 )
 
 
@@ -219,7 +223,7 @@ def test_it_is_repeated_in_growing_steps_and_then_as_planned(event: Event, first
 
 def test_such_a_callback_was_not_missed() -> None:
     """The public URL was said to be unreachable, by those who had just been called at it."""
-    run = after(in_flight(), (70, seen("running", is_known=True, called_back=True)), (72, rendered()))
+    run = after(in_flight(), (70, job_sight("running", is_known=True, called_back=True)), (72, rendered()))
 
     assert take_of(run).called_back
     assert not seems_unreachable(run)
@@ -227,9 +231,9 @@ def test_such_a_callback_was_not_missed() -> None:
 
 def test_a_callback_that_repeats_itself_is_not_believed_for_ever() -> None:
     """After a minute of look-ups the planned ones count, unless it is told again."""
-    run = after(in_flight(), (70, seen("running", is_known=True, called_back=True)))
-    same = after(run, (100, seen("running", is_known=True, called_back=True)))
-    anew = after(run, (71 + TOLD_S, seen("running", is_known=True, called_back=True)))
+    run = after(in_flight(), (70, job_sight("running", is_known=True, called_back=True)))
+    same = after(run, (100, job_sight("running", is_known=True, called_back=True)))
+    anew = after(run, (71 + TOLD_S, job_sight("running", is_known=True, called_back=True)))
 
     assert (take_of(same).told_at, take_of(anew).told_at) == (NOW + 70, NOW + 71 + TOLD_S)
 
@@ -247,19 +251,19 @@ def test_what_the_provider_asks_for_goes_before_haste() -> None:
 @pytest.mark.parametrize("step_s", [1800.0, 3600.0, 86_400.0])
 def test_a_clock_that_is_set_back_costs_one_look_up_at_most(step_s: float) -> None:
     """Due times are wall clock: the next look-up was as far away as the clock had gone."""
-    run = after(in_flight(), (100, seen("running", is_known=True)))
+    run = after(in_flight(), (100, job_sight("running", is_known=True)))
     then = NOW + 100 - step_s
 
     assert wake_at(run, then) == then
     look = apply(run, events.Elapsed(), then)
     assert [step.name for step in steps_due(look, then)] == ["look_up"]
-    next_one = apply(look, seen("running", is_known=True), then)
+    next_one = apply(look, job_sight("running", is_known=True), then)
     assert take_of(next_one).due_at - then <= 600.0
 
 
 def test_what_waits_for_money_is_not_hurried_by_a_clock() -> None:
     """An unsure take that is given up too early is paid for twice."""
-    run = lost(80.0)
+    run = lost_run(80.0)
     early = apply(run, events.Elapsed(), NOW - 86_400.0)
 
     assert take_of(early).status is TakeStatus.UNSURE
@@ -277,14 +281,14 @@ def test_a_submit_that_was_put_off_is_tried_when_the_clock_went_back() -> None:
 
 def test_clocks_of_two_machines_may_differ_by_a_little() -> None:
     """A minute is no reason to look anything up."""
-    run = after(in_flight(), (100, seen("running", is_known=True)))
+    run = after(in_flight(), (100, job_sight("running", is_known=True)))
 
     assert apply(run, events.Elapsed(), NOW + 40) is run
 
 
 def test_no_time_is_given_that_is_further_off_than_the_sweep_believes() -> None:
     """So that a later one shows that the clock was set back, whoever looks, after a restart as well."""
-    for run in (lost(), in_flight(), after(lost(80.0), (240, events.Elapsed()))):
+    for run in (lost_run(), in_flight(), after(lost_run(80.0), (240, events.Elapsed()))):
         moment = wake_at(run, NOW + 300)
         assert moment is not None
         assert moment <= NOW + 300 + 900
@@ -337,7 +341,7 @@ def test_a_key_that_is_refused_at_a_look_up_is_told_at_once() -> None:
     assert why_not(refused_run, events.Retaken(shot_id="s1"), NOW + 6) is not None, "it would be paid for twice"
 
 
-@pytest.mark.parametrize("event", [seen("running", is_known=True), rendered()])
+@pytest.mark.parametrize("event", [job_sight("running", is_known=True), rendered()])
 def test_once_the_key_is_right_it_goes_on_by_itself(event: Event) -> None:
     """At its next look-up, without a decision."""
     found_run = after(in_flight(), (5, locked_out()), (7, event))

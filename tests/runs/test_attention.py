@@ -7,7 +7,7 @@ from framerelay.runs.attention import needs_person
 from framerelay.runs.machine import apply
 from framerelay.runs.model import Family, Problem, Run, RunStatus, Shot, TakeStatus, Terms
 from framerelay.runs.standing import HELD_AFTER
-from tests.runs.test_outlook import NOW, chain, made, submitted
+from tests.runs.test_outlook import NOW, chain, submitted, with_takes
 from tests.runs.world import with_shots
 
 BUSY = Problem(code="upstream_unavailable", message="out of order", family=Family.SERVER)
@@ -36,7 +36,7 @@ def test_a_run_that_goes_on_needs_nobody_until_a_shot_asks() -> None:
 
 def test_one_that_waits_for_its_budget_does_and_one_that_is_made_or_failed_does_not() -> None:
     """Whatever it waits for, but a provider that comes back by itself."""
-    spent = made(chain(None, "s1", budget_jobs=1), "s1")
+    spent = with_takes(chain(None, "s1", budget_jobs=1), "s1")
     assert (spent.status, needs_person(spent)) == (RunStatus.WAITING, True)
     failed_run = submitted(chain(None, terms=Terms(retakes=0)), "s1")
     bad = Problem(code="x", message="no")

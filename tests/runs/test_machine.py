@@ -71,7 +71,7 @@ def after(run: Run, *history: events.Event | Callable[[Run], events.Event], now:
     return run
 
 
-def done(run: Run, name: str = "s1") -> Run:
+def complete(run: Run, name: str = "s1") -> Run:
     return after(run, submitting(name), submitted(name), rendered(name), collected(name))
 
 
@@ -100,7 +100,7 @@ def test_one_chain_goes_from_submit_to_film() -> None:
     assert due(run) == [("collect", "s1", 1)]
     run = after(run, collected())
     assert due(run) == [("submit", "s2", 1)]
-    run = done(run, "s2")
+    run = complete(run, "s2")
     assert due(run) == [("join", "", 0)]
     run = after(run, joined)
 
@@ -120,7 +120,7 @@ def test_the_providers_own_last_frame_lets_the_next_shot_go_before_the_clip_is_f
 
 def test_a_repeated_or_late_fact_changes_nothing() -> None:
     """Facts about a take that is further, or done, return the very same run."""
-    run = done(chain())
+    run = complete(chain())
 
     for event in (
         submitting(),
@@ -204,7 +204,7 @@ def test_a_refused_submit_fails_its_scene_and_no_other() -> None:
     assert run.shots[0].status is ShotStatus.FAILED
     assert run.status is RunStatus.RUNNING
 
-    run = done(run, "t1")
+    run = complete(run, "t1")
 
     assert run.status is RunStatus.FAILED
     assert run.error is not None
@@ -283,7 +283,7 @@ def test_a_gated_shot_waits_for_its_approval() -> None:
     """Ready, but a person has to say yes before money is spent."""
     run = new_run(shot("s1"), shot("s2", "s1", gated=True))
     assert run.status is RunStatus.RUNNING
-    run = done(run)
+    run = complete(run)
     assert due(run) == []
     assert run.status is RunStatus.WAITING
     assert run.error is not None
@@ -338,7 +338,7 @@ def test_pick_first_goes_on_from_the_first_take_that_is_done() -> None:
 
 def test_a_cancelled_run_submits_nothing_and_keeps_the_clips_of_jobs_that_were_under_way() -> None:
     """They were paid for: each is looked up and collected as ever, and no film is made of them."""
-    run = after(done(chain()), submitting("s2"), submitted("s2"), events.RunCancelled())
+    run = after(complete(chain()), submitting("s2"), submitted("s2"), events.RunCancelled())
 
     assert run.status is RunStatus.CANCELLED
     assert [each.status for each in run.shots] == [ShotStatus.DONE, ShotStatus.CANCELLED]
@@ -405,7 +405,7 @@ def test_a_clip_address_that_expired_is_asked_for_again() -> None:
 
 def test_a_film_that_cannot_be_joined_fails_the_run_with_its_reason() -> None:
     """Trouble that may pass is tried again; the rest is said."""
-    run = done(new_run(shot("s1")))
+    run = complete(new_run(shot("s1")))
     run = after(run, events.JoinFailed(problem=BROKEN, until=NOW + 2))
     assert due(run) == []
     assert wake_at(run, NOW) == NOW + 2
@@ -455,7 +455,7 @@ def test_an_opening_is_kept_before_and_behind_the_clip_and_nothing_follows_from_
     assert (behind.shots[0].takes[0].opening, behind.shots[0].takes[0].seam) == (FRAME, 1.5)
     assert steps_due(behind, NOW) == steps_due(after(run, collected()), NOW)
     assert apply(behind, opening, NOW) is behind
-    film = after(done(done(chain()), "s2"), joined)
+    film = after(complete(complete(chain()), "s2"), joined)
     late = after(film, opening)
     assert (late.film, late.status, late.shots[0].takes[0].opening) == (film.film, RunStatus.SUCCEEDED, FRAME)
 
@@ -463,7 +463,7 @@ def test_an_opening_is_kept_before_and_behind_the_clip_and_nothing_follows_from_
 def test_that_nobody_can_be_told_is_remembered_and_changes_nothing_else() -> None:
     """No decision becomes stale by it, an ended film has not taken longer, and it is forgotten when it is fixed."""
     problem = Problem(code="address_forbidden", message="no")
-    film = after(done(done(chain()), "s2"), joined)
+    film = after(complete(complete(chain()), "s2"), joined)
     untold = apply(film, events.NotificationSettled(problem=problem), NOW + 1000)
 
     assert replace(untold, untold=None, revision=film.revision, news=film.news) == film

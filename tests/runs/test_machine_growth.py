@@ -151,7 +151,7 @@ def branching(budget: int | None) -> Run:
     return begin(replace(run, budget_jobs=budget))
 
 
-def told(run: Run, kind: int, shot_id: str, take: int) -> Event:
+def event_of(run: Run, kind: int, shot_id: str, take: int) -> Event:
     about: Any = {"shot_id": shot_id, "take": take}
     ids = (f"{shot_id}-{take}",)
     kinds: list[Event] = [
@@ -182,13 +182,13 @@ def a_way_on(run: Run, nth: int, now: float) -> Event:
     """One of the things that bring the film nearer."""
     kinds = {TakeStatus.SUBMITTING: 1, TakeStatus.GENERATING: 6, TakeStatus.COLLECTING: 9, TakeStatus.DONE: 12}
     ways = [
-        told(run, kinds[take.status], shot.id, take.number)
+        event_of(run, kinds[take.status], shot.id, take.number)
         for shot in run.shots
         for take in shot.takes
         if take.status in kinds and (take.status is not TakeStatus.DONE or shot.picked is None)
     ]
-    ways += [told(run, 0, step.shot_id, step.take) for step in steps_due(run, now) if step.name is StepName.SUBMIT]
-    ways += [told(run, 18, "", 0) for step in steps_due(run, now) if step.name is StepName.JOIN]
+    ways += [event_of(run, 0, step.shot_id, step.take) for step in steps_due(run, now) if step.name is StepName.SUBMIT]
+    ways += [event_of(run, 18, "", 0) for step in steps_due(run, now) if step.name is StepName.JOIN]
     return ways[nth % len(ways)] if ways else events.Resumed()
 
 
@@ -211,7 +211,7 @@ def test_what_is_carried_on_from_event_to_event_is_what_all_shots_say(
         if each is None:
             event: Event = events.RunCancelled()
         else:
-            event = a_way_on(run, each, now) if isinstance(each, int) else told(run, *each)
+            event = a_way_on(run, each, now) if isinstance(each, int) else event_of(run, *each)
         run = apply(run, event, now)
         anew = replace(run, index=Index.of(run.shots))
 

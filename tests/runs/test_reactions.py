@@ -15,7 +15,7 @@ from framerelay.runs.model import Family, Problem, Run, RunStatus, ShotStatus, T
 from framerelay.runs.reaction import Reaction
 from framerelay.runs.standing import takes_to_submit
 from framerelay.runs.steps import StepName, steps_due
-from tests.runs.test_outlook import NOW, chain, made, submitted
+from tests.runs.test_outlook import NOW, chain, submitted, with_takes
 from tests.runs.world import World, film_of, with_shots
 
 OTHER = Reaction(moderated={"prompt": "milder"})
@@ -141,7 +141,7 @@ def test_nothing_happens_to_a_run_that_was_cancelled_or_a_shot_that_is_done() ->
     )
     assert apply(run, end, NOW).shots[0].input["prompt"] == "x"
     two = with_shots(a_shot(OTHER), takes_wanted=2, pick_first=True)
-    two = made(submitted(two, "s1"), "s1")
+    two = with_takes(submitted(two, "s1"), "s1")
     assert apply(two, end, NOW).shots[0].input["prompt"] == "x"
 
 

@@ -161,7 +161,7 @@ class World:
 
     # --- tasks -----------------------------------------------------------------------------------------------
 
-    def begun(self, step: Step) -> Iterator[None]:
+    def work_on(self, step: Step) -> Iterator[None]:
         """The task of *step*, to be gone on with step by step."""
         match step.name:
             case StepName.SUBMIT:
@@ -319,7 +319,7 @@ class World:
         self.now = max(self.now + 1, min(moment or 0, self.now + 60))
         self.record(events.Elapsed())
         for step in steps_due(self.run, self.now):
-            self.tasks += [self.begun(step) for _ in range(self.chance.randint(1, 2)) if not self.happens(self.loss)]
+            self.tasks += [self.work_on(step) for _ in range(self.chance.randint(1, 2)) if not self.happens(self.loss)]
         for job in self.jobs:
             if job.ends_at <= self.now and self.happens(0.3):
                 self.call(job)

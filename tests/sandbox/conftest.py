@@ -69,12 +69,12 @@ class Client:
     async def get(self, job_id: str) -> dict:
         return (await self.http.get(f"{self.url}/v1/jobs/{job_id}")).json()
 
-    async def done(self, job_id: str, state: str = "succeeded") -> dict:
-        async def ended() -> dict | None:
+    async def wait_for_end(self, job_id: str, state: str = "succeeded") -> dict:
+        async def end() -> dict | None:
             document = await self.get(job_id)
             return document if document["status"] in ("succeeded", "failed", "expired") else None
 
-        document = await until(ended)
+        document = await until(end)
         assert document["status"] == state, document
         return document
 

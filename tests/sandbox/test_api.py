@@ -20,7 +20,7 @@ async def test_a_job_goes_from_submit_to_clip(sandbox) -> None:
     """The create answer is the page's, and the look-up reads with our own reader."""
     async with sandbox() as client:
         job = (await client.post(GOOD)).json()
-        document = await client.done(job["id"])
+        document = await client.wait_for_end(job["id"])
         report = read_job(document)
         clip = await client.http.get(report.video_url, headers={"Range": "bytes=0-99"})
 
@@ -39,7 +39,7 @@ async def test_our_client_and_the_sandbox_understand_each_other(sandbox, tmp_pat
         url = await client.upload(tmp_path / "first.png", kind="image", purpose="first_frame")
         submit = {"prompt": "rain", "first_frame_url": url}
         answer = await client.submit(Order(model="seedance-1.5-pro-1080p", input=submit, take="take-1"))
-        await server.done(answer.job_id)
+        await server.wait_for_end(answer.job_id)
         report = await client.get_job(answer.job_id)
         journal = await server.journal()
 
@@ -74,7 +74,7 @@ async def test_every_field_of_the_page_is_taken(sandbox, picture, as_png) -> Non
         "reference_video_urls": ["https://example.com/ref.mp4"],
     }
     async with sandbox() as client:
-        document = await client.done(await client.submit(**fields))
+        document = await client.wait_for_end(await client.submit(**fields))
         journal = await client.journal()
 
     assert document["seed"] == 12345
@@ -224,7 +224,7 @@ async def test_more_jobs_than_places_are_queued(sandbox) -> None:
         first, second = await client.submit(), await client.submit()
         await asyncio.wait_for(_running(client, first), 60)
         states = [(await client.get(job))["output"]["status"] for job in (first, second)]
-        await client.done(second)
+        await client.wait_for_end(second)
 
     assert states == ["running", "queued"]
 
@@ -241,7 +241,7 @@ async def test_more_jobs_than_may_wait_are_answered_429(sandbox) -> None:
 async def test_urls_name_the_public_address(sandbox) -> None:
     """For a sandbox behind a proxy or in a container."""
     async with sandbox(public_url="https://sandbox.example/") as client:
-        document = await client.done(await client.submit())
+        document = await client.wait_for_end(await client.submit())
 
     assert document["output"]["videos"][0]["url"].startswith("https://sandbox.example/outputs/")
 
@@ -252,7 +252,7 @@ async def test_an_upload_is_used_even_where_its_public_address_cannot_be_reached
         upload = f"{client.url}/v1/files/upload"
         file = {"file": ("a.png", as_png(picture(320, 180)))}
         url = (await client.http.post(upload, data={"kind": "image", "purpose": "x"}, files=file)).json()["url"]
-        await client.done(await client.submit(first_frame_url=url))
+        await client.wait_for_end(await client.submit(first_frame_url=url))
 
     assert url.startswith("https://sandbox.invalid/files/")
 
@@ -260,7 +260,7 @@ async def test_an_upload_is_used_even_where_its_public_address_cannot_be_reached
 async def test_an_expired_output_is_403(sandbox) -> None:
     """As a pre-signed URL after its day."""
     async with sandbox(output_ttl_s=0.0) as client:
-        document = await client.done(await client.submit())
+        document = await client.wait_for_end(await client.submit())
         response = await client.http.get(document["output"]["videos"][0]["url"])
 
     assert response.status_code == 403
@@ -270,7 +270,7 @@ async def test_the_ark_dialect_is_arks_own_form(sandbox, receiver) -> None:
     """Look-ups and callbacks alike."""
     async with sandbox(dialect="ark") as client:
         job_id = await client.submit(callback_url=receiver.url, return_last_frame=True)
-        document = await client.done(job_id)
+        document = await client.wait_for_end(job_id)
         await receiver.wait_for(3)
 
     assert set(document["content"]) == {"video_url", "last_frame_url"}
@@ -293,7 +293,7 @@ async def test_an_unusable_first_frame_fails_the_job(sandbox, picture, as_png, u
     tiny = f"data:image/png;base64,{base64.b64encode(as_png(picture(40, 40))).decode()}"
     async with sandbox() as client:
         url = url.format(sandbox=client.url, tiny=tiny)
-        document = await client.done(await client.submit(first_frame_url=url), "failed")
+        document = await client.wait_for_end(await client.submit(first_frame_url=url), "failed")
 
     assert document["error"]["code"] == code
     assert "output" in document
@@ -305,7 +305,7 @@ async def test_the_journal_holds_the_first_frame_as_it_was_given(sandbox, pictur
     content = as_png(picture(320, 180))
     url = f"data:image/png;base64,{base64.b64encode(content).decode()}"
     async with sandbox() as client:
-        await client.done(await client.submit(first_frame_url=url))
+        await client.wait_for_end(await client.submit(first_frame_url=url))
         given = (await client.journal())["jobs"][0]["given"]["first_frame"]
         copy = await client.http.get(given["kept_url"])
 
@@ -318,7 +318,7 @@ async def test_the_folder_is_bounded(sandbox, tmp_path) -> None:
     async with sandbox(folder_bytes_max=60_000) as client:
         names = []
         for _ in range(4):
-            document = await client.done(await client.submit())
+            document = await client.wait_for_end(await client.submit())
             names.append(document["output"]["videos"][0]["url"].rpartition("/")[2])
 
     files = {path.name for path in (tmp_path / "sandbox" / "outputs").iterdir()}

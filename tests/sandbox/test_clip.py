@@ -200,8 +200,8 @@ async def test_an_image_of_another_ratio_is_cropped_around_its_middle(sandbox, p
     """As the real API does when the ratio is given; ``adaptive`` follows the image."""
     url = f"data:image/png;base64,{base64.b64encode(as_png(picture(300, 300))).decode()}"
     async with sandbox() as client:
-        wide = await client.done(await client.submit(first_frame_url=url, ratio="16:9", return_last_frame=True))
-        square = await client.done(await client.submit(first_frame_url=url, resolution="480p"))
+        wide = await client.wait_for_end(await client.submit(first_frame_url=url, ratio="16:9", return_last_frame=True))
+        square = await client.wait_for_end(await client.submit(first_frame_url=url, resolution="480p"))
         frame = await client.http.get(wide["output"]["last_frame_url"])
 
     assert (wide["ratio"], square["ratio"]) == ("16:9", "1:1")
@@ -222,7 +222,7 @@ async def test_rendering_leaves_the_event_loop_free(sandbox, monkeypatch) -> Non
         job_id = await client.submit()
         states = [(await client.get(job_id))["status"] for _ in range(5)]
         answer.set()
-        document = await client.done(job_id)
+        document = await client.wait_for_end(job_id)
 
     assert "succeeded" not in states
     assert document["status"] == "succeeded"

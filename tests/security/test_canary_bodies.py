@@ -22,8 +22,8 @@ DONE = {"id": "job_1", "status": "succeeded", "output": {"status": "succeeded", 
 @pytest.fixture
 async def relay(start_relay: Any) -> AsyncIterator[Any]:
     """A receiver alone; nobody may call its provider."""
-    async with start_relay("http://127.0.0.1:9", worker=False, upstream_key=Secret(KEY)) as started:
-        yield started
+    async with start_relay("http://127.0.0.1:9", worker=False, upstream_key=Secret(KEY)) as relay:
+        yield relay
 
 
 def address(relay: Any, take: int = 1) -> str:
@@ -61,12 +61,12 @@ async def test_what_opens_something_is_in_no_store(relay: Any, redis: Any, wait_
         return len((await relay.api.get("/v1/callbacks")).json()["data"]) == 2
 
     await wait_until(both_are_listed, "the callback and the sample are listed")
-    stored = await everything_in(redis)
-    shown = (await relay.api.get("/v1/callbacks")).text
+    dump = await everything_in(redis)
+    listing = (await relay.api.get("/v1/callbacks")).text
     for canary in ("canary", KEY):
-        assert canary not in stored.replace("[key]-canary", "")
-        assert canary not in shown.replace("[key]-canary", "")
-    assert [each["bytes"] for each in json.loads(shown)["data"]] == [len(raw)] * 2
+        assert canary not in dump.replace("[key]-canary", "")
+        assert canary not in listing.replace("[key]-canary", "")
+    assert [each["bytes"] for each in json.loads(listing)["data"]] == [len(raw)] * 2
 
 
 async def test_spool_is_no_exception(relay: Any, redis: Any) -> None:
@@ -96,10 +96,10 @@ async def test_repeats_are_told_by_what_came_and_not_by_what_is_kept(relay: Any,
     again = {**DONE, "output": {"status": "succeeded", "videos": [SIGNED.replace("canary-1", "canary-3")]}}
     answers = [(await relay.api.post(address(relay), json=each)).json()["repeated"] for each in (DONE, DONE, again)]
     records = (await relay.api.get("/v1/callbacks")).json()["data"]
-    stored = await everything_in(redis)
+    dump = await everything_in(redis)
 
     assert answers == [False, True, False]
     assert len({record["body"] for record in records}) == 1
     for each in (DONE, again):
         raw = json.dumps(each, ensure_ascii=False, separators=(",", ":")).encode()
-        assert hashlib.sha256(raw).hexdigest() in stored
+        assert hashlib.sha256(raw).hexdigest() in dump

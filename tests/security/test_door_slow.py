@@ -34,12 +34,12 @@ def drip(connect_to: Any) -> Any:
 
     async def send(relay: Any, start: bytes, piece: bytes, *, pause_s: float = 0.1) -> bytes:
         reader, writer = await connect_to(relay)
-        said = bytearray()
+        answer = bytearray()
 
         async def listen() -> None:
             with suppress(ConnectionError):
                 while piece := await reader.read(65_536):
-                    said.extend(piece)
+                    answer.extend(piece)
 
         writer.write(start)
         listening = asyncio.create_task(listen())
@@ -49,7 +49,7 @@ def drip(connect_to: Any) -> Any:
                     writer.write(piece)
                 await asyncio.wait([listening], timeout=pause_s)
         writer.close()
-        return bytes(said)
+        return bytes(answer)
 
     return send
 
@@ -73,14 +73,14 @@ async def test_whoever_takes_too_long_is_cut_off(hasty: Any, drip: Any) -> None:
         "much behind a 404": (unknown.replace(b"100000", b"9999999999"), b" " * 65_536),
         "behind a 200": (b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n"),
     }
-    said = await asyncio.gather(*(drip(hasty, start, piece) for start, piece in forms.values()))
-    first = {name: answer.removeprefix(b"HTTP/1.1 ")[:3] for name, answer in zip(forms, said, strict=True)}
+    answers = await asyncio.gather(*(drip(hasty, start, piece) for start, piece in forms.values()))
+    first = {name: answer.removeprefix(b"HTTP/1.1 ")[:3] for name, answer in zip(forms, answers, strict=True)}
 
     late = ("the method", "the path", "a header", "headers", "no body", "the body", "chunks")
     behind = {"behind a 404": b"404", "much behind a 404": b"404", "behind a 200": b"200"}
     assert first == {"nothing": b"", "empty lines": b"", **dict.fromkeys(late, b"408"), **behind}
-    assert b'"code":"too_slow"' in said[4]
-    assert all(answer.count(b"HTTP/1.1") <= 1 for answer in said)
+    assert b'"code":"too_slow"' in answers[4]
+    assert all(answer.count(b"HTTP/1.1") <= 1 for answer in answers)
 
 
 async def test_a_callback_that_never_ends_is_a_reason_to_ask(
@@ -89,13 +89,13 @@ async def test_a_callback_that_never_ends_is_a_reason_to_ask(
     """Whoever knew the address gets no 200; what was heard is listed as cut off, and the take is looked up."""
     path = "/webhook/" + hasty.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1))
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n".encode()
-    said = await drip(hasty, head + DONE, b" ")
+    answer = await drip(hasty, head + DONE, b" ")
 
     async def outcomes() -> list[str]:
         answer = await hasty.api.get("/v1/callbacks")
         return [record["outcome"] for record in answer.json()["data"]]
 
-    assert said.startswith(b"HTTP/1.1 408 ")
+    assert answer.startswith(b"HTTP/1.1 408 ")
     await wait_until(outcomes, "the callback is listed")
     assert await outcomes() == ["cut_off"]
     assert await redis.zcard(QUEUE) == 1
@@ -238,14 +238,14 @@ async def test_where_all_are_at_work_one_more_is_asked_to_come_back(
             assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
             watchers.append(writer)
         path = "/webhook/" + relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1))
-        refused = await talk(relay, post(path, DONE))
+        answer = await talk(relay, post(path, DONE))
         watchers.pop().close()
         async with asyncio.timeout(PATIENCE_S):
-            while (taken := await talk(relay, post(path, DONE))).status == 503:
+            while (taken_answer := await talk(relay, post(path, DONE))).status == 503:
                 await asyncio.sleep(0.02)
         for writer in watchers:
             writer.close()
 
-    assert (refused.status, refused.header("Retry-After")) == (503, "1")
-    assert b'"code":"busy"' in refused.body
-    assert taken.status == 200
+    assert (answer.status, answer.header("Retry-After")) == (503, "1")
+    assert b'"code":"busy"' in answer.body
+    assert taken_answer.status == 200

@@ -109,8 +109,8 @@ async def test_no_way_out_is_open(take_over: TakeOver, a_picture: Path) -> None:
     async with Decoder() as decoder:
         for n, name in enumerate(ESCAPES):
             a_picture.with_name(f"{n}.png").touch()
-            refused = await decoder.difference(a_picture, a_picture.with_name(f"{n}.png"))
-            assert refused in (errno.EPERM, errno.EACCES), name
+            code = await decoder.difference(a_picture, a_picture.with_name(f"{n}.png"))
+            assert code in (errno.EPERM, errno.EACCES), name
     assert not a_picture.with_name("planted").exists()
 
 
@@ -125,9 +125,9 @@ async def test_computing_without_end_is_the_clips_fault(take_over: TakeOver, a_p
     """Seconds of the processor, not of the clock: a busy machine blames no clip, and the answer is final."""
     take_over("spin()", cpu_s_max=1)
     async with Decoder() as decoder:
-        with pytest.raises(ClipUnusable, match="more computing") as caught:
+        with pytest.raises(ClipUnusable, match="more computing") as failure:
             await decoder.difference(a_picture, a_picture)
-    assert caught.value.reason == "not_allowed"
+    assert failure.value.reason == "not_allowed"
 
 
 async def test_memory_and_files_have_an_end(take_over: TakeOver, a_picture: Path) -> None:

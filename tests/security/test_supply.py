@@ -65,7 +65,7 @@ def test_what_nobody_knows_anything_about_is_said_loudly(audit: Any, capsys: pyt
 
 def test_an_audit_that_cannot_run_says_so(tmp_path: Path) -> None:
     """As the build runs it; here without the program."""
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, str(ROOT / "requirements" / "audit.py"), str(tmp_path / "no-program")],
         check=False,
         capture_output=True,
@@ -73,8 +73,8 @@ def test_an_audit_that_cannot_run_says_so(tmp_path: Path) -> None:
         timeout=60,
     )
 
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("AUDIT SKIPPED: ")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.startswith("AUDIT SKIPPED: ")
 
 
 def test_the_build_asks() -> None:

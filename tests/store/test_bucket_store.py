@@ -63,8 +63,8 @@ async def test_what_goes_there_and_comes_from_there_is_timed(tmp_path: Path, sto
         await there.fetch("run_gone/s1.1.mp4")
     after = ways()
 
-    came = {labels: number - before.get(labels, 0) for labels, number in after.items()}
-    assert {labels: number for labels, number in came.items() if number} == {
+    growth = {labels: number - before.get(labels, 0) for labels, number in after.items()}
+    assert {labels: number for labels, number in growth.items() if number} == {
         '{call="put",outcome="ok"}': 1,
         '{call="get",outcome="ok"}': 1,
         '{call="get",outcome="not_found"}': 1,
@@ -149,8 +149,8 @@ async def test_old_films_and_whole_runs_leave_here_and_there_and_nothing_beside_
         await media.keep(name)
 
     await media.remove_old_films(RUN, before_turn=2)
-    left = {each["path"] for each in await obstore.list(storage).collect_async()}
-    assert left == {CLIP, near, names[3]}
+    left_names = {each["path"] for each in await obstore.list(storage).collect_async()}
+    assert left_names == {CLIP, near, names[3]}
     assert not media.files.has(names[2])
 
     assert await media.remove(RUN)
@@ -174,11 +174,11 @@ async def test_old_films_and_whole_runs_leave_here_and_there_and_nothing_beside_
 )
 def test_what_a_storage_says_becomes_words_without_addresses(message: str, words: str) -> None:
     """A person reads them in a run, where signatures and private addresses have no business."""
-    said = bucket_words(RuntimeError(message))
+    words_said = bucket_words(RuntimeError(message))
 
-    assert words in said
-    assert "Signature=" not in said
-    assert "10.0.0.7" not in said
+    assert words in words_said
+    assert "Signature=" not in words_said
+    assert "10.0.0.7" not in words_said
 
 
 @pytest.mark.parametrize("url", ["s3://films", "s3://films/a/b", "gs://films/a", "az://films/a"])

@@ -54,12 +54,12 @@ async def test_a_submit_that_is_under_way_elsewhere_is_given_up_by_nobody(
     async with machine(redis_url) as there, machine(redis_url) as here:
         await start(there, a_run())
         with clock_set(its_s):
-            sent = (await record(there, "run_1", SENT)).run
+            run_there = (await record(there, "run_1", SENT)).run
         with clock_set(ours_s):
-            looked = await record(here, "run_1", events.Elapsed())
+            look = await record(here, "run_1", events.Elapsed())
 
-    (take,) = sent.shots[0].takes
-    assert (looked.changed, looked.run) == (False, sent)
+    (take,) = run_there.shots[0].takes
+    assert (look.changed, look.run) == (False, run_there)
     assert take.status is TakeStatus.SUBMITTING
     assert abs(take.submitted_at - time.time()) < 300
 

@@ -35,10 +35,10 @@ def look(run: Run, age: float) -> Run:
 
 
 def rendered(run: Run, name: str, *, called_back: bool) -> Run:
-    done = events.Rendered(
+    render = events.Rendered(
         shot_id=name, take=1, job_ids=(f"job_{name}",), video_url="https://v", called_back=called_back
     )
-    return apply(run, done, NOW + 60)
+    return apply(run, render, NOW + 60)
 
 
 def take_of(run: Run, name: str = "s1") -> Take:
@@ -104,12 +104,12 @@ def test_missed_callbacks_are_counted_and_none_at_all_is_called_by_its_name() ->
 
 def test_a_callback_that_comes_after_the_look_up_was_not_missed() -> None:
     """It says that we are reached, and takes nothing back."""
-    found = rendered(in_flight(a_run()), "s1", called_back=False)
-    told = apply(found, events.CalledBack(shot_id="s1", take=1), NOW + 61)
+    run_at_sweep = rendered(in_flight(a_run()), "s1", called_back=False)
+    run_at_callback = apply(run_at_sweep, events.CalledBack(shot_id="s1", take=1), NOW + 61)
 
-    assert callbacks_missed(told) == 0
-    assert take_of(told) == replace(take_of(found), called_back=True)
-    assert apply(told, events.CalledBack(shot_id="s1", take=1), NOW + 62) is told
+    assert callbacks_missed(run_at_callback) == 0
+    assert take_of(run_at_callback) == replace(take_of(run_at_sweep), called_back=True)
+    assert apply(run_at_callback, events.CalledBack(shot_id="s1", take=1), NOW + 62) is run_at_callback
 
 
 @pytest.mark.parametrize("unsure", [False, True])
@@ -120,12 +120,12 @@ def test_an_adopted_job_that_the_provider_does_not_know_frees_its_shot_at_once(u
         run = apply(run, events.Submitting(shot_id="s1", take=1, intent="i", seed=None, first_frame=None), NOW)
         run = apply(run, events.SubmitLost(shot_id="s1", take=1, problem=GONE), NOW)
     run = apply(run, events.Adopted(shot_id="s1", job_id="job_typo"), NOW + 1)
-    freed = apply(run, events.PollFailed(shot_id="s1", take=1, problem=GONE, gone=True), NOW + 2)
-    again = apply(freed, events.Adopted(shot_id="s1", job_id="job_right"), NOW + 3)
+    run_freed = apply(run, events.PollFailed(shot_id="s1", take=1, problem=GONE, gone=True), NOW + 2)
+    again = apply(run_freed, events.Adopted(shot_id="s1", job_id="job_right"), NOW + 3)
 
-    assert take_of(freed).status is (TakeStatus.UNSURE if unsure else TakeStatus.FAILED)
-    assert take_of(freed).job_id is None
-    assert "job_typo" in str(take_of(freed).error)
+    assert take_of(run_freed).status is (TakeStatus.UNSURE if unsure else TakeStatus.FAILED)
+    assert take_of(run_freed).job_id is None
+    assert "job_typo" in str(take_of(run_freed).error)
     assert [take.job_id for take in again.shots[0].takes][-1] == "job_right"
 
 

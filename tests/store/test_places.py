@@ -54,8 +54,8 @@ async def test_runs_take_turns_however_much_they_ask_for(places: Places) -> None
 
     order = []
     last = take("a")
-    while entered := await places.leave("p", last):
-        (last,) = entered
+    while entries := await places.leave("p", last):
+        (last,) = entries
         order.append(last.shot_id)
 
     assert order.index("x") <= 2

@@ -39,12 +39,12 @@ class Meeting(Store):
     def __init__(self, redis: ArqRedis, *, writers: int) -> None:
         super().__init__(redis)
         self._all_are_here = asyncio.Barrier(writers)
-        self._expected = writers
+        self._writers = writers
 
     async def load(self, run_id: str) -> Run | None:
         run = await super().load(run_id)
-        if self._expected:
-            self._expected -= 1
+        if self._writers:
+            self._writers -= 1
             await self._all_are_here.wait()
         return run
 
@@ -101,11 +101,11 @@ async def test_a_save_from_an_old_revision_writes_nothing(redis: ArqRedis) -> No
 
     stale = replace(run, title="stale", revision=9)
     older = replace(run, revision=5)
-    saved = await store.save(
+    is_saved = await store.save(
         stale, before=older, event={}, steps=[*steps_due(replace(run, id=RunId("x")), 1)], wake_at=5
     )
 
-    assert not saved
+    assert not is_saved
     assert (await redis.zcard(QUEUE), len(await store.history(run.id))) == before
     assert await store.load(run.id) == run
 
@@ -289,7 +289,7 @@ async def test_a_run_saved_without_the_index_is_listed_and_found_by_status_once_
     assert [run.id for run in await store.runs(limit=9, status=RunStatus.RUNNING)] == ["run_1"]
 
 
-async def named(store: Store, text: str) -> str | None:
+async def id_of(store: Store, text: str) -> str | None:
     """The id of the run that *text* means."""
     run = await store.find_named(text)
     return run and run.id
@@ -298,11 +298,11 @@ async def named(store: Store, text: str) -> str | None:
 async def test_the_beginning_of_an_id_is_enough_while_no_other_begins_so(redis: ArqRedis) -> None:
     """At least four signs behind run_; a whole id goes before those that it is the beginning of; last is the newest."""
     store = Store(redis)
-    assert await named(store, "last") is None
+    assert await id_of(store, "last") is None
     for place, name in enumerate(("run_abcdef", "run_abcxyz", "run_abcxyz2", "run_zzzz")):
         await start(store, replace(a_run(name), created_at=place))
 
-    for text, meant in {
+    for text, run_id in {
         **{
             "run_abcd": "run_abcdef",
             "run_abcdef": "run_abcdef",
@@ -312,12 +312,12 @@ async def test_the_beginning_of_an_id_is_enough_while_no_other_begins_so(redis: 
         **{"run_zzzz": "run_zzzz", "last": "run_zzzz", "run_zzz": None, "run_": None, "": None, "abcd": None},
         **{"run_abcdefg": None, "LAST": None, "run_ABCD": None, "[run_abcd": None, "run_abcd*": None},
     }.items():
-        assert await named(store, text) == meant, text
+        assert await id_of(store, text) == run_id, text
     with pytest.raises(
         IdAmbiguous, match="several ids begin with run_abcx: run_abcxyz, run_abcxyz2; give more"
-    ) as raised:
+    ) as failure:
         await store.find_named("run_abcx")
-    assert raised.value.candidates == ("run_abcxyz", "run_abcxyz2")
+    assert failure.value.candidates == ("run_abcxyz", "run_abcxyz2")
 
 
 async def test_of_many_that_begin_so_some_are_named(redis: ArqRedis) -> None:
@@ -332,8 +332,8 @@ async def test_of_many_that_begin_so_some_are_named(redis: ArqRedis) -> None:
         assert run is not None
         assert await store.remove(run, now=2)
 
-    assert await named(store, "run_same") == "run_same8"
-    assert await named(store, "run_same1") is None
+    assert await id_of(store, "run_same") == "run_same8"
+    assert await id_of(store, "run_same1") is None
 
 
 async def test_runs_of_before_the_index_are_found_by_the_first_who_asks(redis: ArqRedis) -> None:
@@ -344,6 +344,6 @@ async def test_runs_of_before_the_index_are_found_by_the_first_who_asks(redis: A
     await redis.zrem(RUNS_BY_ID, "run_older")
     await start(store, a_run("run_newer"))
 
-    assert await named(store, "run_older") == "run_older"
+    assert await id_of(store, "run_older") == "run_older"
     assert await store.ids_beginning("run_old0249", at_most=20) == [f"run_old0249{number}" for number in range(10)]
     assert await redis.zcard(RUNS_BY_ID) == await redis.zcard(RUNS) == 2502

@@ -62,11 +62,11 @@ async def test_what_is_not_kept_and_what_is_in_use_stays_whatever_the_bound(tmp_
     unkept = lay(media, f"{RUN}/s1.1.mp4", age_s=9 * IN_USE_S)
     torn = lay(media, f"{RUN}/s2.1.mp4", age_s=9 * IN_USE_S)
     await media.bucket.put_async(f"{RUN}/s2.1.mp4", b"x" * (SIZE - 1))  # An earlier one of another length.
-    used = lay(media, f"{RUN}/s3.1.mp4", age_s=1)
+    file_in_use = lay(media, f"{RUN}/s3.1.mp4", age_s=1)
     await media.keep(f"{RUN}/s3.1.mp4")
 
     assert await clear_copies(media, bytes_max=1, now=time.time()) == 0
-    assert all(place.exists() for place in (unkept, torn, used))
+    assert all(place.exists() for place in (unkept, torn, file_in_use))
     assert media.unkept_bytes == 2 * SIZE, "no further clips are fetched while these alone are too much"
 
 
@@ -84,14 +84,14 @@ async def test_while_the_storage_is_away_nothing_leaves(tmp_path: Path) -> None:
 async def test_copies_of_a_run_that_another_machine_removed_leave_too(redis: RelayRedis, tmp_path: Path) -> None:
     """A run of which Redis knows nothing at all stays: it may be another Redis."""
     media = media_with(tmp_path)
-    gone, strange = lay(media, f"{RUN}/s1.1.mp4", age_s=0), lay(media, f"{OTHER}/s1.1.mp4", age_s=0)
-    for place in (gone, strange):
+    file, strange = lay(media, f"{RUN}/s1.1.mp4", age_s=0), lay(media, f"{OTHER}/s1.1.mp4", age_s=0)
+    for place in (file, strange):
         os.utime(place.parent, (time.time() - 2 * ABANDONED_S,) * 2)
     await redis.hset(run_key(RUN), "revision", "removed")
     await redis.pexpire(run_key(RUN), 60_000)
 
     await clear_abandoned(media.files, Store(redis), now=time.time())
-    assert (gone.exists(), strange.exists()) == (False, True)
+    assert (file.exists(), strange.exists()) == (False, True)
 
 
 async def test_a_folder_without_object_storage_is_never_cleared(redis: RelayRedis, tmp_path: Path) -> None:

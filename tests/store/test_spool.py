@@ -32,9 +32,9 @@ def task(name: str) -> Task:
 @pytest.fixture
 def spool(tmp_path: Path) -> Iterator[Spool]:
     """In a folder that is made when it is needed."""
-    made = Spool(tmp_path / "data" / "spool", callbacks_max=3, bytes_max=1000)
-    yield made
-    made.close()
+    one_spool = Spool(tmp_path / "data" / "spool", callbacks_max=3, bytes_max=1000)
+    yield one_spool
+    one_spool.close()
 
 
 async def test_what_was_spooled_reaches_redis_as_it_came(redis: ArqRedis, spool: Spool, tmp_path: Path) -> None:
@@ -99,13 +99,13 @@ async def test_what_lies_there_at_the_start_counts(spool: Spool, tmp_path: Path)
     for number in range(3):
         await spool.keep(callback(f"cb_{number}"), fingerprint=f"f{number}", task=None)
     client = connect("unix:///nowhere/redis.sock")
-    restarted = Spool(tmp_path / "data" / "spool", callbacks_max=3)
+    second = Spool(tmp_path / "data" / "spool", callbacks_max=3)
     with pytest.raises(StoreUnavailable):
-        await restarted.drain(Inbox(client, keep_s=100))
+        await second.drain(Inbox(client, keep_s=100))
 
     with pytest.raises(StorageFailed, match="full"):
-        await restarted.keep(callback("cb_3"), fingerprint="f3", task=None)
-    restarted.close()
+        await second.keep(callback("cb_3"), fingerprint="f3", task=None)
+    second.close()
     await disconnect(client)
 
 

@@ -67,7 +67,7 @@ def run_of(hook: Hook) -> Run:
     return hook_run(hook, run_id=RunId("run_1"), job_id="job_1", model="m1", now=NOW, terms=Terms())
 
 
-def told(path: Path) -> list[str]:
+def mistakes_of(path: Path) -> list[str]:
     """Every mistake of the settings file *path*."""
     with pytest.raises(StoryboardInvalid) as failure:
         read_hooks(path)
@@ -148,7 +148,7 @@ hooks:
   list: {storyboard: [a]}
   nought: 5
 """
-    assert told(write(tmp_path, text)) == [
+    assert mistakes_of(write(tmp_path, text)) == [
         'line 1, hook: unknown key "hook" (did you mean "hooks"?)',
         'line 4, hooks.night.titel: unknown key "titel" (did you mean "title"?)',
         "line 5, hooks.night.storyboard: in ./bad.yaml, line 3, shots[0].promt: "
@@ -179,21 +179,21 @@ hooks:
 )
 def test_a_settings_file_that_cannot_be_read_is_named(tmp_path: Path, text: str, line: str) -> None:
     """One sentence with the name of the file that a person has to open."""
-    (mistake,) = told(write(tmp_path, text))
+    (mistake,) = mistakes_of(write(tmp_path, text))
 
     assert mistake.startswith(line)
 
 
 def test_a_settings_file_that_is_a_folder_is_named(tmp_path: Path) -> None:
     """What the system says, in one line."""
-    assert told(tmp_path) == [f"{tmp_path.name}: is a directory"]
+    assert mistakes_of(tmp_path) == [f"{tmp_path.name}: is a directory"]
 
 
 def test_a_hook_takes_no_files_of_a_computer(tmp_path: Path) -> None:
     """Nobody is there to upload them when a job calls: it would fail after it was paid for."""
     text = "hooks: {h: {storyboard: {model: m, shots: [{prompt: a, first_frame: a.png}]}}}"
 
-    (mistake,) = told(write(tmp_path, text))
+    (mistake,) = mistakes_of(write(tmp_path, text))
 
     assert "hooks.h.storyboard.shots[0].first_frame: a file on your computer" in mistake
 

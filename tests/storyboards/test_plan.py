@@ -55,8 +55,8 @@ def test_the_id_is_of_what_is_said_and_not_of_how() -> None:
     changes += [{"notify_url": "https://example.com/"}]
     shots: list[dict[str, Any]] = [{"gate": "approve"}, {"takes": 2}, {"takes": 2, "pick": "first"}, {"id": "z"}]
     shots += [{"seed": 1}, {"prompt": "b"}, {"first_frame": "file:a.png"}]
-    found = {planned({}, **change).id for change in changes} | {planned(shot).id for shot in shots}
-    assert len(found) == len(changes) + len(shots)
+    shot_ids = {planned({}, **change).id for change in changes} | {planned(shot).id for shot in shots}
+    assert len(shot_ids) == len(changes) + len(shots)
 
 
 CASES: dict[str, tuple[list[dict[str, Any]], dict[str, Any], list[tuple[str, str]]]] = {

@@ -240,12 +240,12 @@ def test_the_form_of_a_document_changes_no_mistake(document: dict[str, Any]) -> 
     """YAML, JSON and decoded: the same places in the same words."""
     text = json.dumps(document, indent=1)
 
-    def told(read: Any) -> set[tuple[str, str]]:
+    def places_and_words(read: Any) -> set[tuple[str, str]]:
         try:
             read()
         except StoryboardInvalid as error:
             return {(mistake.place, mistake.message) for mistake in error.mistakes}
         return set()
 
-    mistakes_in_parsed = told(lambda: check_storyboard(json.loads(text)))
-    assert told(lambda: read_storyboard(text, form="json")) == mistakes_in_parsed
+    mistakes_in_parsed = places_and_words(lambda: check_storyboard(json.loads(text)))
+    assert places_and_words(lambda: read_storyboard(text, form="json")) == mistakes_in_parsed

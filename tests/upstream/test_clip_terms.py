@@ -18,9 +18,9 @@ SAID = {"prompt": "a", "duration": 5, "resolution": "720p", "generate_audio": Fa
 
 def terms(profile: Profile | str, model: str, extra: dict[str, Any] | None = None, **fields: Any) -> ClipTerms:
     """Of a shot that says `SAID` and *fields*."""
-    known = load_shipped(profile) if isinstance(profile, str) else profile
-    said = {name: value for name, value in {**SAID, **fields}.items() if value is not None}
-    return clip_terms(known, Order(model=model, input=said, take="t", extra=extra or {}))
+    one_profile = load_shipped(profile) if isinstance(profile, str) else profile
+    said_fields = {name: value for name, value in {**SAID, **fields}.items() if value is not None}
+    return clip_terms(one_profile, Order(model=model, input=said_fields, take="t", extra=extra or {}))
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_reference_videos_count_where_they_are_sent() -> None:
 
 def with_body(body: Any, **model: Any) -> Profile:
     """A profile that makes requests of *body*."""
-    made = msgspec.structs.replace(load_shipped("kling"), models={"m": Model(**model)})
-    return msgspec.structs.replace(made, create=msgspec.structs.replace(made.create, body=body, values={}))
+    profile = msgspec.structs.replace(load_shipped("kling"), models={"m": Model(**model)})
+    return msgspec.structs.replace(profile, create=msgspec.structs.replace(profile.create, body=body, values={}))
 
 
 def test_a_word_within_a_text_is_open_once_the_text_is_another() -> None:
@@ -143,13 +143,13 @@ def test_what_one_storyboard_says_in_our_words_another_can_say_in_raw_fields(nam
     profile = load_shipped(name)
     for model in profile.models or {"m": None}:
         for values in itertools.product(*FIELDS.values()):
-            said = dict(zip(FIELDS, values, strict=True))
-            dear = Order(model=model, input={"prompt": "a", **said}, take="t")
+            fields = dict(zip(FIELDS, values, strict=True))
+            dear = Order(model=model, input={"prompt": "a", **fields}, take="t")
             cheap = replace(dear, input={"prompt": "a", **SAID, "duration": 3})
             raw, body = body_of(profile, dear), body_of(profile, cheap)
             extra = {key: value for key, value in raw.items() if not isinstance(value, list)} if body else {}
-            read, wanted = clip_terms(profile, replace(cheap, extra=extra)), clip_terms(profile, dear)
-            for field, value in wanted.fields.items():
+            read, truth = clip_terms(profile, replace(cheap, extra=extra)), clip_terms(profile, dear)
+            for field, value in truth.fields.items():
                 assert str(read.fields.get(field, value)) == str(value), (model, field, extra)
                 if field not in read.fields:
                     assert read.unpriced, (model, field, extra)

@@ -16,7 +16,7 @@ BODY: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("path", "found"),
+    ("path", "value"),
     [
         ("id", "job_1"),
         ("data.id", 7),
@@ -36,9 +36,9 @@ BODY: dict[str, Any] = {
         ("data.id.deeper", None),
     ],
 )
-def test_a_path_goes_down_by_keys_positions_and_values(path: str, found: object) -> None:
+def test_a_path_goes_down_by_keys_positions_and_values(path: str, value: object) -> None:
     """Nothing, an empty text and an empty list say nothing; no and zero do."""
-    assert read_path(path).find(BODY, BODY) == found
+    assert read_path(path).find(BODY, BODY) == value
 
 
 def test_a_path_can_begin_at_the_whole_body() -> None:

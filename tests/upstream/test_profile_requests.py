@@ -78,16 +78,16 @@ def test_the_words_of_a_storyboard_make_the_request_that_is_known(body: dict[str
             check_header(profile, {**profile.headers, **plan.headers}, name, value)
 
 
-def check_header(profile: Profile, sent: dict[str, str], name: str, value: str) -> None:
+def check_header(profile: Profile, headers: dict[str, str], name: str, value: str) -> None:
     """Of the header with the key, the words around it; of a reference, that there is one; else the value."""
     if "$" in value:
         before, _, variable = value.partition("$")
         assert (profile.auth.header, profile.auth.value) == (name, f"{before}{{key}}")
         assert variable in profile.key_env
     elif value == "<uuid>":
-        assert sent[name] == "<take id>"
+        assert headers[name] == "<take id>"
     elif "<" not in value:
-        assert sent[name] == value
+        assert headers[name] == value
 
 
 def test_where_the_callback_goes_is_in_every_request_of_who_can_call() -> None:
@@ -115,9 +115,9 @@ def test_our_reference_is_in_every_request_of_who_takes_one() -> None:
 def test_a_ratio_that_a_model_does_not_have_by_that_word_is_left_out() -> None:
     """``adaptive`` is Seedance's word for the ratio of the picture, which is what the others do without a word."""
     for name in shipped():
-        for model, known in load_shipped(name).models.items():
-            if known.ratios is None or "adaptive" in known.ratios:
+        for model, model_facts in load_shipped(name).models.items():
+            if model_facts.ratios is None or "adaptive" in model_facts.ratios:
                 continue
             for frames in ({"first_frame": FIRST}, {"first_frame": None}):
-                asked = order_for("ark", model=model, input={"ratio": "adaptive"}, last_frame=None, **frames)
-                assert "adaptive" not in json.dumps(create_request(load_shipped(name), asked).body), (name, model)
+                one_order = order_for("ark", model=model, input={"ratio": "adaptive"}, last_frame=None, **frames)
+                assert "adaptive" not in json.dumps(create_request(load_shipped(name), one_order).body), (name, model)

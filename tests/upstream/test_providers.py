@@ -29,12 +29,12 @@ read: {status: status, states: {done: succeeded, bad: failed}, clip: url}
 def read(tmp_path: Path) -> Read:
     """``read(yaml, environ, upstream_url=…)``: the providers of that settings file and environment."""
 
-    def made(text: str = "", environ: dict[str, str] | None = None, **settings: object) -> Providers:
+    def make(text: str = "", environ: dict[str, str] | None = None, **settings: object) -> Providers:
         path = tmp_path / "framerelay.yaml"
         path.write_text(text, encoding="utf-8")
         return read_providers(replace(Settings(), config_file=path, **settings), environ or {})  # type: ignore[arg-type]
 
-    return made
+    return make
 
 
 def test_without_a_file_the_jobs_api_of_the_settings_is_the_default(read: Read) -> None:
@@ -137,9 +137,9 @@ def test_every_mistake_is_told_with_its_line(read: Read, tmp_path: Path) -> None
   "f g": {profile: ark}
   h: {profile: ark, key_env: sk-in-the-open}
 """
-    with pytest.raises(StoryboardInvalid) as refused:
+    with pytest.raises(StoryboardInvalid) as failure:
         read(text)
-    told = [str(mistake) for mistake in refused.value.mistakes]
+    mistakes = [str(mistake) for mistake in failure.value.mistakes]
     expected = [
         ("line 2, providers.arc: ", "name its profile"),
         ("line 3, providers.a.profile: ", 'did you mean "kling"'),
@@ -161,11 +161,11 @@ def test_every_mistake_is_told_with_its_line(read: Read, tmp_path: Path) -> None
         ("line 19, providers.h.key_env: ", "expected the name of a variable"),
     ]
     for place, words in expected:
-        assert [line for line in told if line.startswith(place) and words in line], (place, words, told)
-    assert "sk-in-the-open" not in "".join(told)
-    lines = [int(line.split()[1].rstrip(",")) for line in told]
+        assert [line for line in mistakes if line.startswith(place) and words in line], (place, words, mistakes)
+    assert "sk-in-the-open" not in "".join(mistakes)
+    lines = [int(line.split()[1].rstrip(",")) for line in mistakes]
     assert lines == sorted(lines)
-    assert len({line.partition(": ")[0] for line in told}) == len(expected), told
+    assert len({line.partition(": ")[0] for line in mistakes}) == len(expected), mistakes
 
 
 def test_a_default_that_is_not_there_is_told_with_those_that_are_near(read: Read) -> None:
@@ -202,11 +202,11 @@ def test_a_profile_that_was_sent_to_somebody_takes_no_keys_of_others(
     with pytest.raises(StoryboardInvalid, match=rf"asks for {variable}.* to send it to mine\.example\.com"):
         read("providers: {mine: {profile: ./mine.yaml}}", {variable: "a secret of somebody"})
     assert read("providers: {mine: {profile: ./mine.yaml}}").of("mine").key is None
-    said = "key_env" if "key_env" in more else "webhook_secret_env"
-    meant = read(
-        f"providers: {{mine: {{profile: ./mine.yaml, {said}: {variable}}}}}", {variable: "a secret of somebody"}
+    key = "key_env" if "key_env" in more else "webhook_secret_env"
+    providers_there = read(
+        f"providers: {{mine: {{profile: ./mine.yaml, {key}: {variable}}}}}", {variable: "a secret of somebody"}
     )
-    assert "a secret of somebody" in (meant.of("mine").key, meant.of("mine").webhook_secret)
+    assert "a secret of somebody" in (providers_there.of("mine").key, providers_there.of("mine").webhook_secret)
 
 
 def test_a_profile_that_extends_one_at_its_own_address_takes_its_key(read: Read, tmp_path: Path) -> None:

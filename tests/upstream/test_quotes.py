@@ -37,9 +37,9 @@ def estimates(text: str, providers: Providers) -> list[Any]:
 
 def refusal(text: str, providers: Providers) -> str:
     """What is wrong with *text*."""
-    with pytest.raises(StoryboardInvalid) as refused:
+    with pytest.raises(StoryboardInvalid) as failure:
         priced(read_storyboard(text, form="yaml"), providers)
-    (mistake,) = refused.value.mistakes
+    (mistake,) = failure.value.mistakes
     return str(mistake)
 
 
@@ -141,9 +141,9 @@ def test_a_provider_that_is_not_there_is_told_where_it_is_named(providers: Provi
 )
 def test_a_raw_field_makes_a_take_as_dear_as_it_is(providers: Providers, extra: str, most: float) -> None:
     """So that no more than the budget is spent, in whosever words it is asked for."""
-    said = "duration: 5, resolution: 720p, generate_audio: false"
+    fields = "duration: 5, resolution: 720p, generate_audio: false"
     (estimate,) = estimates(
-        f"provider: kling\nmodel: kling-3.0\nextra: {{{extra}}}\nshots: [{{prompt: a, {said}}}]\n", providers
+        f"provider: kling\nmodel: kling-3.0\nextra: {{{extra}}}\nshots: [{{prompt: a, {fields}}}]\n", providers
     )
     assert estimate.high == pytest.approx(most)
 

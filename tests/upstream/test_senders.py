@@ -39,8 +39,8 @@ def test_nobody_is_asked_for_public_keys_before_somebody_calls() -> None:
 
 def test_what_a_provider_is_configured_as_counts() -> None:
     """A line without a secret, under the name of a shipped one."""
-    configured = {"kling": plain("kling", load_shipped("kling"), {})}
-    providers = Providers(default="jobs", entries=configured, environ={"KLING_WEBHOOK_SECRET": SECRET})
+    entries = {"kling": plain("kling", load_shipped("kling"), {})}
+    providers = Providers(default="jobs", entries=entries, environ={"KLING_WEBHOOK_SECRET": SECRET})
 
     assert with_providers(Verifiers(), providers).providers.get("kling") is None
 
@@ -78,8 +78,8 @@ def test_who_signs_always_is_named_with_the_variable_of_its_secret() -> None:
     secret = {"KLING_WEBHOOK_SECRET": SECRET}
 
     def named(environ: dict[str, str]) -> list[tuple[str, str]]:
-        configured = {name: plain(name, profile, environ) for name, profile in {"may": kling, "must": always}.items()}
-        return list(unproven(Providers(default="may", entries=configured)))
+        entries = {name: plain(name, profile, environ) for name, profile in {"may": kling, "must": always}.items()}
+        return list(unproven(Providers(default="may", entries=entries)))
 
     assert named({}) == [("must", "KLING_WEBHOOK_SECRET")]
     assert named(secret) == []

@@ -21,11 +21,11 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def told(path: Path) -> list[str]:
+def mistakes_of(path: Path) -> list[str]:
     """Every mistake."""
-    with pytest.raises(StoryboardInvalid) as caught:
+    with pytest.raises(StoryboardInvalid) as failure:
         read_verifiers(path, ENVIRON)
-    return [str(mistake) for mistake in caught.value.mistakes]
+    return [str(mistake) for mistake in failure.value.mistakes]
 
 
 def keys_of(recipe: Recipe | None) -> tuple[bytes, ...]:
@@ -95,7 +95,7 @@ hooks:
   h: {verify: {scheme: fal, jwks_url: example.com, secret_env: PLAIN}}
   i: {verify: all}
 """
-    mistakes = told(write(tmp_path, text))
+    mistakes = mistakes_of(write(tmp_path, text))
 
     assert mistakes == [
         "line 3, verify.secret_env[1]: the variable GONE is not set, or empty",
@@ -140,7 +140,7 @@ def test_more_secrets_than_a_rotation_needs_are_refused(tmp_path: Path) -> None:
 
     assert (
         "9 secrets are too many"
-        in told(write(tmp_path, f"verify: {{scheme: hmac, header: x, secret_env: [{names}]}}"))[0]
+        in mistakes_of(write(tmp_path, f"verify: {{scheme: hmac, header: x, secret_env: [{names}]}}"))[0]
     )
 
 

@@ -40,9 +40,9 @@ async def impostor(*answers: str, tls: ssl.SSLContext | None = None) -> AsyncIte
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-def settings_of(relay: Any, **chosen: Any) -> Settings:
+def settings_of(relay: Any, **fields: Any) -> Settings:
     """The settings of a relay that runs in this test, as a person's shell would give them to `doctor`."""
-    return replace(relay.settings, **{"api_key": (API_KEY,), "secret": SECRET, **chosen})
+    return replace(relay.settings, **{"api_key": (API_KEY,), "secret": SECRET, **fields})
 
 
 def assert_finding(finding: Finding, status: Status, *words: str) -> None:

@@ -150,20 +150,20 @@ async def test_who_else_answers_at_the_public_address_is_said(answer: str, words
 async def test_a_way_that_ends_early_says_where(tls: ssl.SSLContext, tmp_path: Path, impatient: None) -> None:
     """A dead port, silence, a certificate of nobody's or for another name, plain HTTP where TLS should be."""
 
-    async def found(url: str, **chosen: Any) -> Finding:
-        return await look_at_callback(Settings(public_url=url, secret=SECRET, **chosen))
+    async def look(url: str, **fields: Any) -> Finding:
+        return await look_at_callback(Settings(public_url=url, secret=SECRET, **fields))
 
-    assert_finding(await found(NOWHERE), Status.FAIL, "127.0.0.1:9 refuses connections")
+    assert_finding(await look(NOWHERE), Status.FAIL, "127.0.0.1:9 refuses connections")
     async with impostor("") as place:
-        assert_finding(await found(f"http://{place}"), Status.FAIL, "did not answer in time")
+        assert_finding(await look(f"http://{place}"), Status.FAIL, "did not answer in time")
     async with impostor("200 OK\n\n", tls=tls) as place:
-        assert_finding(await found(f"https://{place}"), Status.FAIL, "is not accepted", "self-signed")
+        assert_finding(await look(f"https://{place}"), Status.FAIL, "is not accepted", "self-signed")
         assert_finding(
-            await found(f"https://{place}", ca_file=tmp_path / "pem"), Status.FAIL, "is not accepted", "127.0.0.1"
+            await look(f"https://{place}", ca_file=tmp_path / "pem"), Status.FAIL, "is not accepted", "127.0.0.1"
         )
-        assert_finding(await found(f"http://{place}"), Status.FAIL, "ended the connection")
+        assert_finding(await look(f"http://{place}"), Status.FAIL, "ended the connection")
     async with impostor("200 OK\n\n") as place:
-        assert_finding(await found(f"https://{place}"), Status.FAIL, "does not speak TLS")
+        assert_finding(await look(f"https://{place}"), Status.FAIL, "does not speak TLS")
 
 
 @pytest.mark.anyio
@@ -180,14 +180,14 @@ async def test_a_name_that_does_not_resolve_is_said(monkeypatch: pytest.MonkeyPa
 
 def test_a_name_server_that_hangs_does_not_hold_the_program(monkeypatch: pytest.MonkeyPatch, impatient: None) -> None:
     """The thread that asks is left behind: neither the look nor the end of the program waits for it."""
-    asked, let_go, over = list[bool](), list[bool](), threading.Event()
+    requests, let_go, over = list[bool](), list[bool](), threading.Event()
 
     def hang(*_: object, **__: object) -> Any:
-        asked.append(True)
+        requests.append(True)
         let_go.append(over.wait(90))
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     finding = asyncio.run(look_at_callback(Settings(public_url="https://relay.test", secret=SECRET)))
     assert_finding(finding, Status.FAIL, "did not answer in time")
-    assert (asked, let_go) == ([True], [])
+    assert (requests, let_go) == ([True], [])
     over.set()

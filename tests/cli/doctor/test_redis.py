@@ -46,9 +46,9 @@ async def test_what_a_redis_would_lose_is_said(
 @pytest.mark.anyio
 async def test_a_redis_that_is_not_there_or_hangs_is_said(impatient: None) -> None:
     """Without the password that its address may hold."""
-    gone = await look_at_redis(Settings(redis_url="redis://:hidden@127.0.0.1:9/0"))
-    assert_finding(gone, Status.FAIL, "redis://127.0.0.1:9/0")
-    assert "hidden" not in f"{gone.message}{gone.advice}"
+    finding = await look_at_redis(Settings(redis_url="redis://:hidden@127.0.0.1:9/0"))
+    assert_finding(finding, Status.FAIL, "redis://127.0.0.1:9/0")
+    assert "hidden" not in f"{finding.message}{finding.advice}"
     async with impostor("") as place:
         settings = Settings(redis_url=f"redis://{place}")
         server, worker = await asyncio.gather(look_at_redis(settings), look_at_worker(settings))

@@ -12,7 +12,7 @@ from framerelay.media.child.frames import examine, examine_coming
 from framerelay.media.child.growing import Growing
 from framerelay.media.wire import Has
 from framerelay.runs.errors import ClipUnusable
-from tests.media.odd_clip_making import box, grown, told_length
+from tests.media.odd_clip_making import box, told_length, with_box
 
 MakeClip = Callable[..., Path]
 FEW: dict[str, Any] = {"size": (64, 64), "frames": 12, "audio_s": None, "manifest": False}
@@ -39,10 +39,10 @@ def test_a_clip_that_comes_in_small_pieces_is_read_as_a_whole(
     clip = make_clip(**FEW, **fields)
     whole = examine(clip, frame_into=tmp_path / "whole.png")
 
-    found = examine_coming(coming(clip, step), frame_into=tmp_path / "came.png", announce=lambda _: None)
+    examination = examine_coming(coming(clip, step), frame_into=tmp_path / "came.png", announce=lambda _: None)
 
-    assert whole.frame.sha256 == found.frame.sha256
-    assert whole.clip == found.clip
+    assert whole.frame.sha256 == examination.frame.sha256
+    assert whole.clip == examination.clip
 
 
 @pytest.mark.parametrize("name", ["clip.mkv", "clip.webm"])
@@ -55,18 +55,18 @@ def test_matroska_in_small_pieces_is_read_as_a_whole(name: str, make_clip: MakeC
 
 def refusal(clip: Path) -> ClipUnusable:
     """Why it is refused."""
-    with pytest.raises(ClipUnusable) as caught:
+    with pytest.raises(ClipUnusable) as failure:
         identify(clip)
-    return caught.value
+    return failure.value
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda data: grown(data, (b"moov", b"mvex"), box(b"mehd", bytes(3))),
-        lambda data: grown(data, (b"moov", b"mvex"), box(b"mehd", b"\1" + bytes(5))),
-        lambda data: grown(data, (b"moov",), struct.pack(">I4s", 999_999, b"trak")),
-        lambda data: grown(data, (b"moov",), box(b"trak", box(b"mdia"), struct.pack(">I4s", 3, b"stbl"))),
+        lambda data: with_box(data, (b"moov", b"mvex"), box(b"mehd", bytes(3))),
+        lambda data: with_box(data, (b"moov", b"mvex"), box(b"mehd", b"\1" + bytes(5))),
+        lambda data: with_box(data, (b"moov",), struct.pack(">I4s", 999_999, b"trak")),
+        lambda data: with_box(data, (b"moov",), box(b"trak", box(b"mdia"), struct.pack(">I4s", 3, b"stbl"))),
         lambda data: data + box(b"sidx", bytes(9)),
         lambda data: data + box(b"sidx", b"\1" + bytes(29) + struct.pack(">H", 9000)),
         lambda data: data + box(b"moof", box(b"traf", box(b"trun", bytes(4)))),

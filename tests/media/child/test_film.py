@@ -25,8 +25,8 @@ from tests.media.child.films import (
     SHORT,
     FilmOf,
     MakeClip,
+    Playback,
     Watch,
-    Watched,
     assert_no_gap,
     assert_sound_ends_with_the_picture,
     boxes,
@@ -66,9 +66,13 @@ def test_twins_of_a_real_provider_are_joined_without_loss(
             )
 
 
-def index(film: Watched, number: int) -> int:
+def index(film: Playback, number: int) -> int:
     """Where the frame of *number* shows, the one-tick frames aside."""
-    return next(n for n, seen in enumerate(film.numbers) if seen == number and film.shows_s[n] > Fraction(1, 1000))
+    return next(
+        n
+        for n, shown_number in enumerate(film.numbers)
+        if shown_number == number and film.shows_s[n] > Fraction(1, 1000)
+    )
 
 
 def test_with_b_frames_the_repeated_frame_lasts_one_tick(film_of: FilmOf, watch: Watch) -> None:
@@ -140,10 +144,10 @@ def test_a_film_is_held_while_it_is_written(film_of: FilmOf, monkeypatch: pytest
     """So that nobody takes what a long join writes for something that a killed one left."""
     held: list[bool] = []
 
-    def write(parts: Any, path: Path, kept: Any, go: Any = framerelay.media.child.film.write, **how: int) -> Any:
-        written = go(parts, path, kept, **how)
+    def write(parts: Any, path: Path, kept_held: Any, go: Any = framerelay.media.child.film.write, **how: int) -> Any:
+        result = go(parts, path, kept_held, **how)
         held.append(is_held(path))
-        return written
+        return result
 
     monkeypatch.setattr(framerelay.media.child.film, "write", write)
     path, _ = film_of({})
@@ -255,10 +259,10 @@ def test_colors_survive_encoding_whatever_their_tags(
     assert not facts.copied
     film = rgb(path, "bt709" if watch(path).tags[1] == Colorspace.ITU709 else "bt601", clipmaker)
     clips = (first, film[:23], "part0.mp4"), (second, film[23:], "part1.mp4")
-    for options, seen, name in clips:
-        meant = rgb(path.with_name(name), options.get("matrix", "bt601"), clipmaker)
+    for options, images, name in clips:
+        truth = rgb(path.with_name(name), options.get("matrix", "bt601"), clipmaker)
         for n in (5, 17):
-            error = seen[n][40:].astype(np.float32) - meant[n][40:]
+            error = images[n][40:].astype(np.float32) - truth[n][40:]
             assert abs(error.mean(axis=(0, 1))).max() < 1.2  # The scaler rounds chroma when it changes the range.
             assert abs(error).mean() < 3
 
@@ -275,8 +279,8 @@ def rgb(path: Path, matrix: str, clipmaker: ModuleType) -> list[npt.NDArray[np.u
 
 def test_tags_of_the_clips_stay(film_of: FilmOf, watch: Watch) -> None:
     """Copied clips that say what they are still say so."""
-    tagged = {"matrix": "bt709", "tagged": True}
-    path, facts = film_of(tagged, tagged)
+    options = {"matrix": "bt709", "tagged": True}
+    path, facts = film_of(options, options)
     assert facts.copied
     assert watch(path).tags == (1, 1, 1, 1)
 

@@ -75,8 +75,14 @@ def test_headers_that_cannot_be_read_say_nothing(make_clip: MakeClip) -> None:
     with av.open(str(make_clip(**FEW))) as container:
         stream = container.streams.video[0]
         configuration = stream.codec_context.extradata or b""
-        for broken in (configuration[:7], configuration[:12], b"\x01" + bytes(40), bytes(range(1, 60)), b""):
-            stream.codec_context.extradata = broken
+        for configuration_part in (
+            configuration[:7],
+            configuration[:12],
+            b"\x01" + bytes(40),
+            bytes(range(1, 60)),
+            b"",
+        ):
+            stream.codec_context.extradata = configuration_part
             assert not says_siting(stream, b"\0\0\0\5nonsense")
 
 
@@ -86,7 +92,7 @@ def test_a_centered_frame_is_the_same_picture() -> None:
     frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
     frame.pts, frame.colorspace = 7, 1
 
-    found = centered(frame)
+    found_image = centered(frame)
 
-    assert np.array_equal(frame.to_ndarray(), found.to_ndarray())
-    assert (found.pts, int(found.colorspace)) == (7, 1)
+    assert np.array_equal(frame.to_ndarray(), found_image.to_ndarray())
+    assert (found_image.pts, int(found_image.colorspace)) == (7, 1)

@@ -40,9 +40,9 @@ def test_what_is_kept_says_what_the_redacted_document_says(
     separators = (" , ", " : ") if spaced else (",", ":")
     body = json.dumps(document, ensure_ascii=ascii_only, separators=separators).encode()
 
-    kept = without_secrets(body, document, secrets=OURS)
+    result = without_secrets(body, document, secrets=OURS)
 
-    assert json.loads(kept) == redacted(document, secrets=OURS)
+    assert json.loads(result) == redacted(document, secrets=OURS)
 
 
 @settings(max_examples=100)
@@ -65,8 +65,8 @@ def test_whatever_comes_beside_it_a_body_stays_itself() -> None:
     plain = b'{"a":"https://clips.example/a.mp4?sig=1"}'
     for stranger in (b"\0", b'{"a":"https://clips.example/a.mp4?', b'"https://clips.example', b"\xff", b'?"', b""):
         for bodies in ([plain, stranger], [stranger, plain]):
-            kept = all_without_secrets(bodies, secrets=OURS)
-            assert kept[bodies.index(plain)] in (None, b'{"a":"https://clips.example/a.mp4?[query]"}')
+            results = all_without_secrets(bodies, secrets=OURS)
+            assert results[bodies.index(plain)] in (None, b'{"a":"https://clips.example/a.mp4?[query]"}')
 
     assert all_without_secrets([plain, plain], secrets=OURS) == [b'{"a":"https://clips.example/a.mp4?[query]"}'] * 2
 

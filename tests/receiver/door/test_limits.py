@@ -65,9 +65,9 @@ def test_a_body_of_the_largest_size_always_has_room() -> None:
 
     assert [limits.lets_in(take, 100_000 - 1024) for _ in range(5)] == [True] * 4 + [False]
     assert [limits.lets_in(take, 100_000) for _ in range(9)] == [False] * 9
-    with pytest.raises(HTTPException) as refused:
+    with pytest.raises(HTTPException) as failure:
         limits.count_body(take, 100_000)
-    assert refused.value.status_code == 429
+    assert failure.value.status_code == 429
     for _ in range(5):
         limits.count_callback(take)  # Nine in a minute: four were let in.
     assert [limits.lets_in(hook, 100_000 - 1024) for _ in range(401)].count(True) == 400

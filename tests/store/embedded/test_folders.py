@@ -47,10 +47,10 @@ def refusal(folder: Path) -> str:
         async with EmbeddedRedis(folder):
             pass
 
-    with pytest.raises(EmbeddedRedisFailed) as caught:
+    with pytest.raises(EmbeddedRedisFailed) as failure:
         asyncio.run(enter())
-    assert caught.value.code == "embedded_redis_failed"
-    return caught.value.message
+    assert failure.value.code == "embedded_redis_failed"
+    return failure.value.message
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
