@@ -8,7 +8,7 @@ SETTING_UP := $(if $(CHINESE),正在装进 .venv/（只这一次，约 20 秒）
 OLD_PYTHON := $(if $(CHINESE),FrameRelay 需要 Python 3.11 或更新的版本；现在这个是 %s。请写明用哪一个：make PYTHON=python3.12,FrameRelay needs Python 3.11 or newer; this is %s. Say which to use: make PYTHON=python3.12)
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready  ## install everything into .venv/ (done by the other targets when needed)
 
@@ -35,7 +35,7 @@ demo: setup  ## four chained shots become one film: no key, nothing else to inst
 	@$(BIN)/framerelay demo
 
 test: export PYTHONDONTWRITEBYTECODE :=  # Else every process that a test starts would compile everything again.
-test: setup .venv/test-clips/.ready browser shells ffmpeg tools  ## lint, types and every test
+test: setup .venv/test-clips/.ready ffmpeg  ## lint, types and all tests but the end-to-end ones and those of many machines
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(MAKE) --no-print-directory --jobs=2 types suite
@@ -45,15 +45,19 @@ types: setup
 	@$(BIN)/mypy
 
 suite: setup
-	@env -u MAKEFLAGS $(BIN)/pytest -n auto --dist worksteal
+	@env -u MAKEFLAGS $(BIN)/pytest -n auto --dist worksteal -m "not e2e"
+
+test-e2e: export PYTHONDONTWRITEBYTECODE :=
+test-e2e: setup .venv/test-clips/.ready browser shells ffmpeg tools  ## command, page, manual and deployment files, end to end, as a user has them
+	@env -u MAKEFLAGS $(BIN)/pytest -q -n auto --dist worksteal -m e2e
 
 test-machines: export PYTHONDONTWRITEBYTECODE :=
 test-machines: setup .venv/machines/.ready redis-with-tls faketime  ## machines without a common folder, with a real S3 server
 	@env -u MAKEFLAGS $(BIN)/pytest -q -n auto --dist worksteal tests/machines
 
 test-busy: export PYTHONDONTWRITEBYTECODE :=
-test-busy: setup .venv/test-clips/.ready browser shells ffmpeg tools  ## every test five times beside processes that burn all cores (RUNS=1: once)
-	@$(BIN)/python tests/busy.py $(or $(RUNS),5)
+test-busy: setup .venv/test-clips/.ready browser shells ffmpeg tools  ## both five times beside processes that burn all cores (RUNS=1: once; TESTS="not e2e": as `make test`)
+	@$(BIN)/python tests/busy.py $(or $(RUNS),5) $(if $(TESTS),"$(TESTS)")
 
 CAN_INSTALL := { command -v apt-get && [ "$$(id -u)" = 0 ]; } >/dev/null
 INSTALL := apt-get install -y -qq --no-install-recommends

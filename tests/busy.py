@@ -1,7 +1,9 @@
 """
 Every test, again and again, beside processes that want all the cores for themselves: `make test-busy`.
 
-    python tests/busy.py [RUNS]
+    python tests/busy.py [RUNS] [MARKS]
+
+MARKS is what pytest's `-m` takes: `not e2e` for what `make test` runs. Without it, all tests run.
 
 What passes on a quiet machine alone has asked how fast the machine is. A line for each run; all of a run that failed.
 """
@@ -20,13 +22,15 @@ SUITE = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "workstea
 BURNER = "import os, sys\nwhile os.getppid() == int(sys.argv[1]):\n    sum(range(100_000))\n"
 
 
-def main(runs: int) -> int:
+def main(runs: int, marks: str = "") -> int:
     """Exit 0 if all were green."""
     failures = 0
     with all_cores_burning() as burners:
         for run in range(1, runs + 1):
             began = time.monotonic()
-            process = subprocess.run(SUITE, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            process = subprocess.run(
+                [*SUITE, "-m", marks], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
             failures += process.returncode != 0
             if process.returncode:
                 say(process.stdout)
@@ -57,4 +61,4 @@ def all_cores_burning() -> Iterator[int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 5))
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 5, *sys.argv[2:]))

@@ -33,6 +33,12 @@ RAM_DISK = Path("/dev/shm")
 RAM_DISK_BYTES_MIN = 2 << 30
 PROCESSES_THAT_WAIT = 2
 
+TESTS: Final = Path(__file__).parent
+# They start FrameRelay as a person does, a browser, shells or servers of others, or ask every route (`make test-e2e`).
+END_TO_END: Final = ("chaos/", "deploy/", "docs/test_commands.py", "docs/test_manual.py", "page/", "security/fuzz/")
+PROGRAMS: Final = {"tools", "shell", "relay", "provider", "warm_bin"}
+"""The fixtures of `tests/cli` that run the command as a process."""
+
 
 def pytest_configure() -> None:
     """
@@ -57,6 +63,15 @@ def pytest_xdist_auto_num_workers() -> int:
     return cores + PROCESSES_THAT_WAIT
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what is tried end to end, so that ``-m e2e`` and ``-m 'not e2e'`` share all tests between them."""
+    place = item.path.relative_to(TESTS).as_posix()
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if place.startswith(END_TO_END) or (place.startswith("cli/") and fixtures & PROGRAMS):
+        item.add_marker("e2e")
+
+
+@pytest.hookimpl(trylast=True)  # Only those that `-m` leaves.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     The slow tests go first, since they mostly wait: others work meanwhile, and nobody waits for them in the end.

@@ -32,7 +32,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 def there(shell: str) -> str:
     """Where *shell* is; without it nothing is known about its completion, and the summary of the tests says so."""
     return shutil.which(shell) or pytest.skip(
-        f"no {shell} here: its completion was NOT tried; as root on Debian or Ubuntu `make test` installs it"
+        f"no {shell} here: its completion was NOT tried; as root on Debian or Ubuntu `make test-e2e` installs it"
     )
 
 

@@ -1,4 +1,4 @@
-"""The programs that try the files in deploy/: the system's, or what `make test` unpacked into .venv/deploy/."""
+"""The programs that try the files in deploy/: the system's, or what `make test-e2e` unpacked into .venv/deploy/."""
 
 import shutil
 from pathlib import Path

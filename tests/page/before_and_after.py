@@ -3,7 +3,7 @@
 
 Each of docs/pictures/before-and-after/ is one file: on the left the page as it was, on the right as it is, on a desk
 and on a phone. The left half is of code that is history, and stays as the file has it; the right half is taken anew.
-It is written as a test, like screenshots.py, and named so that `make test` leaves it alone.
+It is written as a test, like screenshots.py, and named so that `make test-e2e` leaves it alone.
 """
 
 import asyncio

@@ -47,14 +47,14 @@ def chromium() -> str:
     """
     The path of the system's own, one without windows if there is: the rest of a desktop's browser is half the work.
 
-    Without any the tests are skipped, except where `make test` could have installed it: a browser that nobody notices
+    Without any the tests are skipped, except where `make test-e2e` could have installed it: a browser that nobody notices
     missing would let everything here pass for ever.
     """
     if path := next(filter(None, map(shutil.which, BROWSERS)), None):
         return path
     if os.geteuid() == 0 and shutil.which("apt-get"):
-        pytest.fail("no Chromium, though `make test` can install it here: apt-get install chromium")
-    pytest.skip("no Chromium on PATH; as root on Debian or Ubuntu `make test` installs it")
+        pytest.fail("no Chromium, though `make test-e2e` can install it here: apt-get install chromium")
+    pytest.skip("no Chromium on PATH; as root on Debian or Ubuntu `make test-e2e` installs it")
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """
 `make screenshots`: the manual's pictures, taken of the running program: docs/pictures/, and in Chinese its zh/.
 
-It is written as a test, for the sake of the fixtures, and named so that `make test` leaves it alone.
+It is written as a test, for the sake of the fixtures, and named so that `make test-e2e` leaves it alone.
 """
 
 import io
