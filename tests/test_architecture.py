@@ -162,6 +162,8 @@ ALLOWED = {
     ("store.addresses", "shown"): "the same, of an address",
 }
 
+WORDS_OF_TESTS = {"expected"}  # The usual word for what an assertion compares with.
+
 
 def test_no_participle_names_a_thing() -> None:
     """
@@ -190,7 +192,20 @@ def test_no_participle_names_a_thing() -> None:
     }
 
     assert sorted(f"{module}:{line} {name}" for module, name, line in unlike) == []
-    assert ALLOWED.keys() <= {(module, name) for module, name, *_ in names}, "nobody needs the leave any more"
+    assert ALLOWED.keys() <= {(module, name) for module, name, *_ in names}, "no name needs this exception any more"
+
+
+@pytest.mark.parametrize("folder", ["tests", "benchmarks"])
+def test_no_participle_names_a_thing_in_tests_and_benchmarks(folder: str) -> None:
+    """The same for them; ``expected`` may be: it is the usual word for what an assertion compares with."""
+    names = {
+        f"{file.relative_to(ROOT)}:{line} {name}"
+        for file in (ROOT / folder).rglob("*.py")
+        for name, line, _ in _participles(ast.parse(file.read_text(encoding="utf-8")))
+        if name not in WORDS_OF_TESTS
+    }
+
+    assert sorted(names) == []
 
 
 def _participles(tree: ast.Module) -> Iterator[tuple[str, int, str]]:

@@ -71,13 +71,13 @@ def test_at_a_terminal_it_says_what_it_spends_and_asks(relay: Any) -> None:
     relay.write("longer.yaml", LONGER)
     screen, code = relay.on_a_terminal("amend", run_id, "longer.yaml", keys="n\n")
     before = relay.view(run_id)
-    unasked_screen, _ = relay.on_a_terminal("amend", run_id, "longer.yaml", "--yes")
+    silent_screen, _ = relay.on_a_terminal("amend", run_id, "longer.yaml", "--yes")
 
     assert code == 1
     assert f'"rain" ({run_id}): s3 is added; 1 job to the end of the film.' in " ".join(screen.split())
     assert "nothing was done" in screen
     assert len(before["shots"]) == 2
-    assert "Go on?" not in unasked_screen
+    assert "Go on?" not in silent_screen
     assert len(relay.view(run_id)["shots"]) == 3
 
 

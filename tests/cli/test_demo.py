@@ -44,9 +44,9 @@ def test_the_demo_makes_one_film_of_four_chained_shots(shell: Any, tools: Any) -
     assert len(link) < 80, "a terminal would break it"
     with httpx.Client(trust_env=False, follow_redirects=True) as browser:
         assert "Log out" in browser.get(link).text
-    said_lines = list(itertools.takewhile(lambda line: not line.endswith(" runs\n"), lines))
-    assert any("succeeded, 1 callback lost and found by polling" in line for line in said_lines)
-    stays, export = said_lines[-3].strip(), said_lines[-1].split()
+    first_lines = list(itertools.takewhile(lambda line: not line.endswith(" runs\n"), lines))
+    assert any("succeeded, 1 callback lost and found by polling" in line for line in first_lines)
+    stays, export = first_lines[-3].strip(), first_lines[-1].split()
     assert (stays.startswith("Still running; Ctrl-C ends it. To look around: http"), export[0]) == (True, "export")
     with httpx.Client(trust_env=False, follow_redirects=True) as browser:
         assert "Log out" in browser.get(stays.split()[-1]).text

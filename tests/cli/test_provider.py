@@ -52,10 +52,10 @@ def test_one_mistake_is_told_once(shell: Any, right: str, wrong: str, line: int,
     assert shell.run("provider", "check", shell.write("mine.yaml", WHOLE)).code == 0
     result = shell.run("provider", "check", shell.write("mine.yaml", WHOLE.replace(right, wrong, 1)))
 
-    (told_line,) = result.err.splitlines()
+    (mistake_line,) = result.err.splitlines()
     assert result.code == 2
-    assert f"line {line}, " in told_line
-    assert words in told_line
+    assert f"line {line}, " in mistake_line
+    assert words in mistake_line
 
 
 def test_a_callback_that_can_be_signed_is_not_said_to_be(shell: Any) -> None:

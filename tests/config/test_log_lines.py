@@ -288,9 +288,9 @@ def test_a_value_that_cannot_be_shown_costs_no_line() -> None:
             log.info("thing_said", value=value)
 
     asyncio.run(say())
-    shown = [line["value"] for line in stream.lines]
-    assert shown[:2] == ["[Mute cannot be shown: RuntimeError]", {"in": ["[Mute cannot be shown: RuntimeError]"]}]
-    assert shown[4:] == ["\ud800", {"null": 1, "(1, 2)": 2, "true": 3}, 2**80, "done", 15]
+    fields = [line["value"] for line in stream.lines]
+    assert fields[:2] == ["[Mute cannot be shown: RuntimeError]", {"in": ["[Mute cannot be shown: RuntimeError]"]}]
+    assert fields[4:] == ["\ud800", {"null": 1, "(1, 2)": 2, "true": 3}, 2**80, "done", 15]
 
 
 def test_a_line_shows_what_was_so_when_it_was_said() -> None:

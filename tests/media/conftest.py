@@ -75,9 +75,9 @@ def make_clip(clipmaker: ModuleType, shelf: Path, tmp_path: Path) -> Callable[..
         fields = hashlib.sha256(repr(sorted(options.items())).encode()).hexdigest()
         file = shelf / f"{fields}{path.suffix}"
         if not file.exists():
-            written_file = shelf / f"{os.getpid()}{path.suffix}"
-            clipmaker.write_clip(written_file, **options)
-            written_file.replace(file)
+            draft = shelf / f"{os.getpid()}{path.suffix}"
+            clipmaker.write_clip(draft, **options)
+            draft.replace(file)
         shutil.copyfile(file, path)
         return path
 

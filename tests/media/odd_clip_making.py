@@ -156,9 +156,9 @@ class Row:
         key = hashlib.sha256(f"{self.kind}: {self.name}".encode()).hexdigest()
         if file := next(kit.shelf.glob(f"{key} *"), None):
             return Path(shutil.copyfile(file, kit.folder / file.name.removeprefix(f"{key} ")))
-        clip, written_file = self.make(kit), kit.shelf / f"{os.getpid()}.row"
-        shutil.copyfile(clip, written_file)
-        written_file.replace(kit.shelf / f"{key} {clip.name}")
+        clip, draft = self.make(kit), kit.shelf / f"{os.getpid()}.row"
+        shutil.copyfile(clip, draft)
+        draft.replace(kit.shelf / f"{key} {clip.name}")
         return clip
 
 

@@ -21,8 +21,8 @@ async def test_the_key_is_not_sent_to_another_host_that_a_redirect_names(tmp_pat
             hosts = frozenset({f"127.0.0.1:{first.port}", f"localhost:{other.port}", f"127.0.0.1:{last.port}"})
             key = HostHeaders(hosts=frozenset({"127.0.0.1"}), headers=KEY, plain=True)
             async with guarded_client(hosts) as client:
-                got_download = await download(first.url, tmp_path / "clip.mp4", client=client, limits=FAST, key=key)
-            assert_whole(got_download, tmp_path)
+                clip_download = await download(first.url, tmp_path / "clip.mp4", client=client, limits=FAST, key=key)
+            assert_whole(clip_download, tmp_path)
             authorizations = [server.requests[0].get("authorization") for server in (first, other, last)]
     assert authorizations == ["Bearer sk-provider", None, "Bearer sk-provider"]
 

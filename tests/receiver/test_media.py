@@ -70,17 +70,17 @@ async def test_its_head_comes_alone(relay: Any, clip: str) -> None:
 async def test_a_part_comes_as_asked(relay: Any, clip: str) -> None:
     """From the front, to the end, the last bytes, past the end: as players ask."""
     size = len(BYTES)
-    for requested, part in (
+    for byte_range, part in (
         ("bytes=0-9", slice(0, 10)),
         ("bytes=255990-", slice(255990, None)),
         ("bytes=-10", slice(-10, None)),
         ("bytes=255999-999999", slice(255999, None)),
         (f"bytes=-{size * 2}", slice(None)),
     ):
-        answer = await relay.api.get(clip, headers={"Range": requested})
-        assert (answer.status_code, answer.content) == (206, BYTES[part]), requested
+        answer = await relay.api.get(clip, headers={"Range": byte_range})
+        assert (answer.status_code, answer.content) == (206, BYTES[part]), byte_range
         start, stop, _ = part.indices(size)
-        assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{size}", requested
+        assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{size}", byte_range
 
 
 async def test_several_parts_come_in_one_answer(relay: Any, clip: str) -> None:
@@ -97,9 +97,9 @@ async def test_several_parts_come_in_one_answer(relay: Any, clip: str) -> None:
 
 async def test_a_part_that_is_not_there_is_416_with_the_size(relay: Any, clip: str) -> None:
     """In the envelope of all errors; a Range that means nothing is 400."""
-    for requested, status in (("bytes=256000-", 416), ("bytes=-0", 416), ("bytes=9-5", 400), ("frames=1-2", 400)):
-        answer = await relay.api.get(clip, headers={"Range": requested})
-        assert (answer.status_code, answer.json()["error"]["param"]) == (status, "Range"), requested
+    for byte_range, status in (("bytes=256000-", 416), ("bytes=-0", 416), ("bytes=9-5", 400), ("frames=1-2", 400)):
+        answer = await relay.api.get(clip, headers={"Range": byte_range})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (status, "Range"), byte_range
         assert answer.headers.get("Content-Range") == (f"bytes */{len(BYTES)}" if status == 416 else None)
 
 

@@ -223,7 +223,7 @@ async def _callbacks(drive: Any, relay: Any, take_address: Any) -> None:
     await drive("POST", f"/v1/callbacks/{stranger['id']}/replay", 409)
 
 
-async def _runs(drive: Any, documented: Any, board: Any, finish: Any) -> None:
+async def _runs(drive: Any, api_document: Any, board: Any, finish: Any) -> None:
     key = {"Idempotency-Key": "k"}
     response = await drive("POST", "/v1/runs", 201, json=board, headers=key)
     place = response.headers["Location"]
@@ -244,7 +244,7 @@ async def _runs(drive: Any, documented: Any, board: Any, finish: Any) -> None:
     lines = stream.text.splitlines()
     for line in lines:
         if line.startswith("data: "):
-            documented.fits("Event", json.loads(line.removeprefix("data: ")))
+            api_document.fits("Event", json.loads(line.removeprefix("data: ")))
     last = [line.removeprefix("id: ") for line in lines if line.startswith("id: ")][-1]
     await drive("GET", f"{place}/events", 204, headers={"Last-Event-ID": last})
     await drive("GET", f"{place}/events", 422, params={"after": "x"})
@@ -314,8 +314,8 @@ async def _files(drive: Any, relay: Any) -> None:
     name = (await drive("POST", "/v1/files", 201, content=PICTURE)).json()["name"].removeprefix("file:")
     await drive("POST", "/v1/files", 422, content=b"no picture")
     await drive("POST", "/v1/invitations", 201)
-    for requested, status in (("bytes=0-9", 206), ("bytes=0-1,5-9", 206), ("bytes=9999-", 416), ("x", 400)):
-        await drive("GET", f"/media/{name}", status, headers={"Range": requested})
+    for byte_range, status in (("bytes=0-9", 206), ("bytes=0-1,5-9", 206), ("bytes=9999-", 416), ("x", 400)):
+        await drive("GET", f"/media/{name}", status, headers={"Range": byte_range})
     await drive("GET", f"/media/{name}", 200)
     await drive("HEAD", f"/media/{name}", 200)
     await drive("GET", "/media/given/none.png", 404)

@@ -195,8 +195,8 @@ async def test_a_run_of_many_shots_is_a_light_page(
     frame = Frame(path=f"{run_id}/s1.1.last.png", sha256="0" * 64, width=1280, height=720)
     clip = Clip(path=f"{run_id}/s1.1.mp4", sha256="0" * 64, bytes=9, width=1280, height=720, duration_s=5, frames=121)
     take = Take(number=1, status=TakeStatus.DONE, intent="i", submitted_at=1.0, due_at=1.0, seed=12345, video=clip)
-    begun_frame = FirstFrame(url=frame.path, source="upload", path=frame.path, take=1)
-    full = replace(take, last_frame=frame, opening=frame, seam=1.25, first_frame=begun_frame, job_ids=("job_1",))
+    first_frame_given = FirstFrame(url=frame.path, source="upload", path=frame.path, take=1)
+    full = replace(take, last_frame=frame, opening=frame, seam=1.25, first_frame=first_frame_given, job_ids=("job_1",))
     full = replace(full, rendered_at=9.0, usual_s=80.0)
     takes = tuple(replace(full, number=number) for number in (1, 2, 3))
     film = replace(run, shots=tuple(replace(shot, takes=takes, picked=1) for shot in run.shots), revision=1)
@@ -213,9 +213,9 @@ async def test_a_run_of_many_shots_is_a_light_page(
     assert "<textarea" not in page.text
     assert 'Retake s7: <span class="alone">spend 1 job' in (await browser.get(f"/runs/{run_id}/shots/s7")).text
     calls = {name: after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after}
-    asked_calls = {name.removeprefix("cmdstat_"): count for name, count in calls.items() if count}
+    calls_to_redis = {name.removeprefix("cmdstat_"): count for name, count in calls.items() if count}
     figures = {"zcard": 7, "llen": 1, "zcount": 1}  # Beside the names of the pages, in one round trip.
-    assert asked_calls == {"exists": 1, "hget": 1, "info": 1, **figures}
+    assert calls_to_redis == {"exists": 1, "hget": 1, "info": 1, **figures}
 
 
 async def test_an_invitation_lets_in_once(relay: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,11 +25,11 @@ async def test_its_turn_is_shown_and_counted(relay: Any, board: Any) -> None:
     problem = Problem(code=NO_PLACE, message=f"it waits for a free place at {provider}", family=Family.RATE)
     await record(relay.store, run["id"], events.PlaceWanted(shot_id="s1", problem=problem, until=time.time() + 60))
 
-    shown_run = (await relay.api.get(f"/v1/runs/{run['id']}")).json()
+    run_json = (await relay.api.get(f"/v1/runs/{run['id']}")).json()
     figures = (await relay.api.get("/metrics")).text
 
-    assert shown_run["shots"][0]["queue_position"] == 2
-    assert "queue_position" not in shown_run["shots"][1]
+    assert run_json["shots"][0]["queue_position"] == 2
+    assert "queue_position" not in run_json["shots"][1]
     assert f'framerelay_provider_held_shots{{provider="{provider}"}} 2' in figures
     assert f'framerelay_provider_jobs{{provider="{provider}"}} 1' in figures
     await places.leave(provider, TakePlace.of("run_other:s1:1"))

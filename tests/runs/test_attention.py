@@ -36,8 +36,8 @@ def test_a_run_that_goes_on_needs_nobody_until_a_shot_asks() -> None:
 
 def test_one_that_waits_for_its_budget_does_and_one_that_is_made_or_failed_does_not() -> None:
     """Whatever it waits for, but a provider that comes back by itself."""
-    spent = with_takes(chain(None, "s1", budget_jobs=1), "s1")
-    assert (spent.status, needs_person(spent)) == (RunStatus.WAITING, True)
+    run = with_takes(chain(None, "s1", budget_jobs=1), "s1")
+    assert (run.status, needs_person(run)) == (RunStatus.WAITING, True)
     failed_run = submitted(chain(None, terms=Terms(retakes=0)), "s1")
     bad = Problem(code="x", message="no")
     failed_run = apply(

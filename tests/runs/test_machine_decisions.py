@@ -35,7 +35,7 @@ LOST = Problem(code="outcome_unknown", message="nobody knows", family=Family.SER
 
 
 def new_run(*, shots: int = 2, **more: object) -> Run:
-    made = tuple(
+    the_shots = tuple(
         Shot(
             id=f"s{number}",
             scene="a",
@@ -46,7 +46,16 @@ def new_run(*, shots: int = 2, **more: object) -> Run:
         for number in range(1, shots + 1)
     )
     return begin(
-        Run(id=RunId("run_1"), title="t", model="m", created_at=NOW, updated_at=NOW, shots=made, terms=Terms(), **more)  # type: ignore[arg-type]
+        Run(
+            id=RunId("run_1"),
+            title="t",
+            model="m",
+            created_at=NOW,
+            updated_at=NOW,
+            shots=the_shots,
+            terms=Terms(),
+            **more,
+        )  # type: ignore[arg-type]
     )
 
 

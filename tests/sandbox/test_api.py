@@ -306,11 +306,11 @@ async def test_the_journal_holds_the_first_frame_as_it_was_given(sandbox, pictur
     url = f"data:image/png;base64,{base64.b64encode(content).decode()}"
     async with sandbox() as client:
         await client.wait_for_end(await client.submit(first_frame_url=url))
-        given = (await client.journal())["jobs"][0]["given"]["first_frame"]
-        copy = await client.http.get(given["kept_url"])
+        job_picture = (await client.journal())["jobs"][0]["given"]["first_frame"]
+        copy = await client.http.get(job_picture["kept_url"])
 
     assert copy.content == content
-    assert (given["width"], given["height"]) == (320, 180)
+    assert (job_picture["width"], job_picture["height"]) == (320, 180)
 
 
 async def test_the_folder_is_bounded(sandbox, tmp_path) -> None:

@@ -164,11 +164,11 @@ async def test_look_ups_can_lag_behind_the_callback(sandbox, receiver) -> None:
         job_id = await client.submit(callback_url=receiver.url)
         await receiver.wait_for(3)
         document = await client.get(job_id)
-        done = await client.wait_for_end(job_id)
+        end = await client.wait_for_end(job_id)
 
     assert receiver.states[-1] == "succeeded"
     assert document["output"] == {"task_id": job_id, "status": "running"}
-    assert done["output"]["videos"]
+    assert end["output"]["videos"]
 
 
 @pytest.mark.parametrize(

@@ -236,14 +236,14 @@ async def _all_is_over(house: House, run_ids: list[str]) -> bool:
     film, refused_shot, unknown, failed_shot, status, inside, broken_shot = [
         await house.shot(run_id) for run_id in run_ids
     ]
-    told_words = [
+    words_of_shots = [
         shot["error"] or [take["error"] for take in shot["takes"]]
         for shot in (refused_shot, unknown, failed_shot, inside, broken_shot)
     ]
     words = [take["provider_status"] for take in status["takes"]]
     return (
         film["status"] == "done"
-        and all(map(_says_something, told_words))
+        and all(map(_says_something, words_of_shots))
         and any("we got" in (word or "") for word in words)
     )
 

@@ -19,8 +19,8 @@ SAID = {"prompt": "a", "duration": 5, "resolution": "720p", "generate_audio": Fa
 def terms(profile: Profile | str, model: str, extra: dict[str, Any] | None = None, **fields: Any) -> ClipTerms:
     """Of a shot that says `SAID` and *fields*."""
     one_profile = load_shipped(profile) if isinstance(profile, str) else profile
-    said_fields = {name: value for name, value in {**SAID, **fields}.items() if value is not None}
-    return clip_terms(one_profile, Order(model=model, input=said_fields, take="t", extra=extra or {}))
+    order_fields = {name: value for name, value in {**SAID, **fields}.items() if value is not None}
+    return clip_terms(one_profile, Order(model=model, input=order_fields, take="t", extra=extra or {}))
 
 
 @pytest.mark.parametrize(

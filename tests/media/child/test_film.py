@@ -144,8 +144,8 @@ def test_a_film_is_held_while_it_is_written(film_of: FilmOf, monkeypatch: pytest
     """So that nobody takes what a long join writes for something that a killed one left."""
     held: list[bool] = []
 
-    def write(parts: Any, path: Path, kept_held: Any, go: Any = framerelay.media.child.film.write, **how: int) -> Any:
-        result = go(parts, path, kept_held, **how)
+    def write(parts: Any, path: Path, kept_shots: Any, go: Any = framerelay.media.child.film.write, **how: int) -> Any:
+        result = go(parts, path, kept_shots, **how)
         held.append(is_held(path))
         return result
 

@@ -92,7 +92,7 @@ def test_a_centered_frame_is_the_same_picture() -> None:
     frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
     frame.pts, frame.colorspace = 7, 1
 
-    found_image = centered(frame)
+    centered_image = centered(frame)
 
-    assert np.array_equal(frame.to_ndarray(), found_image.to_ndarray())
-    assert (found_image.pts, int(found_image.colorspace)) == (7, 1)
+    assert np.array_equal(frame.to_ndarray(), centered_image.to_ndarray())
+    assert (centered_image.pts, int(centered_image.colorspace)) == (7, 1)

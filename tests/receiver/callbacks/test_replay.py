@@ -25,8 +25,8 @@ async def under_way(relay: Any, board: Any) -> str:
     return run_id
 
 
-async def looks(queued: Any) -> int:
-    return sum(name in ("look_up", "hook") for name, _ in await queued())
+async def looks(queued_tasks: Any) -> int:
+    return sum(name in ("look_up", "hook") for name, _ in await queued_tasks())
 
 
 async def test_a_replay_says_what_it_would_do_and_then_does_it(

@@ -148,9 +148,9 @@ def under_way(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return batches
 
 
-def connection_of(held_way: Any) -> Any:
+def connection_of(batch_call: Any) -> Any:
     """The protocol that waits for the answer."""
-    (way,) = held_way.args
+    (way,) = batch_call.args
     return way._waiting[0][-1].__self__
 
 

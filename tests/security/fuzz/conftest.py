@@ -60,9 +60,9 @@ class Door:
             FuzzRequest(method="GET", target=target, headers=((b"authorization", b"Bearer " + OPERATE.encode()),))
         )
 
-    async def _ask(self, asked_request: FuzzRequest) -> httpx.Response:
+    async def _ask(self, request_sent: FuzzRequest) -> httpx.Response:
         self.requests += 1
-        waiting = list(asked_request.chunks)
+        waiting = list(request_sent.chunks)
         start = asyncio.Event()
         status, headers, body = 0, [], bytearray()
 
@@ -80,9 +80,9 @@ class Door:
                 body.extend(message.get("body", b""))
                 start.set()
 
-        await self.app(self._scope(asked_request), receive, send)
-        url = httpx.URL(scheme="http", host=HOST, raw_path=asked_request.target.encode("ascii"))
-        request = httpx.Request(asked_request.method, url)
+        await self.app(self._scope(request_sent), receive, send)
+        url = httpx.URL(scheme="http", host=HOST, raw_path=request_sent.target.encode("ascii"))
+        request = httpx.Request(request_sent.method, url)
         return httpx.Response(status, headers=headers, content=bytes(body), request=request)
 
     def _scope(self, request: FuzzRequest) -> dict[str, Any]:
