@@ -35,7 +35,7 @@ LOST = Problem(code="outcome_unknown", message="nobody knows", family=Family.SER
 
 
 def new_run(*, shots: int = 2, **more: object) -> Run:
-    the_shots = tuple(
+    cuts = tuple(
         Shot(
             id=f"s{number}",
             scene="a",
@@ -46,16 +46,7 @@ def new_run(*, shots: int = 2, **more: object) -> Run:
         for number in range(1, shots + 1)
     )
     return begin(
-        Run(
-            id=RunId("run_1"),
-            title="t",
-            model="m",
-            created_at=NOW,
-            updated_at=NOW,
-            shots=the_shots,
-            terms=Terms(),
-            **more,
-        )  # type: ignore[arg-type]
+        Run(id=RunId("run_1"), title="t", model="m", created_at=NOW, updated_at=NOW, shots=cuts, terms=Terms(), **more)  # type: ignore[arg-type]
     )
 
 

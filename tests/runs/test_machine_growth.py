@@ -26,13 +26,13 @@ UNPAID = Problem(code="unpaid", message="the account is overdue", family=Family.
 
 def long_run(shots: int, *, chained: bool) -> Run:
     """Some way into it: every third shot has its job."""
-    the_shots = tuple(
+    story = tuple(
         Shot(id=f"s{number}", scene="a", origin="x", source=f"s{number - 1}" if chained and number else None, input={})
         for number in range(shots)
     )
     terms = Terms()
     run = Run(
-        id=RunId("r"), title="t", model="m", created_at=0, updated_at=0, shots=the_shots, terms=terms, budget_jobs=999
+        id=RunId("r"), title="t", model="m", created_at=0, updated_at=0, shots=story, terms=terms, budget_jobs=999
     )
     run = begin(run)
     for number in range(0, 1 if chained else shots, 3):

@@ -40,7 +40,7 @@ PATIENT = Terms(unsure_hold_s=600, retakes=30)  # So much dies here that one new
 
 def film_of(scenes: int, shots: int, **more: object) -> Run:
     """Chains side by side; every second shot has two takes, and goes on from the first that is done."""
-    the_shots = tuple(
+    story = tuple(
         Shot(
             id=f"s{scene}_{number}",
             scene=f"scene{scene}",
@@ -54,7 +54,7 @@ def film_of(scenes: int, shots: int, **more: object) -> Run:
         for number in range(shots)
     )
     fields: dict[str, object] = {"terms": PATIENT, **more}
-    return begin(Run(id=RunId("run_1"), title="t", model="m", created_at=0, updated_at=0, shots=the_shots, **fields))  # type: ignore[arg-type]
+    return begin(Run(id=RunId("run_1"), title="t", model="m", created_at=0, updated_at=0, shots=story, **fields))  # type: ignore[arg-type]
 
 
 @dataclass(kw_only=True)
