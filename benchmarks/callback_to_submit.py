@@ -67,7 +67,7 @@ async def relay_one_run(
     provider: str, folder: Path, *, shots: int, profile: str = "jobs", more: Mapping[str, str] | None = None
 ) -> None:
     """
-    `framerelay up` with the provider at that URL, until a run of so many chained shots has its last clip.
+    `framerelay up` with the provider at that URL, until a run of that many chained shots has its last clip.
 
     *more*: variables of its environment.
     """

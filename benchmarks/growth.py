@@ -160,7 +160,7 @@ async def _wait_for_submits(house: Relay, submits: int) -> None:
 
 
 async def _at_a_stop(house: Relay, run_id: str, *, submits: int) -> int:
-    """Waits until so many submits have left and the run waits for an approval; returns how often we asked Redis."""
+    """Waits until that many submits have left and the run waits for an approval; returns how often we asked Redis."""
     deadline = time.monotonic() + 30
     looks, status = 0, b""
     while status != RunStatus.WAITING.encode():

@@ -74,7 +74,7 @@ async def measure() -> dict[str, Any]:
 
 
 async def turns(ours: "Ours", others: dict[str, "Peer | None"], folder: Path) -> dict[str, Any]:
-    """One turn is not counted: whoever loads something on first use has done so."""
+    """One turn is not counted: by then everything is loaded that loads on first use."""
     there = {name: peer for name, peer in others.items() if peer}
     pictures: dict[str, dict[str, list[LastPicture]]] = {"720p": {}, "1080p": {}, "late": {}}
     levels: dict[str, float | None] = {}
@@ -252,7 +252,7 @@ async def start_peer(name: str, stack: AsyncExitStack) -> Peer | None:
 
 
 async def peak_until(work: asyncio.Task[Any], pids: Callable[[], Sequence[int]]) -> float | None:
-    """Wait for *work*; the most memory that one of the processes held meanwhile, in MB. Raises as *work* does."""
+    """Wait for *work*; the most memory that one of the processes held during it, in MB. Raises as *work* does."""
     peak: float | None = None
     while not work.done():
         for size_mb in map(peak_mb, pids()):

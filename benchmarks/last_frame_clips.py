@@ -1,7 +1,7 @@
 """
 The clips of the last-frame benchmark, and of each the last frame by a full decode: `python -m … FOLDER`.
 
-A process of its own, so that the memory of rendering is not counted for whoever takes the frame.
+A process of its own, so that the memory of rendering is not counted for the program that takes the frame.
 """
 
 import sys

@@ -60,7 +60,7 @@ async def _start(house: Relay, name: str) -> None:
 
 
 async def _until_all_hopped(house: Relay, deadline: float) -> tuple[float, float]:
-    """The most memory meanwhile: of the worker, and of it with its decoders."""
+    """The most memory during the block: of the worker, and of it with its decoders."""
     alone = family = 0.0
     while len(house.library.submits) < (RUNS + 1) * SHOTS:
         if time.monotonic() > deadline:
@@ -89,7 +89,7 @@ def _memory_mb_or_0(pid: int) -> float:
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
-        return 0.0  # It has ended meanwhile, or this system does not say.
+        return 0.0  # It has ended by now, or this system does not say.
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
 
 

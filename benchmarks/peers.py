@@ -3,7 +3,7 @@ The programs and libraries that we are measured against, as they are found on th
 
 None of them is needed to run FrameRelay. What is not on PATH, `make bench` puts into ``.venv/bench``: the Python
 packages of ``requirements/bench.lock`` (one of them brings a static ffmpeg), and Debian's ``webhook`` where apt can be
-asked. Whoever gets None says in its figures that this peer was not there.
+asked. None: the figures say that this peer was not there.
 """
 
 import os

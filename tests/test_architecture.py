@@ -152,7 +152,7 @@ IRREGULAR = re.compile(
 ED = re.compile(
     "(?!(?:bed|embed|exceed|feed|hundred|need|proceed|red|seed|shed|speed|succeed)$)[a-z]+ed", re.IGNORECASE
 )
-# Whoever reads these knows the words from there: the API, profiles, and what is stored of runs and processes.
+# Readers know these words from the API, profiles, and what is stored of runs and processes.
 WORDS_OF_OTHERS = ("api.shapes.", "upstream.profile", "runs.model", "runs.costs", "runs.reaction", "store.processes")
 # Classes there say what happened: events of a run, errors, messages of the decoder, answers of the API.
 HAPPENINGS = ("api.shapes.", "runs.events", "runs.amendment", "runs.errors", "media.wire")

@@ -48,7 +48,7 @@ def test_no_test_depends_on_the_speed_of_the_machine(file: Path) -> None:
 
 
 def test_the_lists_name_files_that_need_it() -> None:
-    """A reason whose file is gone, or has mended its ways, goes too."""
+    """A reason whose file is gone, or no longer does it, goes too."""
     trees = {name: ast.parse((TESTS / name).read_text(encoding="utf-8")) for name in {**PAUSES, **HURRIES}}
 
     assert [name for name in PAUSES if not [*pauses(trees[name])]] == []

@@ -83,7 +83,7 @@ def test_the_earliest_of_several_takes_counts_where_the_first_is_picked(
     ],
 )
 def test_nothing_is_said_where_it_does_not_hang_on_time(run: shapes.Run) -> None:
-    """All done; nothing known; late; trouble; a yes or a pick to come; no money; not running; the quickest alone."""
+    """All done; nothing known; late; trouble; waits for a yes or a pick; no money; not running; the quickest alone."""
     assert film_in(run, now=NOW) is None
 
 

@@ -18,7 +18,7 @@ class Director:
     ``look`` at a run as often as you like; now and then that leads to a decision.
 
     Without *whims* only what a run waits for is decided: an approval, a pick. Every tenth run is cancelled on the way.
-    What must hold for whoever only looks is noted in ``breaches``: `spent` never falls.
+    What must hold for anyone who only reads is noted in ``breaches``: `spent` never falls.
     """
 
     def __init__(self, caller: Caller, *, seed: int, whims: bool) -> None:

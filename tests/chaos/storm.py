@@ -73,7 +73,7 @@ def main() -> int:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """
-    How many *runs*, numbered from *first*; so many *strikes*, with a pause of *pause_s* between two, then peace.
+    How many *runs*, numbered from *first*; how many *strikes*, with a pause of *pause_s* between two, then peace.
 
     *gently*: the share of strikes that tell a process to end, as at a deploy; the others kill it.
     It is over after *seconds* at the latest. ``leaves_unsure``: a run that waits for a take of which nothing is known
@@ -145,7 +145,7 @@ def look_after(caller: Caller, monkey: Monkey, director: Director, statuses: dic
 
 
 def beyond_repair(house: House, caller: Caller) -> bool:
-    """Whether something happened that time cannot mend, so that there is nothing to wait for."""
+    """Whether something happened that time cannot repair, so that there is nothing to wait for."""
     journal = house.journal()
     is_spool_empty = not house.spooled()  # Then Redis alone has what was acknowledged up to the line above.
     if paid_twice(journal) or any(process.desertions for process in house.ours):

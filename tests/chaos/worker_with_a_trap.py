@@ -7,7 +7,7 @@ Receiver or worker of FrameRelay, with a trap that kills it at an exact point, o
 The product has no hooks for this: functions are wrapped from outside before it starts. A trap goes off once; its mark
 in FOLDER says that it did. It is a SIGKILL, or gently a SIGTERM, as at a deploy. A submit's margin is cut from 30 s to
 2 s, the time for which a worker that was killed is thought alive from 6 s to 3 s: the waits are shorter, the rules are
-the same. So many of a worker's tasks as SHARE says come twice, side by side.
+the same. The share SHARE of a worker's tasks comes twice, side by side.
 """
 
 import argparse
@@ -181,7 +181,7 @@ def _before_given(spring: Spring) -> None:
 
 
 def _after_given(spring: Spring) -> None:
-    """Redis has the callback, and whoever gave it has not heard of it."""
+    """Redis has the callback, and its sender does not know yet."""
 
     def give_and_die(give: Callable[..., Any], *arguments: Any, on_kept: OnKept, **options: Any) -> Any:
         def die_and_tell(outcome: bool | BaseException) -> None:

@@ -43,7 +43,7 @@ def test_a_storyboard_is_printed_as_it_was_given_and_starts_again(relay: Any) ->
 
 
 def test_a_dry_run_is_a_sentence_and_lists_and_an_amendment_the_run(relay: Any) -> None:
-    """Nothing happens by the one; the other goes on as foretold, and a second time is refused in a sentence."""
+    """The first changes nothing; the second goes on as predicted, and another try is refused in a sentence."""
     run_id = started(relay, FILM)
     relay.write("longer.yaml", LONGER)
     revision = relay.view(run_id)["revision"]

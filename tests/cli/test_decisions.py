@@ -100,7 +100,7 @@ def test_a_shot_is_made_once_more_and_the_old_take_picked_again(relay: Any, prov
 
 
 def test_a_retake_at_a_terminal_says_what_it_spends_and_asks(relay: Any, provider: Any) -> None:
-    """Whoever says no has spent nothing; --yes, --json or no terminal are not asked."""
+    """A no spends nothing; with --yes, with --json or without a terminal nobody is asked."""
     film = ended_run(relay, TWO)
     submits, before = len(provider.journal()["submits"]), relay.view(film)
     sentence = "shot s1 is made again, for 1 job; s2 is made from the old take, and is stale until it is retaken"
@@ -161,7 +161,7 @@ def test_the_beginning_of_an_id_is_enough_for_every_command(relay: Any, film: st
 
 
 def test_a_clip_that_was_refused_is_fetched_after_a_resume(provider: Any, tmp_path: Path, tools: Any) -> None:
-    """Mend the reason, `resume`: it says that nothing new is submitted, and so it is."""
+    """Fix the cause, `resume`: it says that nothing new is submitted, and nothing is."""
     shell = tools.shell_for(tmp_path / "here", provider.url, TRUSTED_HOSTS="")
     with tools.up_in(shell):
         run_id = ended_run(shell, ONE, code=5)

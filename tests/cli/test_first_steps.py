@@ -70,7 +70,7 @@ ONE = "title: one\nmodel: seedance-1.5-pro-720p\nshots: [{id: s1, prompt: a car,
 
 
 def test_a_link_logs_in_once_and_leads_to_the_run(relay: Any) -> None:
-    """Whoever has the key of the receiver types none into the browser."""
+    """Someone who has the receiver's key does not type it into the browser."""
     run_id = relay.run("run", relay.write("one.yaml", ONE)).out.split()[1]
     link = relay.run("login", run_id[:12]).out.strip()
     plain = json.loads(relay.run("login", "--json").out)
@@ -89,7 +89,7 @@ def test_a_link_logs_in_once_and_leads_to_the_run(relay: Any) -> None:
 
 
 def test_a_link_leads_to_no_other_place(relay: Any) -> None:
-    """Its end can be changed by whoever passes it on."""
+    """Anyone who passes it on can change its end."""
     link = relay.run("login").out.strip()
     with httpx.Client(trust_env=False) as browser:
         answer = browser.get(f"{link}&next=//elsewhere.example.com/runs/run_a")

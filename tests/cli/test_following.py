@@ -25,7 +25,7 @@ def test_shot_3_of_12_with_all_that_follows_is_paid_for_once_each_though_the_wor
     """
     `kill -9` with a job in flight: ten jobs for ten shots, and each begins with the exact end of the new take.
 
-    Whoever is killed before the submit's answer was kept learns the job's id from a callback, so that must come again.
+    A worker that is killed before it kept the submit's answer learns the job's id from a callback, so that must repeat.
     """
     (tmp_path / "sandbox").mkdir()
     with tools.sandbox_in(tmp_path / "sandbox", "--job-s", "0.1", "--callback-retry-s", "20") as sandbox:

@@ -37,7 +37,7 @@ def talkative(shell: Any) -> Any:
 
 
 def looked(shell: Any) -> list[Finding]:
-    """What doctor finds about processes, without all that it looks at beside."""
+    """What doctor finds about processes, without all that it looks at besides."""
     settings = from_environment(shell.environ, env_file=shell.folder / ".env")
     here = {"data_dir": shell.folder / "data", "config_file": shell.folder / "framerelay.yaml"}
     return asyncio.run(look_at_processes(replace(settings, **here)))

@@ -24,7 +24,7 @@ shots:
   - {id: s1, prompt: 跑车驶过街道, takes: 2}
   - {id: s2, prompt: 镜头拉近, gate: approve}
 """
-# Three words of English in a row are a sentence that was forgotten; commands to type are none.
+# Three words of English in a row are a sentence that was forgotten; commands to type do not count.
 COMMAND = re.compile(r"framerelay [a-z-]+( \S+)*|`[^`]*`|\"[^\"]*\"|(film|run|export): \S+|https?://\S+")
 SENTENCE = re.compile(r"[A-Za-z']+(?:[,;:]? [a-z']{2,}){2,}")
 

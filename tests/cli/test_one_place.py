@@ -109,7 +109,7 @@ class ComesBack(FolderStore):
 async def test_a_storage_that_comes_back_later_is_looked_at_then(
     same: bool, tmp_path: Path, redis: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch, wait_until: Any
 ) -> None:
-    """The process goes on meanwhile; it ends, in words, only if it turns out to be another place than that of all."""
+    """The process goes on; it ends, with a message, only if this turns out not to be the place that all others use."""
     await agree(redis, FolderStore(MediaFiles(tmp_path / "a")))
     shutil.copytree(tmp_path / "a", tmp_path / "copy")
     media = ComesBack(MediaFiles(tmp_path / ("copy" if same else "b")))

@@ -100,7 +100,7 @@ def test_five_mistakes_are_five_lines(relay: Any) -> None:
 
 
 def test_a_storyboard_that_cannot_be_read_is_one_sentence(relay: Any) -> None:
-    """No file, no YAML, no picture, a picture that is none: exit 2 and one line with the place."""
+    """No file, no YAML, no picture, a file that is not a picture: exit 2 and one line with the place."""
     board = "title: x\nmodel: m\nshots:\n  - {id: s1, prompt: a, first_frame: %s}\n"
     relay.write("fake.png", "not a picture at all")
     cases = {
@@ -300,7 +300,7 @@ def test_a_terminal_shows_what_happens_and_what_comes_next(relay: Any) -> None:
     """
     On 80 columns: state in words, seconds, the usual time, what is next; in the end the film's whole address.
 
-    A job is as short as the pause between two looks, so here one looks more often.
+    A job is as short as the pause between two polls, so it polls more often here.
     """
     watchful = replace(relay, program=(sys.executable, "-c", WATCHFUL))
     screen, code = watchful.on_a_terminal("run", relay.write("chain.yaml", CHAIN), "--watch")

@@ -53,7 +53,7 @@ def ready(tmp_path: Path, tools: Any) -> Any:
     ],
 )
 def test_what_stops_the_start_is_one_sentence(ready: Any, settings: dict[str, str], words: str) -> None:
-    """A missing or bad setting, a folder that is none, a Redis that is not there: exit 1, and the name to correct."""
+    """A missing or bad setting, a folder that is a file, a Redis that is not there: exit 1, and the name to correct."""
     result = ready.having(**settings).run("up")
     assert (result.code, result.out) == (1, "")
     complaints = [line for line in result.err.splitlines() if not line.startswith("API key ")]
@@ -138,7 +138,7 @@ def test_killed_and_started_again_the_film_is_finished_and_paid_for_once(tmp_pat
     """
     `kill -9` with a job in flight: a watch goes on through it, every shot was submitted once, nothing is left.
 
-    Whoever is killed before the submit's answer was kept learns the job's id from a callback, so that must come again.
+    A worker that is killed before it kept the submit's answer learns the job's id from a callback, so that must repeat.
     """
     with tools.sandbox_in(_folder(tmp_path, "sandbox"), "--job-s", "0.6", "--callback-retry-s", "20") as sandbox:
         shell = replace(tools.shell_for(tmp_path / "relay", sandbox.url, LOOKUP_AFTER_S=1), program=tools.program)

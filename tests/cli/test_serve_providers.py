@@ -42,7 +42,7 @@ def test_one_provider_with_a_key_is_enough() -> None:
 
 
 def test_keys_of_providers_are_secrets_wherever_they_come_from() -> None:
-    """Of one that is configured, and of one that a storyboard may name; a short word under such a name is none."""
+    """Of one that is configured, and of one that a storyboard may name; a short word under such a name is no key."""
     kling = replace(plain("kling", load_shipped("kling"), {}), key="sk-1", webhook_secret="whsec_1")
     installation = providers("jobs", kling, FAL_KEY=LONG, MONKEY="production", HOME="/home/somebody/very/long")
 

@@ -62,7 +62,7 @@ def test_a_take_is_picked_where_one_watches(relay: Any) -> None:
 
 
 def test_a_program_is_never_asked(relay: Any) -> None:
-    """Nor whoever is at no terminal: exit 4, as ever."""
+    """Nor is anyone without a terminal: exit 4, as always."""
     board = relay.write("gated.yaml", GATED)
     for words in (("--json",), ()):
         result = relay.run("run", board, "--watch", *words)

@@ -1,5 +1,5 @@
 """
-Be `framerelay WORDS…` by way of warm_start.py, for whoever needs a child of its own: a shell, or a test.
+Be `framerelay WORDS…` by way of warm_start.py, for a shell or a test that needs a child process of its own.
 
     python -I -S warm_command.py FD WORDS…
 

@@ -67,7 +67,7 @@ def tell(report: int, process: int) -> None:
     """
     Say the command's id at once, and how it ended when it has.
 
-    Whoever stands for it can pass on no SIGKILL; when nobody listens any more, that is what they got.
+    Its stand-in cannot pass on a SIGKILL; when it no longer listens, it has received one.
     """
     os.write(report, b"%d\n" % process)
     waiting = select.poll()

@@ -120,7 +120,7 @@ def test_a_line_of_a_thread_comes_behind_those_that_wait() -> None:
         log.info("thing_said", number=1)
         thread = threading.Thread(target=lambda: log.info("thing_said", number=2))
         thread.start()
-        thread.join()  # The loop stands still meanwhile.
+        thread.join()  # The loop stands still while this runs.
         assert [line["number"] for line in stream.lines] == [1, 2]
         log.info("thing_said", number=3)
 
@@ -153,7 +153,7 @@ def test_many_threads_and_a_loop_lose_nothing() -> None:
 
 
 def test_a_long_round_does_not_hold_back_more_and_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So many lines, and they leave though the round goes on."""
+    """That many lines leave though the round goes on."""
     monkeypatch.setattr(log_lines, "LINES_MAX", 5)
     stream = CountingStream()
     configure_logging(Settings(), stream=stream)
@@ -168,7 +168,7 @@ def test_a_long_round_does_not_hold_back_more_and_more(monkeypatch: pytest.Monke
 
 
 def test_lines_of_a_loop_that_was_stopped_leave_with_the_next_ones() -> None:
-    """Whoever stops a loop in the middle of a round ends with it what the loop had still to do."""
+    """A loop that is stopped in the middle of a round does not do what it still had to do."""
     stream = CountingStream()
     configure_logging(Settings(), stream=stream)
     log = structlog.get_logger()
@@ -271,7 +271,7 @@ class Mute:
 
 
 def test_a_value_that_cannot_be_shown_costs_no_line() -> None:
-    """Nor does it stop whoever logs it, nor take its neighbors with it."""
+    """Nor does it stop the code that logs it, nor lose the lines around it."""
     stream = CountingStream()
     configure_logging(Settings(), stream=stream)
     log = structlog.get_logger()

@@ -228,7 +228,7 @@ def test_what_looks_like_a_secret_is_taken_out_and_the_rest_stays(text: str, res
     ],
 )
 def test_a_mebibyte_made_to_be_slow_is_not(piece: str, ends: Any) -> None:
-    """Strangers write callbacks' bodies; a pattern that looks back and forth would take hours for them."""
+    """Strangers write callbacks' bodies; a pattern that backtracks would take hours for them."""
     with ends():
         redacted(piece * ((1 << 20) // len(piece)))
 
@@ -275,7 +275,7 @@ MARKS = list("-_/\\:.@?#=%\"' +,}<&\n")
 @example(text="whsec_aaaaaaaaaaaaaaaa")
 @example(text="dDo" + "a" * 8 + "." + "a" * 24)
 def test_no_shortcut_lets_a_secret_pass(text: str) -> None:
-    """Most texts are let through after a look at their words: the same ones as if every pattern had been tried."""
+    """Most texts are let through after a glance at their words: the same ones as if every pattern had been tried."""
     thorough = text
     for _, pattern, replacement in logs._REDACTIONS:
         thorough = pattern.sub(replacement, thorough)

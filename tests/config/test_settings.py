@@ -29,7 +29,7 @@ def test_without_any_variable_everything_has_its_default(tmp_path: Path) -> None
 
 
 def test_the_environment_is_read(tmp_path: Path) -> None:
-    """Each value as its own type; spaces around it do not count, and an empty one is none."""
+    """Each value as its own type; spaces around it do not count, and an empty one is like one that is not set."""
     settings = from_environment(
         {
             "FRAMERELAY_UPSTREAM_URL": " https://api.example.com/ ",

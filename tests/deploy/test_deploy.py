@@ -261,7 +261,7 @@ def test_the_wheel_has_every_package_with_all_its_files(package_folder: Path) ->
 
 
 def test_the_wheel_puts_nothing_else_into_other_peoples_houses(package_folder: Path) -> None:
-    """Whoever installs it has a `config` or a `media` of their own."""
+    """People who install it have a `config` or a `media` of their own."""
     ours = {path.name for path in package_folder.iterdir() if path.suffix != ".dist-info"}
 
     assert ours == {"framerelay", "dependencies.pth"}

@@ -287,7 +287,7 @@ async def test_the_provider_takes_the_job_as_the_workflow_writes_it(start_provid
 
 
 def test_what_a_stranger_says_cannot_leave_its_place_in_an_address() -> None:
-    """The webhook can be called by whoever knows it; the run's id it brings is quoted."""
+    """Anyone who knows the webhook can call it; the run's id in the call is quoted."""
     nodes = nodes_of("single-job")
     item = settings(nodes["FrameRelay"], {"body": {"data": {"run": "../callbacks?x=#"}}})
     url = value_of(nodes["Look at the run"]["parameters"]["url"], item, {})

@@ -132,7 +132,7 @@ async def test_events_come_as_they_happen(site: tuple[Any, httpx.AsyncClient]) -
 async def test_a_callback_is_passed_on_and_its_address_is_no_logs(
     site: tuple[Any, httpx.AsyncClient], tmp_path: Path
 ) -> None:
-    """The receiver answers, not the proxy; whoever reads the proxy's log learns no token."""
+    """The receiver answers, not the proxy; the proxy's log has no token."""
     _, http = site
     answer = await http.post("/webhook/dDpzZWNyZXQ.token-that-nobody-gave", json={"id": "j"})
 

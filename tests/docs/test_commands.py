@@ -231,7 +231,7 @@ def _free_ports() -> tuple[int, int]:
 
 @pytest.fixture(scope="module")
 def asking() -> Iterator[socket.socket]:
-    """Whoever writes to it has a command started whose libraries are loaded already."""
+    """What is written to it starts a command whose libraries are loaded already."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         command = [sys.executable, "-I", str(WARM / "warm_start.py"), str(theirs.fileno())]

@@ -43,7 +43,7 @@ async def kinds(start_relay: Any, redis_url: str, lent_decoders: Any) -> dict[st
 
 
 async def test_every_figure_has_its_row(kinds: dict[str, str]) -> None:
-    """Whoever builds a board reads what each means, and looks for none that is not there."""
+    """People who build a dashboard read what each means, and each one listed exists."""
     assert kinds.keys() == rows().keys()
 
 

@@ -30,7 +30,7 @@ def pairs() -> pytest.MarkDecorator:
 
 @pairs()
 def test_a_chinese_page_is_not_behind_its_english_one(chinese: Path, english: Path) -> None:
-    """Whoever changes the English page learns here that there is another."""
+    """An author who changes the English page learns here that there is another."""
     name, page = chinese.relative_to(ROOT), english.relative_to(ROOT)
     argument = page.as_posix() if page.name == "README.md" else page.name
 

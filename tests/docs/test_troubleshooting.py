@@ -194,7 +194,7 @@ def test_every_exit_code_is_explained() -> None:
 
 
 def test_every_warning_and_error_of_the_log_is_explained() -> None:
-    """Whoever is woken by one finds what to do."""
+    """The person who is woken by one finds what to do."""
     assert listed("What the log says") == log_events()
 
 

@@ -43,7 +43,7 @@ class StoredObject:
 
 @dataclass(slots=True)
 class GoogleStorage:
-    """One bucket; *key* signs for whoever may use it."""
+    """One bucket; *key* signs for those who may use it."""
 
     key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
     url: str = ""

@@ -56,7 +56,7 @@ class ObjectStorage:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What a process is given to use it, beside the credentials."""
+        """What a process is given to use it, including the credentials."""
         return {"FRAMERELAY_STORE": f"s3://{BUCKET}/studio", "FRAMERELAY_STORE_ENDPOINT": self.endpoint, **CREDENTIALS}
 
     def client(self, *, prefix: str | None = None, key: str = KEY) -> S3Store:
@@ -201,7 +201,7 @@ def object_storage(folder: Path) -> Iterator[ObjectStorage]:
 
 
 def _start(storage: ObjectStorage) -> None:
-    """It takes seconds until it has its ports; whoever made a connection meanwhile may have got one of them."""
+    """It takes seconds until it has its ports; a connection made in that time may have taken one of them."""
     for _ in range(STARTS_MAX - 1):
         try:
             return storage.start()

@@ -62,7 +62,7 @@ class Server:
         self.process.wait()
 
 
-PORTS: Final = range(10_000, 32_000)  # Below those that systems give away by themselves, to whoever connects.
+PORTS: Final = range(10_000, 32_000)  # Below those that systems give to outgoing connections by themselves.
 _next_port: Final = count(os.getpid() * 211)
 
 

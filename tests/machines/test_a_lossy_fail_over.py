@@ -2,7 +2,7 @@
 A copy of Redis takes over that lacks what was written last: what was paid for is not paid for again.
 
 The copy is cut off, work goes on at the primary, then that is killed and its address leads to the copy. It is what
-asynchronous replication does, drawn out until something has happened meanwhile.
+asynchronous replication does, drawn out until something else has happened.
 """
 
 import os
@@ -47,7 +47,7 @@ async def has_jobs(provider: Any, number: int) -> bool:
 
 
 async def shots_held(relay: Any, runs: list[str]) -> int:
-    """So many shots wait because Redis has too few copies."""
+    """How many shots wait because Redis has too few copies."""
     documents = [await relay.view(run_id) for run_id in runs]
     words = [shot["held_by"] for run in documents for shot in run["shots"] if shot["held_by"]]
     return sum(each["code"] == "copies_missing" for each in words)
@@ -61,7 +61,7 @@ async def metric(relay: Any, name: str) -> float:
 async def test_with_one_copy_no_take_is_paid_twice(
     start_provider: Any, relay_in: Any, tmp_path: Path, wait_until: WaitUntil
 ) -> None:
-    """Submits wait, in words, while no copy is there; what was sent is known to whoever takes over."""
+    """Submits wait, with a message, while no copy is there; the copy that takes over knows what was sent."""
     with primary_and_copy(tmp_path) as (primary, copy):
         async with (
             start_provider(options=SLOW) as provider,
@@ -103,7 +103,7 @@ async def test_without_copies_what_was_paid_twice_is_seen_and_counted(
             await wait_until(lambda: has_jobs(provider, number), "the first shot of each run is submitted")
             copy.ask("REPLICAOF", "NO", "ONE")
             jobs = len((await provider.journal())["jobs"])
-            # Of each run one submit at most was under way just then; whoever takes over knows that of it.
+            # Each run had at most one submit in flight just then; the copy that takes over knows of it.
             await wait_until(
                 lambda: has_jobs(provider, jobs + number + 1), "more is submitted, and no copy hears of it"
             )
@@ -123,7 +123,7 @@ async def test_without_copies_what_was_paid_twice_is_seen_and_counted(
 
 
 async def paid_twice(relay: Any, provider: Any) -> int:
-    """So many takes have two jobs."""
+    """How many takes have two jobs."""
     return sum(jobs > 1 for jobs in (await jobs_of_takes(relay, provider)).values())
 
 

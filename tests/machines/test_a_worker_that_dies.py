@@ -35,7 +35,7 @@ main()
 async def test_a_worker_killed_between_frame_and_clip_costs_a_download_and_nothing_else(
     open_studio: OpenStudio, wait_until: Callable[..., Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another worker goes on from the frame that is kept, fetches the clip anew, and no job is made twice."""
+    """Another worker goes on from the frame that is kept, fetches the clip again, and no job is made twice."""
     monkeypatch.setattr("framerelay.runs.takes.KEEP_S", 1.0)  # The waits are shorter, the rules are the same.
     async with open_studio() as studio:
         relay = studio.relay

@@ -1,7 +1,7 @@
 """
 `framerelay backup` and `framerelay restore`, typed: what is in a backup, where it goes, and what is refused in words.
 
-The embedded Redis and one of one's own, and real files.
+The embedded Redis, one that runs by itself, and real files.
 """
 
 from collections.abc import Awaitable, Callable

@@ -33,7 +33,7 @@ def machine(storage: ObjectStorage, folder: Path, **settings: Any) -> BucketStor
 
 
 async def test_a_link_lives_no_longer_than_it_was_signed_for(storage: ObjectStorage, tmp_path: Path) -> None:
-    """Whoever has it cannot have it live on; below the prefix, and nowhere else."""
+    """Its holder cannot extend its life; below the prefix, and nowhere else."""
     media = machine(storage, tmp_path)
     media.files.place(CLIP).write_bytes(b"0123456789")
     await media.keep(CLIP)
@@ -67,7 +67,7 @@ async def test_doctor_takes_away_what_a_killed_one_left(storage: ObjectStorage, 
 async def test_what_it_refuses_is_said_in_words(
     wrong: dict[str, str], words: str, storage: ObjectStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By doctor and by whoever keeps a clip alike."""
+    """By doctor and by the worker that keeps a clip alike."""
     for name, value in wrong.items():
         monkeypatch.setenv(name, value)
     (finding,) = await look_at_storage(settings_for(storage, tmp_path))

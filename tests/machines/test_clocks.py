@@ -43,7 +43,7 @@ async def test_workers_whose_clocks_differ_submit_each_take_once(
     """
     Deadlines, leases and the queue go by the clock of Redis, and claims by revisions.
 
-    Submits are answered late: none that is under way is given up by whoever is ahead, who would have a person asked.
+    Submits are answered late: none in flight is given up by the machine whose clock is ahead, which would ask a person.
     """
     async with open_studio(faults={"slow": 1.0}) as studio:
         relay = studio.relay

@@ -179,7 +179,7 @@ async def test_two_who_remove_the_same_run_leave_nothing_of_it(
 
 @pytest.mark.parametrize("wrong", ["key", "bucket"])
 async def test_what_it_refuses_is_said_in_words(wrong: str, cloud: Cloud, tmp_path: Path) -> None:
-    """By doctor, and by whoever keeps a clip."""
+    """By doctor, and by the worker that keeps a clip."""
     settings, words = dict(cloud.settings), "it refuses the key: check the credentials"
     if wrong == "bucket" and settings["store"].startswith("s3:"):
         pytest.skip("SeaweedFS makes a bucket that is missing, where the key may do that")

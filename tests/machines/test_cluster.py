@@ -29,7 +29,7 @@ SLOTS = 16384
 
 @contextmanager
 def nodes(folder: Path, number: int, *options: str) -> Iterator[list[Server]]:
-    """So many that know each other, and have no slots yet."""
+    """*number* nodes that know each other, and have no slots yet."""
     with ExitStack() as stack:
         servers_up = []
         for place in range(number):

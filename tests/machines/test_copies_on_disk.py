@@ -73,7 +73,7 @@ async def test_many_callbacks_share_one_wait_for_disks(servers: tuple[Server, Se
 async def test_a_disk_that_is_not_reached_is_a_copy_that_is_missing(
     servers: tuple[Server, Server], client: RelayRedis
 ) -> None:
-    """As where `WAIT` finds none; and where that is so no disk is waited for."""
+    """As where `WAIT` finds none; and then no disk is waited for."""
     primary, copy = servers
     copy.ask("CONFIG", "SET", "appendonly", "no")
     inbox = Inbox(client, keep_s=100, copies=Copies(client, 1, on_disk=True))

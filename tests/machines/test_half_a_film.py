@@ -29,7 +29,7 @@ FILM: dict[str, Any] = {
     "shots": [{"id": f"s{number}", "prompt": f"noise of half a film, {number}"} for number in range(1, 3)],
 }
 WIDTH, HEIGHT, FRAMES = 640, 360, 18
-PART_BYTES = 5 << 20  # Of files that are not larger there are none.
+PART_BYTES = 5 << 20  # No file is larger than that.
 PART = re.compile(rb"PUT \S*/film\S*[?&]partNumber=(\d+)")
 
 

@@ -268,7 +268,7 @@ async def test_a_redis_that_is_not_supported_is_refused_by_its_name(tmp_path: Pa
 
 
 async def test_the_command_trusts_the_same_authorities(tmp_path: Path) -> None:
-    """`framerelay runs` at a receiver behind a proxy with a certificate of one's own."""
+    """`framerelay runs` at a receiver behind a proxy with a certificate of its own authority."""
     ca = authority(tmp_path)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

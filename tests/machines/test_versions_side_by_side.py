@@ -1,7 +1,7 @@
 """
 Programs of several versions on one Redis: who is too old ends with a sentence; what is too new for one is left alone.
 
-Versions of before come out of the repository's history.
+Earlier versions come out of the repository's history.
 """
 
 import asyncio

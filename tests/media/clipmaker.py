@@ -127,7 +127,7 @@ def usual_priority() -> Iterator[None]:
     """
     Afterwards this thread has the priority it had before.
 
-    SVT-AV1 gives whoever calls it as root the highest there is on Linux, real time (FIFO 99), and leaves it there. All
+    SVT-AV1 gives a caller who is root the highest there is on Linux, real time (FIFO 99), and does not undo it. All
     processes that the thread starts from then on have it, too, a browser among them: nothing else gets a core.
     """
     before = (os.sched_getscheduler(0), os.sched_getparam(0)) if hasattr(os, "sched_getscheduler") else None

@@ -50,7 +50,7 @@ LAYOUTS = {
 
 
 def frames(ffmpeg: str, clip: Path, stream: str = "v:0", limit: int | None = None) -> tuple[list[list[Pixels]], Layout]:
-    """Each shown frame of *clip* in order, as planes of samples; *limit*: only so many from the beginning."""
+    """Each shown frame of *clip* in order, as planes of samples; *limit*: only that many from the beginning."""
     command = [ffmpeg, "-hide_banner", "-nostats", "-nostdin", "-threads", "1", "-noautorotate", "-i", str(clip)]
     command += ["-map", f"0:{stream}", "-vsync", "passthrough", "-f", "rawvideo"]  # In the format that it decodes to.
     command += ["-frames:v", str(limit)] if limit else []

@@ -175,7 +175,7 @@ async def test_a_late_keyframe_gives_the_frame_before_the_rest_has_come(
             await frame_event.wait()
         assert (tmp_path / "fetched.png").exists()
         assert max(end for first, end in store.ranges if first < 131_072) <= 131_072
-        store.cut_at = begin_of(store.range_headers[2])  # Whoever reads on there has to ask again.
+        store.cut_at = begin_of(store.range_headers[2])  # To read on there takes another request.
         store.go_on.set()
         assert_same(await coming, clip)
 

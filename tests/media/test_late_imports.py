@@ -59,7 +59,7 @@ print(json.dumps({"late": late, "answers": answers}))
 
 
 def test_every_module_of_pyav_is_there_before_the_first_job() -> None:
-    """All that there are, whoever adds one: PyAV imports some only when a stream of their kind is met."""
+    """All that there are, including any added later: PyAV imports some only when it meets a stream of their kind."""
     missing = json.loads(subprocess.run([sys.executable, "-c", LIST], capture_output=True, check=True).stdout)
 
     assert set(missing) == NEVER_NEEDED

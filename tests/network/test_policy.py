@@ -33,7 +33,7 @@ from framerelay.runs.errors import AddressForbidden
     ],
 )
 def test_an_address_that_would_be_refused_is_refused_in_advance(address: str) -> None:
-    """Whoever writes it hears of it at once, and not when the film is done; DNS is not asked."""
+    """The author of it hears of it at once, and not when the film is done; DNS is not asked."""
     with pytest.raises(AddressForbidden):
         check_in_advance(address, TrustedHosts([]))
 

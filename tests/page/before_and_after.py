@@ -2,7 +2,7 @@
 `make before-and-after`: what was worst to look at on the page of the first round, and the same run on today's page.
 
 Each of docs/pictures/before-and-after/ is one file: on the left the page as it was, on the right as it is, on a desk
-and on a phone. The left half is of code that is history, and stays as the file has it; the right half is taken anew.
+and on a phone. The left half is of code that is history, and stays as the file has it; the right half is taken again.
 It is written as a test, like screenshots.py, and named so that `make test-e2e` leaves it alone.
 """
 
@@ -136,7 +136,7 @@ async def read_a_callback(page: Page) -> None:
 
 @asynccontextmanager
 async def devices(visit: Any, relay: Any, *, zoom: float = 1, **options: Any) -> AsyncIterator[tuple[Page, Page]]:
-    """A tab on a desk, and one on a phone; *zoom* of a person who looks closer."""
+    """A tab on a desk, and one on a phone; *zoom* for a closer view."""
     sizes = [{side: int(px / zoom) for side, px in size.items()} for size in (DESK, PHONE)]
     async with (
         visit(relay, viewport=sizes[0], device_scale_factor=zoom, **options) as at_desk,

@@ -84,7 +84,7 @@ class Visitor:
         context.on("request", self._on_request)
 
     async def log_in(self) -> None:
-        """As the form does, without a look at it."""
+        """As the form does, without opening it."""
         headers = {"Origin": self.url, "Sec-Fetch-Site": "same-origin"}
         form = {"key": API_KEY}
         answer = await self.context.request.post(f"{self.url}/login", form=form, headers=headers, max_redirects=0)

@@ -55,7 +55,7 @@ async def test_a_run_that_was_asked_for_comes_after_the_log_in(relay: Any, visit
 
 
 async def test_the_link_of_the_demo_lets_in_once(relay: Any, visit: Any) -> None:
-    """Nobody types the demo's key; whoever finds the link in a history later gets the form, and words."""
+    """Nobody types the demo's key; someone who finds the link in a history later gets the form and an explanation."""
     link = f"/login?once={Sessions('only for tests', secure=False).invite()}"
     async with visit(relay, logged_in=False) as person, visit(relay, logged_in=False) as another:
         another.expects("status of 401")

@@ -101,7 +101,7 @@ async def test_one_long_word_leaves_the_table_its_columns(relay: Any, visit: Any
 
 
 async def test_a_button_that_was_pressed_waits_for_its_answer(relay: Any, visit: Any) -> None:
-    """On a slow line the page changes meanwhile; nobody can press a second time."""
+    """On a slow line the page changes right away; nobody can press a second time."""
     run_id = await relay.run(TWO_GATES)
     await relay.wait_for_end(run_id)
     async with visit(relay) as person:

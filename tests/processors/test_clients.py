@@ -109,7 +109,7 @@ async def test_a_job_is_asked_about_under_the_same_key_or_a_new_one_for_its_addr
 
 
 async def test_a_key_that_is_for_another_address_by_now_is_not_sent_to_the_former_one(clients_of: OpenClients) -> None:
-    """Whoever left a reseller for the provider itself would have told the one the key of the other."""
+    """Someone who left a reseller for the provider itself would have sent the one the key of the other."""
     async with clients_of(OFFICIAL, {"ARK_API_KEY": "sk-of-the-provider-itself"}, provider="mine") as clients:
         with pytest.raises(RequestInvalid, match=r"has changed since, and is not for reseller\.example"):
             clients.of_maker(MAKER)

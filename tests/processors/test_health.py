@@ -63,7 +63,7 @@ async def test_a_worker_that_is_well_says_so(answering: Any) -> None:
 async def test_a_worker_that_does_not_look_for_tasks_is_not_alive(
     answering: Any, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
 ) -> None:
-    """Its loop answers, and yet nothing is done: whoever watches it starts it again."""
+    """Its loop answers, and yet nothing is done: the supervisor restarts it."""
     async with answering() as http:
         monkeypatch.setattr(RelayWorker, "still_s", lambda _: 31.0)  # Half a minute is too long for a test.
         answer = await http.get("/livez")
@@ -118,7 +118,7 @@ async def test_an_event_loop_that_hangs_does_not_answer(answering: Any) -> None:
             go_on.wait()
             assert not go_on_again.is_set()
 
-        block()  # The thread asks meanwhile; this loop alone could answer it.
+        block()  # The thread asks during this; only this loop could answer it.
         assert await probing == 200
 
 

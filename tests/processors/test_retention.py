@@ -96,7 +96,7 @@ async def test_a_run_that_was_resumed_and_ended_anew_meanwhile_stays(
 
 
 async def test_files_that_come_back_after_the_removal_are_removed_again(start_provider: Any, start_relay: Any) -> None:
-    """A download that was under way makes the folder anew; a removal cut short by a crash left it."""
+    """A download that was under way makes the folder again; a removal cut short by a crash left it."""
     async with start_provider() as provider, start_relay(provider.url, worker=False) as relay:
         run_id = (await relay.api.post("/v1/runs", json=BOARD)).json()["id"]
         await relay.api.post(f"/v1/runs/{run_id}/cancel")

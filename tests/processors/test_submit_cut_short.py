@@ -102,7 +102,7 @@ async def test_a_post_that_was_under_way_is_held_at_once(
 
 @pytest.fixture
 def full_server() -> Iterator[str]:
-    """A provider to which no connection is ever made: its queue is full, and the kernel drops whoever asks."""
+    """A provider to which no connection is ever made: its queue is full, and the kernel drops what arrives."""
     with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)

@@ -88,7 +88,7 @@ async def fewest_commands_a_second(redis: ArqRedis) -> float:
     """
     During a rest and a renewal, inside scripts, too; of up to three of them.
 
-    Whoever was woken last may still look when the first one begins, which costs it seven commands more.
+    The one that was woken last may still look when the first one begins, which costs it seven commands more.
     """
     fewest = math.inf
     for _ in range(3):

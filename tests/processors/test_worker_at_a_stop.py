@@ -1,4 +1,4 @@
-"""A worker that is told to stop: what it gives back, what it ends, and what nobody else takes meanwhile."""
+"""A worker that is told to stop: what it gives back, what it ends, and what no other worker takes until then."""
 
 import asyncio
 from typing import Any

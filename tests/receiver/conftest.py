@@ -284,7 +284,7 @@ def private_server() -> Iterator[PrivateServer]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch, gives_redis_up_soon: None) -> None:
-    """What looks again and again whether Redis is back does so ten times as often, and each try ends as much sooner."""
+    """What checks again and again whether Redis is back does so ten times as often, and each try ends sooner."""
     monkeypatch.setattr("framerelay.store.spool.DRAIN_EVERY_S", 0.1)
     monkeypatch.setattr("framerelay.receiver.readiness.HOLDS_S", 0.1)
 

@@ -28,7 +28,7 @@ def addresses() -> list[tuple[str, str]]:
 
 async def test_every_route_needs_the_key(relay: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """401 with the envelope, without a key, with a wrong one, and with the right one said in a wrong way."""
-    # So many guesses would be held back for minutes.
+    # That many guesses would be held back for minutes.
     monkeypatch.setattr("framerelay.receiver.door.keys.FREE_GUESSES", 1000)
     right = relay.api.headers["Authorization"]
     wrong = ["Bearer", f"{right}x", right[:-1], right.removeprefix("Bearer ")]

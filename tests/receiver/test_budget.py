@@ -58,7 +58,7 @@ async def test_what_is_no_budget_is_refused_with_its_place(
 
 
 async def test_a_budget_that_is_smaller_than_what_was_spent_is_refused(relay: Any, board: Any, render: Any) -> None:
-    """In words, and no resume happens beside it."""
+    """With a message, and no resume happens as well."""
     run = await relay.run({**board, "budget": {"jobs": 2}, "shots": TWO})
     await render(run, "s1")
     await render(run, "s2")

@@ -158,7 +158,7 @@ async def test_a_retake_of_what_stopped_the_run_says_what_follows(browser: Any, 
 
 
 async def test_a_decision_about_an_older_state_is_refused_in_words(browser: Any, relay: Any, board: Any) -> None:
-    """409 as the run as it stands now; so are decisions that are none, and fields that are no numbers."""
+    """409 with the run as it stands now; the same for unknown decisions, and for fields that are not numbers."""
     run = await relay.run(board)
     for form, status, words in (
         ({"action": "cancel", "revision": "99"}, 409, "somebody acted in the meantime"),

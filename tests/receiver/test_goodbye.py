@@ -1,4 +1,4 @@
-"""How a receiver that is told to end takes leave of those who listen."""
+"""How a receiver that is told to end says goodbye to those who listen."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

@@ -102,7 +102,7 @@ async def test_labels_that_cannot_be_are_mistakes_of_the_storyboard(
 
 
 async def test_a_page_behind_a_run_that_was_removed_is_no_end(relay: Any, three: dict[str, str]) -> None:
-    """Whoever walks through all of them must not miss what comes behind; the last page is one all the same."""
+    """A client that walks through all of them must not miss what follows; the last page is a page all the same."""
     await relay.api.post(f"/v1/runs/{three['asks']}/cancel")
     first = (await relay.api.get("/v1/runs", params={"limit": 2})).json()
     assert first["next"] == three["asks"]

@@ -43,7 +43,7 @@ async def test_the_one_of_sixty_that_waits_is_first(browser: Any, relay: Any, bo
 
 
 async def test_lists_are_sorted_as_asked(browser: Any, relay: Any, board: Any) -> None:
-    """By title, or by what was changed last; what is none is refused in words."""
+    """By title, or by what was changed last; an order that does not exist is refused with a message."""
     runs = {title: await relay.run({**board, "title": title}) for title in ("b", "C", "a")}
     assert ids((await browser.get("/?sort=title")).text) == [runs["a"], runs["b"], runs["C"]]
     await relay.api.post(f"/v1/runs/{runs['b']}/cancel")

@@ -20,7 +20,7 @@ def a_film(shots: int) -> Run:
 
 
 def test_only_a_shot_in_need_is_looked_ahead_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An outlook looks at the whole run: for all shots of a long one it would take seconds."""
+    """An outlook reads the whole run: for all shots of a long one it would take seconds."""
     shot_ids = []
 
     def spied(run: Run, event: Retaken) -> RetakeOutlook:

@@ -101,7 +101,7 @@ async def test_a_small_copy_stands_in_for_a_frame_as_soon_as_it_is_there(relay: 
 
 
 async def test_who_has_no_key_is_sent_nowhere(relay: Any) -> None:
-    """Nor by a name that is none of ours."""
+    """Nor by a name that is not one of ours."""
     assert (await relay.api.get(f"/media/{CLIP}", headers={"Authorization": ""})).status_code == 401
     for path in ("place-id", f"{RUN}/../place-id", "probe/0000", f"{RUN}/s2.1.mp4"):
         assert (await relay.api.get(f"/media/{path}")).status_code == 404, path

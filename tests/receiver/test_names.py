@@ -86,7 +86,7 @@ async def test_every_operation_that_changes_something_says_which_fields_it_has()
 
 
 async def test_the_nearest_name_is_said(relay: Any, board: Any, finish: Any) -> None:
-    """Where one is near; else all that there are, if they are few. Nothing is spent on anything else meanwhile."""
+    """Where one is near; else all that there are, if they are few. Nothing is spent on anything else."""
     run = await finish()
     place, gated_run = f"/v1/runs/{run}/shots/s1", await relay.run(board)
     before = [await relay.view(each) for each in (run, gated_run)]
@@ -116,7 +116,7 @@ async def test_the_nearest_name_is_said(relay: Any, board: Any, finish: Any) -> 
 
 
 async def test_a_parameter_that_stands_twice_is_refused(relay: Any, board: Any) -> None:
-    """Which of the two was meant nobody knows: a dry run that is none would spend. Labels are a list."""
+    """Nobody knows which of the two was meant: a dry run that is not one would spend. Labels are a list."""
     run = await relay.run(board)
     before = await relay.view(run)
     path = f"/v1/runs/{run}/amend?dry_run=true&dry_run=false"
@@ -148,7 +148,7 @@ async def test_what_the_docs_name_is_taken(relay: Any, finish: Any) -> None:
 
 
 async def test_the_pages_refuse_in_words(relay: Any, board: Any) -> None:
-    """An address of the page with a parameter that is none: a page that says so, and which there are."""
+    """An address of the page with an unknown parameter: a page that says so, and which ones there are."""
     run = await relay.run(board)
     for route in pages():
         if "GET" not in (route.methods or set()):

@@ -45,7 +45,7 @@ async def fields_of_plan(browser: httpx.AsyncClient, text: str, **fields: str) -
 
 
 async def test_what_is_pasted_is_planned_and_then_started(browser: Any, relay: Any) -> None:
-    """The plan is that of the API; pressed twice, Start makes one run, with so many jobs at most."""
+    """The plan is that of the API; pressed twice, Start makes one run, with the job limit of the plan."""
     fields = await fields_of_plan(browser, TEXT)
     api = await relay.api.post("/v1/plan", content=TEXT.encode(), headers={"Content-Type": "application/yaml"})
     assert (fields["plan"], fields["max_jobs"]) == (api.json()["id"], "3")
@@ -61,7 +61,7 @@ async def test_what_is_pasted_is_planned_and_then_started(browser: Any, relay: A
 
 
 async def test_mistakes_are_told_with_their_lines_and_nothing_typed_is_lost(browser: Any) -> None:
-    """Beside the text, which stands as it was; there is nothing to press."""
+    """Next to the text, which stands as it was; there is nothing to press."""
     bad = TEXT.replace("prompt: closer", "promt: closer")
     page = (await browser.post("/new", data={"storyboard": bad, "action": "start", "plan": "plan_x"})).text
     assert typed(page) == bad

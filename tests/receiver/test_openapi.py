@@ -86,7 +86,7 @@ async def test_it_says_truly_who_needs_a_key(relay: Any) -> None:
 
 
 def test_the_schema_of_a_storyboard_takes_what_the_docs_show() -> None:
-    """The samples pass; a word that is none, a shot without prompt and a group in its place do not."""
+    """The samples pass; an unknown word, a shot without prompt and a group in its place do not."""
     schemas = openapi.document()["components"]
     whole = jsonschema_rs.validator_for({**schemas["schemas"]["Storyboard"], "components": schemas})
     for sample in sorted((DOCS / "samples").glob("*.yaml")):

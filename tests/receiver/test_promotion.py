@@ -110,7 +110,7 @@ async def test_the_page_says_what_it_spends_and_goes_on_to_the_final(relay: Any,
 
 
 async def test_a_draft_that_is_not_settled_has_no_button_and_is_refused(relay: Any, browser: Any, draft: str) -> None:
-    """Whoever sends the form all the same."""
+    """The form is sent all the same."""
     assert "Make the final" not in (await browser.get(f"/runs/{draft}")).text
     revision = str((await relay.view(draft))["revision"])
     answer = await browser.post(f"/runs/{draft}/act", data={"action": "promote", "revision": revision})

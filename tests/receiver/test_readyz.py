@@ -1,4 +1,4 @@
-"""`/readyz`: ready is who can keep a callback in Redis; whoever cannot says why, and where callbacks go instead."""
+"""`/readyz`: a receiver that can keep a callback in Redis is ready; others say why not, and where callbacks go."""
 
 import asyncio
 import resource
@@ -28,7 +28,7 @@ async def relay(start_relay: Any, nobody_calls: str, impatient: None) -> AsyncIt
 
 
 def limit_files(server: Any, bytes_max: int) -> None:
-    """What a full disk is to a server: what it writes past so many bytes of a file fails."""
+    """What a full disk is to a server: what it writes past a file's limit fails."""
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (bytes_max, FILES_MAX))
 
 
@@ -61,7 +61,7 @@ async def ask(relay: Any) -> tuple[int, str]:
 async def test_a_redis_that_answers_but_keeps_nothing_makes_the_receiver_not_ready(
     relay: Any, private_server: Any, board: Any, take_address: Any, wait_until: Any, trouble: str
 ) -> None:
-    """503 with the reason in words, for whoever starts a run, too; callbacks are spooled meanwhile; all heals."""
+    """503 with the reason in words, also where a run is started; callbacks are spooled until then; all recovers."""
     spoil, mend, words = TROUBLES[trouble]
     assert await ask(relay) == (200, "ok")
     with redis_sync.Redis.from_url(private_server.url) as redis:
@@ -90,7 +90,7 @@ async def test_a_redis_that_answers_but_keeps_nothing_makes_the_receiver_not_rea
 async def test_when_the_disk_keeps_nothing_either_it_says_that_callbacks_are_refused(
     relay: Any, private_server: Any, take_address: Any, no_spool: Any
 ) -> None:
-    """The difference between late and lost, where a person looks first."""
+    """The difference between late and lost is shown where a person looks first."""
     private_server.stop()
 
     assert await ask(relay) == (503, "refused")

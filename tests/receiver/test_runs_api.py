@@ -327,7 +327,7 @@ async def test_a_long_storyboard_keeps_no_callback_waiting(
     relay: Any, take_address: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
-    Reading much YAML takes more than a second of work, even to find it wrong; callbacks are answered meanwhile.
+    Reading much YAML takes more than a second of work, even to find it wrong; callbacks are answered in that time.
 
     Here it does not end before they are: on a loop that waits for it, none would be.
     """

@@ -175,7 +175,7 @@ def priced(run: Run, estimate: Estimate) -> Run:
 
 
 def test_a_limit_that_is_used_up_is_foretold() -> None:
-    """So many jobs as the budget still allows; the sentence says what it will be."""
+    """As many jobs as the budget still allows; the sentence says what it will be."""
     world = film(budget_jobs=4)
     other = wanted(((*NIGHT[0], Line(prompt="d"), Line(prompt="e")),), budget_jobs=4)
     raised_run = replace(other, budget_jobs=9)
@@ -283,7 +283,7 @@ def moderated(run: Run) -> Run:
 
 
 def test_the_prompt_that_took_the_place_of_a_refused_one_is_no_change_of_the_storyboard() -> None:
-    """Whoever gives the storyboard again means what came of it; another prompt of the shot is another shot."""
+    """To give the storyboard again means what came of it; another prompt of the shot is another shot."""
     world = AmendWorld(run=moderated(wanted(NIGHT)), chance=random.Random(1), loss=0, death=0)
     about = {"shot_id": "s1", "take": 1, "intent": "i"}
     world.record(events.Submitting(**about, seed=None, first_frame=None))  # type: ignore[arg-type]
@@ -315,7 +315,7 @@ def test_what_takes_were_made_of_is_known_after_another_storyboard() -> None:
 
 
 def test_shots_that_are_to_follow_a_retake_still_do_where_nothing_of_them_changes() -> None:
-    """They are foretold as jobs, and made once; one that leaves is not."""
+    """The outlook counts them as jobs, and they are made once; one that is dropped is not."""
     world = film()
     world.record(events.Retaken(shot_id="s1", following=True))
     other = wanted(((*NIGHT[0], Line(prompt="d", cut=True)),))

@@ -134,7 +134,7 @@ def test_a_callback_or_an_adopted_job_answers_the_question() -> None:
 
 
 def test_one_that_was_made_again_ends_with_its_hold_and_brings_no_third() -> None:
-    """Whoever answered has paid for the answer already."""
+    """A person who answered has paid for the answer already."""
     asked_run = after(lost_run(80.0, unsure_hold_s=300.0), (240, events.Elapsed()))
     again = after(asked_run, (241, events.Retaken(shot_id="s1")), (242, submitting(80.0, take=2)))
     over = after(again, (243, events.Submitted(shot_id="s1", take=2, job_id="job_2")), (301, events.Elapsed()))
@@ -157,7 +157,7 @@ def test_left_alone_it_gives_way_when_it_can_no_longer_be_alive() -> None:
     "event", [job_sight(), job_sight(None), job_absence()], ids=["unknown word", "no status", "no such job"]
 )
 def test_a_job_of_which_nothing_is_understood_is_asked_about_in_time(event: Event) -> None:
-    """It was "generating" for ever; it is still looked up meanwhile."""
+    """It was "generating" for ever; it is still looked up while it waits."""
     run = after(in_flight(), (100, event), (150, event))
     assert run.status is RunStatus.RUNNING
 
@@ -287,7 +287,7 @@ def test_clocks_of_two_machines_may_differ_by_a_little() -> None:
 
 
 def test_no_time_is_given_that_is_further_off_than_the_sweep_believes() -> None:
-    """So that a later one shows that the clock was set back, whoever looks, after a restart as well."""
+    """So that a later one shows that the clock was set back, on any machine, after a restart as well."""
     for run in (lost_run(), in_flight(), after(lost_run(80.0), (240, events.Elapsed()))):
         moment = wake_at(run, NOW + 300)
         assert moment is not None

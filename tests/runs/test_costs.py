@@ -218,7 +218,7 @@ def test_what_the_provider_says_counts_and_what_it_does_not_say_stays_estimated(
 
 
 def test_what_is_said_in_another_currency_settles_nothing() -> None:
-    """The price was taken out of the settings meanwhile; five credits are not five cents of the budget."""
+    """The price was taken out of the settings in between; five credits are not five cents of the budget."""
     run = rendered(submitted(priced(DIME), "s1"), "s1", cost=Cost(amount=0.001, currency="credits", estimated=False))
 
     assert run.shots[0].takes[0].cost == reserved(DIME)

@@ -25,7 +25,7 @@ def subclasses(kind: type[Exception]) -> set[type[Exception]]:
 
 
 def test_the_drawing_shows_every_error_where_it_stands() -> None:
-    """Whoever catches one reads there what it is a kind of; the errors of all rooms are in it."""
+    """It tells the reader who catches one what kind it is; the errors of all rooms are in it."""
     for module in pkgutil.walk_packages([f"{path}/store" for path in framerelay.__path__], "framerelay.store."):
         importlib.import_module(module.name)
     names, above = set(), ["FrameRelayError"]

@@ -54,7 +54,7 @@ def test_it_is_asked_ever_more_rarely() -> None:
 
 
 def test_an_answer_about_another_submit_says_nothing_of_this_one() -> None:
-    """The search took long, and the take has been submitted anew meanwhile."""
+    """The search took long, and the take was submitted again in the meantime."""
     run = lost_run(intent="new")
     assert apply(run, events.JobNotFound(shot_id="s1", take=1, intent="old"), NOW + 2) is run
 

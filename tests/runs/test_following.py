@@ -173,7 +173,7 @@ def test_the_outlook_names_the_shots_the_jobs_the_cost_and_where_it_stops() -> N
 
 
 def test_what_was_not_made_yet_is_not_said_to_be_made_again() -> None:
-    """s3 is to come with or without the retake: it is none of the jobs, so it is none of those that are named."""
+    """s3 is made with or without the retake: it is not one of its jobs, so it is not named among them."""
     run = with_shots(with_takes(chain(None, "s1", "s2"), "s1", "s2"), estimate=DIME)
     event = events.Retaken(shot_id="s1", following=True)
     outlook = outlook_on(run, event)

@@ -1,4 +1,4 @@
-"""The rules in long runs: an event costs a look at what it touches and at what is under way, however many shots."""
+"""The rules in long runs: an event costs reading what it touches and what is under way, however many shots."""
 
 import sys
 from dataclasses import replace
@@ -79,7 +79,7 @@ def work_of_one_event(run: Run) -> int:
 
 
 def test_an_event_in_a_chain_of_ten_times_the_shots_costs_the_same_work() -> None:
-    """What was made and what is to come is not looked at; within a twentieth."""
+    """Neither finished nor future shots are read; within a twentieth."""
     short, long = (work_of_one_event(long_run(shots, chained=True)) for shots in (40, 400))
 
     assert long < 1.05 * short
@@ -110,7 +110,7 @@ def test_shots_that_an_event_is_not_about_stay_the_same_objects() -> None:
 
 
 def test_each_shot_is_found_by_its_id_after_every_change() -> None:
-    """The index is that of the shots as they are now, whoever puts others in their place."""
+    """The index is that of the shots as they are now, whatever code replaces them."""
     run = long_run(5, chained=True)
     after = apply(run, events.Submitted(shot_id="s0", take=1, job_id="j"), NOW)
     fewer = replace(run, shots=run.shots[1:3])

@@ -152,7 +152,7 @@ def test_a_spent_budget_is_told_once_and_only_if_something_is_still_wanted() -> 
 
 
 def test_a_cancelled_run_tells_nothing() -> None:
-    """Whoever cancelled it knows."""
+    """The person who cancelled it knows."""
     assert notice_lines(a_run(shot("s1"), budget_jobs=1), *whole_take("s1")[:2], events.RunCancelled()) == []
 
 
@@ -169,7 +169,7 @@ def test_a_film_made_anew_is_told_anew() -> None:
 
 
 def test_the_same_change_is_the_same_notice() -> None:
-    """Whoever saves it again, after an answer that was lost, makes no second one; another run's are others."""
+    """To save it again after an answer was lost makes no second one; those of another run are others."""
     run = a_run(shot("s1"))
     for event in whole_take("s1")[:-1]:
         run = apply(run, event, NOW)
@@ -200,7 +200,7 @@ def test_a_shot_is_never_told_to_have_both_succeeded_and_failed(history: list[ev
 
 
 def test_a_provider_that_is_out_of_order_is_told_once_an_hour() -> None:
-    """The run waits and is tried each minute for three hours; whoever is told does not need to hear of each try."""
+    """The run waits and is tried each minute for three hours; people need not hear of each try."""
     down = Problem(code="upstream_unavailable", message="no answer", family=Family.SERVER)
     run, ids, waits = a_run(shot("s1")), [], 0
     for minute in range(180):

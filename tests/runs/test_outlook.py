@@ -74,7 +74,7 @@ def is_stale(run: Run, shot: Shot) -> bool:
     """
     Whether the take that *shot* goes on with began with a frame that is no longer its source's.
 
-    It is so when the source was made again, or another of its takes was picked, and no more when the old one is; and
+    It is stale when its source was made again, or another of its takes was picked, and not when the old one is; and
     when the source itself is stale.
     """
     while shot.source is not None and (first := _first_frame(shot)) and (source := run.shot(shot.source)):
@@ -137,7 +137,7 @@ def test_a_frame_stands_twice_in_the_film_only_where_both_of_its_clips_do() -> N
 
 
 def test_a_first_frame_of_unknown_origin_makes_nothing_stale() -> None:
-    """A run of an earlier version whose provider's frame got another address meanwhile."""
+    """A run of an earlier version whose provider's frame has got another address since."""
     run = with_takes(chain(None, "s1"), "s1", "s2")
     unknown = FirstFrame(url="https://elsewhere", source="provider")
     take = replace(run.shots[1].takes[0], first_frame=unknown)
@@ -147,7 +147,7 @@ def test_a_first_frame_of_unknown_origin_makes_nothing_stale() -> None:
 
 
 def test_a_retake_costs_its_own_job_and_those_of_shots_that_failed_from_its_frame() -> None:
-    """What is done stays; what still waits was to come anyway."""
+    """What is done stays; what still waits would be made anyway."""
     run = with_takes(chain(None, "s1", "s2", None), "s1", "s4")
     assert outlook_on(run, events.Retaken(shot_id="s1")).jobs == 1
     assert outlook_on(with_takes(run, "s2", "s3"), events.Retaken(shot_id="s1")).jobs == 1

@@ -39,7 +39,7 @@ def failed(run: Run, family: Family) -> Run:
 
 
 def next_prompt(run: Run) -> str | None:
-    """What the next take would be made of; None if none is to come."""
+    """What the next take would be made of; None if there is no next one."""
     due = [step for step in steps_due(run, NOW) if step.name is StepName.SUBMIT]
     return run.shots[0].input["prompt"] if due else None
 
@@ -178,7 +178,7 @@ FAMILIES = (*OUTPUT, Family.TEXT_MODERATED, Family.IMAGE_MODERATED, Family.SERVE
 def test_whatever_fails_when_no_refused_prompt_is_asked_for_again(
     seed: int, other: bool, retakes: int | None, takes: int
 ) -> None:
-    """Half of all jobs fail, messages are lost and doubled: so many jobs as the storyboard allows, and no more."""
+    """Half of all jobs fail, messages are lost and doubled: as many jobs as the storyboard allows, and no more."""
     reaction = Reaction(moderated={"prompt": "milder"} if other else {}, retakes=retakes, any_failure=True)
     run = with_shots(film_of(1, 3, terms=Terms(retakes=1, unsure="wait")), reaction=reaction, takes_wanted=takes)
     problems = tuple(map(problem, FAMILIES))

@@ -22,7 +22,7 @@ def asked_after(run: Run) -> float:
 
 
 def test_a_person_is_asked_half_a_day_later_or_when_such_jobs_are_usually_done() -> None:
-    """Three times over, as ever, once that is known."""
+    """Three times over, as always, once that is known."""
     assert asked_after(lost_run(None)) == asked_after(lost_run("default")) == 900
     assert asked_after(lost_run("flex")) == UNHURRIED_S
     assert asked_after(lost_run("flex", usual_s=7200)) == 3 * 7200

@@ -257,7 +257,7 @@ class World:
             yield from self.put(step.shot_id, step.take, path)
 
     def put(self, shot_id: str, take: int, path: str) -> Iterator[None]:
-        """Whoever has the clip puts it into object storage, again and again while that is away."""
+        """The worker that has the clip puts it into object storage, again and again while that is away."""
         if self.bucket is None:
             return
         about = {"shot_id": shot_id, "take": take, "sha256": path}
@@ -325,7 +325,7 @@ class World:
                 self.call(job)
 
     def live(self, turns: int) -> None:
-        """So many turns of time, and as many steps of tasks between them as chance has it."""
+        """That many turns of time, and a random number of task steps between them."""
         for _ in range(turns):
             if self.is_at_rest():
                 return
@@ -334,7 +334,7 @@ class World:
                 self.go_on()
 
     def is_at_rest(self) -> bool:
-        """Nothing is to come but a person's decision."""
+        """Nothing can happen but a person's decision."""
         return (
             not self.tasks and wake_at(self.run, self.now) is None and all(job.ends_at < self.now for job in self.jobs)
         )

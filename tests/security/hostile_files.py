@@ -211,7 +211,7 @@ def matroska() -> dict[str, Hostile]:
 
 @cache
 def pictures() -> dict[str, Hostile]:
-    """Pictures that cost more than they show, or are none."""
+    """Pictures that cost more than they show, or are not pictures."""
     noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8))
     jpeg, gif = io.BytesIO(), io.BytesIO()
     noise.save(jpeg, "JPEG", progressive=True)

@@ -211,7 +211,7 @@ async def test_a_session_is_over_when_its_time_is(start_door: Start, monkeypatch
 async def test_guesses_are_held_back_and_the_right_key_is_not(
     start_door: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ever longer, by Bearer and by log-in, so many at a time; who has the key notices nothing."""
+    """Longer each time, by Bearer and by log-in, a few at a time; a client with the key notices nothing."""
     pauses: list[float] = []
     halt = asyncio.Event()
 

@@ -57,7 +57,7 @@ class Truth:
 
 @pytest.fixture
 async def truth() -> AsyncIterator[Truth]:
-    """The provider, and a decoy beside it: a socket whose address forged callbacks name, and that must see nobody."""
+    """The provider, and a decoy: a socket whose address forged callbacks name, and to which nothing may connect."""
     visitors: list[Any] = []
 
     def visited(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

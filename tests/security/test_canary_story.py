@@ -160,7 +160,7 @@ async def a_house(upstream: str, redis_url: str, folder: Path, log_stream: io.St
 
 
 @pytest.fixture
-def logged() -> Iterator[io.StringIO]:
+def log_stream() -> Iterator[io.StringIO]:
     """What this process logs; the logging of the tests is put back afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
@@ -289,7 +289,7 @@ async def _everybody_knocks(house: House) -> tuple[list[str], list[str]]:
         answers.append(
             await house.api.get(f"{path}?expires=9&signature=canary-signature", headers={"Authorization": ""})
         )
-    # Whoever has the key is told what is wrong with their own words; nobody else is, and the log is not.
+    # A client with the key is told what is wrong in its own words; nobody else is, nor is it in the log.
     await house.api.get(f"/v1/runs/{PASSWORD}?{QUERY}")
     await house.api.post("/v1/runs", json=board("x") | {"notify_url": f"ftp://me:{PASSWORD}@a.example/"})
     return [f"{answer.headers} {answer.text}" for answer in answers], [take, hook, take.partition(".")[2]]

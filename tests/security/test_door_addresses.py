@@ -86,7 +86,7 @@ async def test_a_look_tells_no_more_than_a_callback_would(relay: Any, tokens: li
 
 
 async def test_looks_are_counted_as_callbacks_are(start_relay: Any) -> None:
-    """At an address of ours by that, elsewhere by who asks: a look is no cheaper way to try tokens."""
+    """At an address of ours by that, elsewhere by the client: reading is no cheaper way to try tokens."""
     async with start_relay("http://127.0.0.1:1", worker=False, callbacks_per_minute=3, refusals_per_minute=3) as relay:
         path = "/webhook/" + relay.tokens.mint(take(1))
         right = [

@@ -62,7 +62,7 @@ NOT_JSON = {
 async def test_what_is_no_plain_json_object_is_refused_and_looked_up_all_the_same(
     start_relay: Any, talk: Any, post: Any, path: Any
 ) -> None:
-    """400 for each, never 500; whoever knows the address has given a reason to ask the provider."""
+    """400 for each, never 500; a sender who knows the address has given a reason to ask the provider."""
     async with start_relay("http://127.0.0.1:1", worker=False) as relay:
         answers = {name: await talk(relay, post(path(relay), body)) for name, body in NOT_JSON.items()}
         callbacks = (await relay.api.get("/v1/callbacks", params={"limit": 200})).json()["data"]

@@ -77,7 +77,7 @@ async def test_garbage_does_not_fill_the_log(start_relay: Any, talk: Any, caplog
 async def test_wrong_keys_and_links_are_counted_and_right_ones_are_not(
     start_relay: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guessing ends in 429 after so many; meanwhile who has the key works on, from the same address."""
+    """Guessing soon ends in 429; a client with the key works on, even from the same address."""
     monkeypatch.setattr(
         "framerelay.receiver.door.keys.FREE_GUESSES", 1000
     )  # They would be held back as well, for a minute.

@@ -21,7 +21,7 @@ PATIENCE_S = 90.0
 
 @pytest.fixture
 async def hasty(start_relay: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
-    """A receiver that gives a sender one second, and looks ten times as often whether it is over."""
+    """A receiver that gives a sender one second, and checks ten times as often whether it is over."""
     monkeypatch.setattr("framerelay.receiver.door.connection.LOOK_EVERY_S", 0.1)
     monkeypatch.setattr("framerelay.receiver.door.connection.LINGER_S", 0.2)
     async with start_relay("http://127.0.0.1:1", worker=False, request_timeout_s=1.0) as relay:
@@ -86,7 +86,7 @@ async def test_whoever_takes_too_long_is_cut_off(hasty: Any, drip: Any) -> None:
 async def test_a_callback_that_never_ends_is_a_reason_to_ask(
     hasty: Any, drip: Any, wait_until: Any, redis: Any
 ) -> None:
-    """Whoever knew the address gets no 200; what was heard is listed as cut off, and the take is looked up."""
+    """A sender who knew the address gets no 200; what arrived is listed as cut off, and the take is looked up."""
     path = "/webhook/" + hasty.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1))
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n".encode()
     answer = await drip(hasty, head + DONE, b" ")

@@ -14,7 +14,7 @@ from tests.security.signing import DONE, OTHER, RUN, anyio, signed
 
 @anyio
 async def test_a_wrong_secret_of_ours_loses_nothing(verifying: Any, call: Any, callbacks_of: Any, tasks: Any) -> None:
-    """Mended and started again, the receiver verifies what it held, byte for byte, and lets only that go."""
+    """Corrected and restarted, the receiver verifies what it held, byte for byte, and releases only that."""
     async with verifying(key=OTHER) as relay:
         assert (await call(relay, DONE, signed())).status_code == 401
         assert (await call(relay, DONE + b" ", signed())).status_code == 401
@@ -57,7 +57,7 @@ NO_KEY = {"Authorization": "Bearer wrong"}
 async def test_all_are_released_at_once_and_each_says_what_became_of_it(
     verifying: Any, call: Any, callbacks_of: Any, tasks: Any, redis: Any
 ) -> None:
-    """Oldest first; a forged one stays; what the sender has sent again meanwhile is not processed twice."""
+    """Oldest first; a forged one stays; what the sender has sent again since is not processed twice."""
     second = DONE.replace(b"job_1", b"job_2")
     async with verifying(key=OTHER) as relay:
         for body, headers in ((DONE, signed()), (second, signed(second)), (DONE, signed(key=b"forged"))):

@@ -63,7 +63,7 @@ def openers_in(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_only_the_guard_and_the_upstream_open_connections(package: str) -> None:
-    """Whoever fetches something new is given the guarded client, or this list, with a reason."""
+    """New code that fetches something is given the guarded client, or a line in this list with a reason."""
     modules = {
         (path.relative_to(ROOT).as_posix(), opener)
         for path in (ROOT / package).rglob("*.py")

@@ -46,7 +46,7 @@ def test_make_installs_nothing_without_hashes() -> None:
 
 
 def test_a_known_vulnerability_stops_the_build(audit: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """With package, version, advisory and the version that mends it."""
+    """With package, version, advisory and the version that fixes it."""
     bad = {"name": "thing", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1"]}]}
 
     assert audit.judge([{"name": "other", "version": "2", "vulns": []}, bad]) == 1

@@ -102,7 +102,7 @@ async def test_a_fetch_that_breaks_off_leaves_nothing_and_is_tried_anew(
 
 
 async def test_a_copy_of_another_length_is_an_earlier_one_and_is_replaced(tmp_path: Path, storage: MemoryStore) -> None:
-    """This machine fetched a clip and died before it was kept; another one fetched it anew."""
+    """This machine fetched a clip and died before it was kept; another one fetched it again."""
     media = machine(tmp_path, storage)
     media.files.place(CLIP).write_bytes(b"an earlier one")
     await obstore.put_async(storage, CLIP, LARGE)
@@ -124,7 +124,7 @@ async def test_two_that_want_the_same_file_both_get_it_whole(tmp_path: Path, sto
 async def test_what_is_nowhere_is_not_found_and_no_other_name_is_looked_for(
     tmp_path: Path, storage: MemoryStore
 ) -> None:
-    """A name that is none of ours never leaves the process."""
+    """A name that is not one of ours never leaves the process."""
     media = machine(tmp_path, storage)
     await obstore.put_async(storage, "others/secret.mp4", b"x")
 

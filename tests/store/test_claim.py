@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def enqueue(redis: ArqRedis, run_id: str, number: int, *, ago_s: float) -> list[str]:
-    """So many tasks of one run, queued at once; returns their ids in the order in which Redis keeps them."""
+    """*number* tasks of one run, queued at once; returns their ids in the order in which Redis keeps them."""
     ids = [f"submit:{run_id}:s{each:04d}:1:0" for each in range(number)]
     await redis.zadd(QUEUE, dict.fromkeys(ids, int((time.time() - ago_s) * 1000)))
     return ids
@@ -25,7 +25,7 @@ async def enqueue(redis: ArqRedis, run_id: str, number: int, *, ago_s: float) ->
 async def claim(
     redis: ArqRedis, room: int, *, task_ids_held: Sequence[str] = (), heavy: int = 1000, others: bool = True
 ) -> list[str]:
-    """The ids that a worker with so much room gets; *heavy*: for so many heavy ones, *others*: and for the rest."""
+    """The ids that a worker with that much *room* gets; *heavy*: room for heavy ones, *others*: also for the rest."""
     classes = [f",{','.join(HEAVY)},", heavy, int(others)]
     claims, *_ = await redis.register_script(script("claim"))(
         keys=[QUEUE, WAKE, DUE, READ_AGAIN, SCHEMA_KEY], args=[room, 6000, 1_200_000, SCHEMA, *classes, *task_ids_held]
@@ -51,7 +51,7 @@ async def test_a_run_alone_gets_every_place(redis: ArqRedis) -> None:
 
 
 async def test_runs_share_the_places(redis: ArqRedis) -> None:
-    """However many tasks each has, and whoever came first."""
+    """However many tasks each has, and whichever came first."""
     await enqueue(redis, "large", 300, ago_s=3)
     await enqueue(redis, "small", 3, ago_s=2)
     await enqueue(redis, "middle", 30, ago_s=1)
@@ -81,7 +81,7 @@ async def test_among_runs_that_have_as_many_the_longest_wait_ends_first(redis: A
 
 
 async def test_a_run_is_not_starved_by_small_ones_that_keep_coming(redis: ArqRedis) -> None:
-    """Each time its own task has ended it is its turn again, though others came meanwhile."""
+    """Each time its own task has ended it is its turn again, though others came in between."""
     large = await enqueue(redis, "large", 3, ago_s=9)
     ends: list[str] = []
     for number in range(6):
@@ -112,7 +112,7 @@ async def test_turns_cost_the_same_however_many_wait(redis: ArqRedis) -> None:
 
 
 async def films(redis: ArqRedis, number: int, *, ago_s: float) -> list[str]:
-    """So many joins, one a run, in the order of the queue."""
+    """*number* joins, one for each run, in the order of the queue."""
     ids = [f"join:run_{each:04d}::0:0" for each in range(number)]
     await redis.zadd(QUEUE, {name: int((time.time() - ago_s) * 1000) + at for at, name in enumerate(ids)})
     return ids

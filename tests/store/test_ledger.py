@@ -1,4 +1,4 @@
-"""The ledger, copied and written into another Redis: nothing is missing there, whatever happened meanwhile."""
+"""The ledger, copied and written into another Redis: nothing is missing there, whatever happened during the copy."""
 
 import asyncio
 import threading

@@ -72,7 +72,7 @@ def test_the_second_waits_for_the_time_that_such_jobs_take() -> None:
 
 
 def test_then_look_ups_become_rarer_with_the_age_of_the_job_up_to_ten_minutes() -> None:
-    """So many GETs in all as the logarithm of the wait, and no result expires between two of them."""
+    """The number of GETs grows as the logarithm of the wait, and no result expires between two of them."""
     run = in_flight(a_run())
     waits = []
     for age in (100, 150, 1_000, 100_000):
@@ -91,7 +91,7 @@ def test_a_job_that_expires_is_asked_about_right_after_that() -> None:
 
 
 def test_missed_callbacks_are_counted_and_none_at_all_is_called_by_its_name() -> None:
-    """One may be an accident; two, or the only one there was to come, say that nobody reaches us."""
+    """One may be an accident; two, or the only one that was expected, say that nothing reaches us."""
     run = in_flight(in_flight(a_run("s1", "s2"), "s1"), "s2")
     one = rendered(run, "s1", called_back=False)
     two = rendered(one, "s2", called_back=False)

@@ -42,7 +42,7 @@ class Kill(BaseException):
 
 
 def older(url: str) -> RelayRedis:
-    """A client that speaks of the same things by their names of before, in scripts as well."""
+    """A client that uses the former names of the same keys, in scripts as well."""
     redis = connect(url)
     packing, register = redis.connection_pool.connection_class, redis.register_script
 
@@ -138,7 +138,7 @@ def server(redis_url: str, _emptier: redis_sync.Redis, monkeypatch: pytest.Monke
 
 @pytest.fixture
 async def before(server: redis_sync.Redis, redis_url: str, tmp_path: Path) -> Content:
-    """What a version of before has kept."""
+    """What an earlier version has kept."""
     redis = older(redis_url)
     await fill(redis, tmp_path)
     await disconnect(redis)
@@ -186,7 +186,7 @@ async def test_all_of_it_is_found_under_the_keys_of_today(
 
 
 async def entering(url: str, *, calls: int = 1000) -> None:
-    """A process that is killed behind so many commands, before it has the answer of the last."""
+    """A process that is killed after that many commands, before it has the answer to the last."""
     redis = connect(url)
     execute = redis.execute_command
 

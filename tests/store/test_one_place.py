@@ -57,7 +57,7 @@ async def test_the_first_of_two_that_begin_at_once_wins(redis: RelayRedis, tmp_p
 
 @pytest.mark.parametrize("kind", ["folder", "bucket"])
 async def test_an_id_is_given_once(kind: str, tmp_path: Path) -> None:
-    """Whoever is later gets the one that is there, whole."""
+    """The later one gets the one that is there, whole."""
     media: MediaStore = folder(tmp_path) if kind == "folder" else bucket(tmp_path, MemoryStore())
 
     assert await media.place_id() is None

@@ -124,7 +124,7 @@ async def test_what_was_put_back_was_not_tried(redis: ArqRedis, outbox: Outbox) 
 
 
 async def test_a_replay_is_not_swallowed_by_the_try_that_is_under_way(redis: ArqRedis, outbox: Outbox) -> None:
-    """Whoever asks meanwhile gets one more, with a day of its own; what came of the other is kept as well."""
+    """A request in between gets one more, with a day of its own; what came of the other is kept as well."""
     await start(Store(redis), a_run())
     (under_way,) = await claim(outbox)
     assert await outbox.send_again(under_way.notice.id)

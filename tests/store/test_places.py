@@ -38,7 +38,7 @@ async def test_so_many_are_let_in_as_were_given_and_the_rest_wait_in_turn(places
 
 
 async def test_the_end_of_a_job_lets_the_next_one_in(places: Places) -> None:
-    """Whoever frees a place need not know how many there are."""
+    """The one who frees a place need not know how many there are."""
     await enter(places, *"abcdefg")
 
     assert await places.leave("p", take("c")) == (take("f"),)

@@ -102,7 +102,7 @@ async def failed_run(store: Store) -> Run:
 
 
 async def test_a_resume_that_is_faster_than_the_removal_keeps_everything(redis: ArqRedis, tmp_path: Path) -> None:
-    """Whoever removes looked at a run that is no more: not a file is touched."""
+    """The remover looked at a run that no longer exists: not a file is touched."""
     store, files = Store(redis), with_files(tmp_path)
     run = await failed_run(store)
     before = names(files.root)
@@ -256,7 +256,7 @@ def test_what_a_living_process_writes_stays_however_old_and_goes_with_it(tmp_pat
 
 
 def test_only_folders_in_which_something_happened_are_looked_into(tmp_path: Path) -> None:
-    """With a hundred thousand runs that have ended, a look each minute costs a look at the media folder."""
+    """With a hundred thousand runs that have ended, a check each minute costs reading the media folder."""
     files = with_files(tmp_path)
     drafts = [files.root / run_id / ".s1.1.mp4.0a1b2c3d.part" for run_id in (RUN, OTHER)]
     for draft in drafts:

@@ -126,7 +126,7 @@ async def test_labels_that_change_with_a_run_move_it(store: Store) -> None:
 
 
 async def test_a_run_of_a_version_without_indexes_is_put_into_them_once(store: Store, redis: ArqRedis) -> None:
-    """One that has changed meanwhile has put itself there, and is left alone."""
+    """One that has changed in between has put itself there, and is left alone."""
     run = await store.load("run_0003")
     assert run is not None
     for name in indexes_of(run).split("\n"):

@@ -27,7 +27,7 @@ NIGHT, DAY = scene("night", "a car", "closer", "the key"), scene("day", "a field
 
 
 async def amend(relay: Any, run_id: str, board: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was foretold, and the run when that has been done."""
+    """The outlook, and the run after it was carried out."""
     place = f"/v1/runs/{run_id}/amend"
     foretold = await relay.api.post(place, json=board, params={"dry_run": "true"})
     assert foretold.status_code == 200, foretold.text

@@ -71,7 +71,7 @@ async def test_an_event_costs_the_same_with_ten_runs_and_with_two_thousand(
 
 
 async def cost_among(redis: ArqRedis, relay: Any, numbers: range) -> Counter[str]:
-    """With so many more runs stored; each of them has its place in the time-table, none is due."""
+    """With that many more runs stored; each of them has its place in the schedule, none is due."""
     for some in batched(numbers, 50):  # Two thousand at once would wait for each other longer than Redis may take.
         await asyncio.gather(*(start(relay.store, a_run(f"run_x{number}")) for number in some))
     await redis.delete(QUEUE, WAKE)

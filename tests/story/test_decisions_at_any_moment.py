@@ -30,7 +30,7 @@ CHOICE = {"title": "one", "model": "m", "shots": [{"id": "s1", "prompt": "a car"
 
 @dataclass(slots=True)
 class Halt:
-    """Stops whoever comes by, once: *arrival* says that somebody is there, *go_on* lets them go."""
+    """Stops the first caller: *arrival* says that it is there, *go_on* lets it go."""
 
     arrival: asyncio.Event = field(default_factory=asyncio.Event)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
@@ -66,7 +66,7 @@ def shown_film(relay: Any, run: dict[str, Any]) -> Path:
 
 
 async def _is_kept(relay: Any, run_id: str, *, takes: int) -> bool:
-    """Whether the first shot has so many takes, and the clip of each."""
+    """Whether the first shot has *takes* takes, and the clip of each."""
     return [take["status"] for take in (await relay.view(run_id))["shots"][0]["takes"]] == ["done"] * takes
 
 

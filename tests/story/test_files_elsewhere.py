@@ -24,7 +24,7 @@ BOARD: dict[str, Any] = {
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch, presence: None) -> None:
-    """The looks follow each other at once; how many there are stays."""
+    """The checks follow each other at once; their number stays the same."""
     monkeypatch.setattr(waits, "AGAIN_S_MAX", 0.05)
 
 
@@ -105,7 +105,7 @@ async def test_a_file_that_nobody_sees_fails_the_run_after_all_have_looked(
 async def test_a_worker_that_says_that_it_is_there_is_company_for_another_one(
     start_provider: StartProvider, start_relay: StartRelay, hasty: None, redis: Any, wait_until: Any
 ) -> None:
-    """By what each writes into Redis; a receiver is none, and nobody is his own company."""
+    """By what each writes into Redis; a receiver does not count, and a worker is not its own company."""
     async with AsyncExitStack() as stack:
         await start_both(stack, start_provider, start_relay)
 

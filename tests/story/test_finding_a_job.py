@@ -114,12 +114,12 @@ BOARD = {"provider": "mine", "model": "m", "shots": [{"id": "s1", "prompt": "a c
 async def test_a_job_whose_submit_was_cut_is_found_by_our_reference(
     before: list[tuple[int, Any]], cutting: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
 ) -> None:
-    """Whatever the search is answered meanwhile: one POST, one job, and its clip is in the film."""
+    """Whatever the search answers: one POST, one job, and its clip is in the film."""
     answers = [JSONResponse(body, status) for status, body in before]
     async with cutting(*answers) as provider, start_relay("http://127.0.0.1:9") as relay:
         run_id = await relay.run(BOARD)
 
-        async def is_done() -> bool:  # Meanwhile it waits: a person may look at the provider's own list.
+        async def is_done() -> bool:  # Until then it waits: a person may look at the provider's own list.
             return bool((await relay.view(run_id))["status"] == "succeeded")
 
         await wait_until(is_done, "its clip is there")
@@ -186,7 +186,7 @@ async def test_searches_take_turns_with_look_ups(
     redis: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A provider that wants a rest is not searched meanwhile, though the next search is due at once."""
+    """A provider that asks for a pause is not searched during it, though the next search is due at once."""
     async with cutting(JSONResponse({}, 429, {"Retry-After": "900"})) as provider:
         monkeypatch.setattr("framerelay.runs.takes.FIND_AGAIN_S", (0.01, 0.01))
         async with start_relay("http://127.0.0.1:9") as relay:

@@ -67,7 +67,7 @@ async def test_the_providers_own_last_frame_is_used_when_it_returned_one(start_p
 async def test_served_by_a_signed_link_when_the_provider_takes_no_uploads(
     start_provider: Any, start_relay: Any, without_uploads: Any
 ) -> None:
-    """The link opens that one file to whoever has it, for a while."""
+    """Anyone who has the link can open that one file, for a while."""
     async with start_provider() as provider, without_uploads(provider.url) as gateway, start_relay(gateway) as relay:
         run = await relay.wait_for_end(await relay.run(chain()))
         picture = await given_to(provider)

@@ -129,7 +129,7 @@ async def test_a_request_that_cannot_be_made_is_no_submit_that_nobody_knows_the_
 async def test_a_job_that_a_search_brings_is_ours_only_by_its_reference(
     case: str, relay_of: Any, wait_until: Any
 ) -> None:
-    """A provider that does not know the query answers with the last job of the account, whoever made that."""
+    """A provider that does not know the query answers with the last job of the account, whichever client made it."""
 
     def create(number: int) -> Response:
         return JSONResponse({"id": "job-1"}) if number == 1 else Response("gone", 502)

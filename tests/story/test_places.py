@@ -1,4 +1,4 @@
-"""The tour: a provider takes so many jobs at once, and they are shared out over all workers and runs."""
+"""The tour: a provider takes a limited number of jobs at once, and all workers and runs share them."""
 
 import asyncio
 import threading
@@ -38,7 +38,7 @@ SIZE = {"width": 160, "height": 96, "frames": 6}
 @dataclass
 class Narrow:
     """
-    The jobs API of somebody who refuses all but so many jobs at once; a job ends when it is told to, or by itself.
+    A jobs API that refuses more than a number of jobs at once; a job ends when it is told to, or by itself.
 
     ``submits``: the run and the shot of each job, in their order. ``most``: jobs that were there at once.
     """
@@ -140,7 +140,7 @@ def working(redis_url: str, lent_decoders: Any) -> Working:
 
 @pytest.fixture
 def at_once(tmp_path: Path) -> Callable[[int], None]:
-    """``at_once(5)``: so many are given in the settings file, and need not be learned."""
+    """``at_once(5)``: that many are given in the settings file, and need not be learned."""
 
     def write(number: int) -> None:
         (tmp_path / "framerelay.yaml").write_text(f"providers: {{jobs: {{jobs_at_once: {number}}}}}", encoding="utf-8")
@@ -333,7 +333,7 @@ async def test_a_worker_that_dies_before_its_submit_leaves_the_place_to_the_next
 async def test_a_place_that_nobody_will_ever_give_back_is_found(
     narrow: Any, start_relay: Any, at_once: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a run that was removed, or a take that its worker died with: whoever is refused a place looks."""
+    """Of a run that was removed, or a take that its worker died with: the one that is refused a place looks."""
     at_once(1)
     monkeypatch.setattr(places_module, "LOST_S", 0.0)
     place = TakePlace(run_id="run_gone", shot_id="s1", take=1)

@@ -48,7 +48,7 @@ async def test_files_are_uploaded_under_their_kind_and_named_in_the_job(
 async def test_a_file_that_is_not_what_it_seems_stops_the_shot_before_money(
     start_provider: Any, start_relay: Any
 ) -> None:
-    """It began like a video, and is none; nothing was submitted."""
+    """It began like a video, and is not one; nothing was submitted."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
         response = await relay.api.post("/v1/files", content=b"\x00\x00\x00\x18ftypmp42" + bytes(200))
         shot = {"prompt": "a car", "reference_videos": [response.json()["name"]]}

@@ -135,7 +135,7 @@ def test_a_sign_of_a_chinese_keyboard_is_named(text: str, line: int, sign: str, 
 
 
 def test_wide_signs_in_a_text_are_the_text() -> None:
-    """They are no mistake, and none is blamed on them."""
+    """They are not a mistake, and no mistake is attributed to them."""
     text = "model: m\ntitle: 第一集：雨夜\nshots:\n  - {id: a, prompt: 跑车，停下：远景, seed: 1}\n"
     assert read_storyboard(text, form="yaml").shots[0].input["prompt"] == "跑车，停下：远景"
     (mistake,) = mistakes_in(text.replace("seed: 1}", "seed: 1"))

@@ -71,7 +71,7 @@ def test_a_raw_field_counts_by_what_it_means(
 def test_a_raw_field_that_the_profile_does_not_know_is_named(
     profile: str, model: str, extra: dict[str, Any], names: tuple[str, ...]
 ) -> None:
-    """Or one that is known, and says what cannot be read; what changes nothing is none."""
+    """Or one that is known, and says what cannot be read; one that changes nothing does not count."""
     assert terms(profile, model, extra).unpriced == names
 
 

@@ -145,7 +145,7 @@ UNCLEAR = [
 
 @pytest.mark.parametrize("document", UNCLEAR, ids=json.dumps)
 async def test_what_can_be_read_both_ways_stays_unknown(provider: Any, document: Json) -> None:
-    """Beside a code that means success to some, an id under another name, or trouble behind the gateway."""
+    """Along with a code that means success to some, an id under another name, or trouble behind the gateway."""
     assert isinstance(await failure_of_submit(provider, JSONResponse(document)), OutcomeUnknown)
 
 
@@ -275,7 +275,7 @@ def test_a_job_that_is_done_with_an_error_and_no_clip_has_failed(document: Json)
     ids=json.dumps,
 )
 def test_the_empty_form_of_an_error_is_none(extra: Json) -> None:
-    """Nor is an error beside a clip: the clip was paid for, and is there."""
+    """Nor does an error next to a clip: the clip was paid for, and is there."""
     assert read_job({"id": "job_1", "status": "completed", **extra}).state is JobState.SUCCEEDED
 
 

@@ -101,7 +101,7 @@ NEWER, OLDER = 1_000_500, 999_000
 async def test_that_a_job_was_never_made_is_believed_of_a_list_that_would_have_it(
     provider, listing: dict[str, Any], pages: list[Any], is_certain: bool
 ) -> None:
-    """Else it would be paid for again; whoever looks for one that surely left is told that it is not there."""
+    """Else it would be paid for again; a search for one that surely left is told that it is not there."""
     rules = msgspec.convert({"list": listing}, Recover)
     profile = msgspec.structs.replace(load_shipped("luma"), recover=rules)
     never = replace(lost_submit("take"), or_never=True)
@@ -132,7 +132,7 @@ async def test_planned_look_ups_share_a_get_where_the_provider_takes_several_ids
 
 
 async def test_a_shared_look_up_that_fails_fails_for_all_of_them(provider) -> None:
-    """And the next ones are asked anew."""
+    """And the next ones are asked again."""
     provider.answers = [JSONResponse({}, 503), JSONResponse({"code": 0, "data": [{"id": "a", "status": "failed"}]})]
     async with JobsClient(provider.url, "sk-test-key", profile=load_shipped("kling")) as client:
         look_ups = [client.get_job(name, is_patient=True) for name in ("a", "b")]

@@ -65,7 +65,7 @@ def test_a_path_can_begin_at_the_whole_body() -> None:
     ],
 )
 def test_what_is_no_path_is_said_in_words(path: str, words: str) -> None:
-    """The check of a profile shows them beside the line."""
+    """The check of a profile shows them next to the line."""
     with pytest.raises(ValueError, match=words.replace("[", r"\[")):
         read_path(path)
 

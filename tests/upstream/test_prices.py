@@ -1,4 +1,4 @@
-"""What a clip costs by the prices of a profile, worked out by hand; what is not known is None, never 0."""
+"""What a clip costs by the prices of a profile, worked out by hand; an unknown price is None, never 0."""
 
 from decimal import Decimal
 from typing import Any
@@ -80,7 +80,7 @@ def test_what_nobody_knows_is_none(price: Price | None, model: Model | None, fie
 
 
 def most(amount: Decimal, seconds: int) -> Decimal:
-    """What a clip of so many *seconds* may come to: it has a frame more, and 5 % more pixels."""
+    """What a clip of *seconds* may come to: it has one frame more, and 5 % more pixels."""
     return amount * Decimal("1.05") * (24 * seconds + 1) / (24 * seconds)
 
 

@@ -106,7 +106,7 @@ def test_what_is_not_yaml_is_said_of_the_profile(tmp_path: Path) -> None:
 
 
 def test_a_profile_takes_the_rest_from_the_one_that_it_extends(profile_of: Any) -> None:
-    """Beside it, or a shipped one; what it says itself goes before, group by group."""
+    """Next to it, or a shipped one; what it says itself takes precedence, group by group."""
     profile = profile_of(
         "profile: 1\nid: mine\nextends: small\nbase: https://mine.example.com\nread: {states: {ok: succeeded}}\n"
     )
@@ -188,7 +188,7 @@ def test_a_clip_can_lie_at_an_address_that_no_answer_names(profile_of: Any) -> N
 
 
 def test_a_rule_for_a_state_holds_where_all_of_it_does(profile_of: Any) -> None:
-    """An error beside a job that goes on is none of its end."""
+    """An error next to a job that goes on does not end it."""
     rule = "{has: error, path: done, equals: true, state: failed}"
     profile = profile_of(f"profile: 1\nid: mine\nextends: small\nread: {{states_if: [{rule}]}}\n")
 
@@ -219,7 +219,7 @@ def test_what_is_no_number_that_can_be_reckoned_with_is_a_mistake(number: str, t
     ],
 )
 def test_what_is_extended_has_to_be_a_profile_itself(base: str, says: str, tmp_path: Path) -> None:
-    """However far below: a list ended the start with a traceback, and a circle or a name that is none said nothing."""
+    """However far below: a list ended the start with a traceback, and a circle or an unknown name said nothing."""
     (tmp_path / "base.yaml").write_text(base, encoding="utf-8")
     path = tmp_path / "mine.yaml"
     path.write_text("profile: 1\nid: mine\nextends: base\n", encoding="utf-8")

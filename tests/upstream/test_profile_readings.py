@@ -138,7 +138,7 @@ def test_no_bytes_are_too_much(name: str, kind: AnswerKind, body: bytes) -> None
 
 
 def test_a_word_that_is_not_known_is_shown_as_it_came() -> None:
-    """Whoever writes a profile sees which word its states lack."""
+    """The author of a profile sees which word its states lack."""
     read = understand(load_shipped("kling"), "get", b'{"code": 0, "data": [{"id": "1", "status": "wrking"}]}')
     assert (read["state"], read["status_word"]) == ("unknown", "wrking")
 

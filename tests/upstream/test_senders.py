@@ -61,7 +61,7 @@ def test_a_secret_that_cannot_be_used_lets_nobody_in() -> None:
 
 
 def test_the_same_settings_read_again_are_the_same(tmp_path: Path) -> None:
-    """Whatever was looked at meanwhile."""
+    """Whatever was looked at in between."""
     first, second = proving(KLING_WEBHOOK_SECRET=SECRET), proving(KLING_WEBHOOK_SECRET=SECRET)
     assert first.providers.get("kling") is not None
 

@@ -179,7 +179,7 @@ async def test_a_name_that_does_not_resolve_is_said(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_name_server_that_hangs_does_not_hold_the_program(monkeypatch: pytest.MonkeyPatch, impatient: None) -> None:
-    """The thread that asks is left behind: neither the look nor the end of the program waits for it."""
+    """The thread that asks is left behind: neither the check nor the end of the program waits for it."""
     requests, let_go, over = list[bool](), list[bool](), threading.Event()
 
     def hang(*_: object, **__: object) -> Any:

@@ -107,7 +107,7 @@ def test_a_setting_that_cannot_be_read_is_a_finding_like_any_other(shell: Any) -
 
 @pytest.mark.anyio
 async def test_a_look_that_hangs_or_breaks_keeps_nobody_waiting() -> None:
-    """It becomes a finding; the looks after it are taken."""
+    """It becomes a finding; the checks after it are made."""
 
     async def hang(_: Settings) -> Finding:
         await asyncio.Event().wait()

@@ -58,7 +58,7 @@ async def test_a_redis_that_is_not_there_or_hangs_is_said(impatient: None) -> No
 
 @pytest.mark.anyio
 async def test_a_redis_that_is_too_old_is_said() -> None:
-    """It answers as one of version 6 does, of which there is none to install here."""
+    """It answers as version 6 does, which cannot be installed here."""
 
     async def old(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while command := await reader.read(1 << 12):

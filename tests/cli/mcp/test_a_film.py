@@ -110,7 +110,7 @@ async def start(assistant: Any, board: dict[str, Any], *, max_jobs: int) -> str:
 
 
 async def wait_for_openings(relay: Any, run_id: str, clips: int) -> None:
-    """Waits for the first frames of so many clips, which are taken a moment after their last ones."""
+    """Waits for the first frames of *clips* clips, which are taken a moment after their last ones."""
     async with asyncio.timeout(60):
         while clips > sum(
             bool(take["opening"]) for shot in (await relay.view(run_id))["shots"] for take in shot["takes"]

@@ -395,7 +395,7 @@ def hidden_first(source: Path, into: Path, *, together: bool) -> Path:
 
 
 def with_packet(source: Path, into: Path, *, after: int, data: bytes) -> Path:
-    """A copy with one packet more, behind so many."""
+    """A copy with one packet more, after that many."""
     with av.open(str(source)) as clip, av.open(str(into), "w") as output:
         copy = output.add_stream_from_template(clip.streams.video[0], opaque=True)
         for n, packet in enumerate(clip.demux(video=0)):

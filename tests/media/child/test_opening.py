@@ -106,7 +106,7 @@ def decoder(decoders: tuple[Decoder, Decoder]) -> Decoder:
 
 @pytest.mark.anyio
 async def test_it_is_taken_in_the_cage(decoder: Decoder, make_clip: MakeClip, tmp_path: Path) -> None:
-    """With everything loaded that it needs, scaling included; and a picture that is none is said to be so."""
+    """With everything loaded that it needs, scaling included; and it says of a file that it is not a picture."""
     clip = make_clip(**FEW)
     into, other, none = tmp_path / "first.png", tmp_path / "other.png", tmp_path / "none.png"
     write_png(np.zeros((90, 320, 3), np.uint8), other)

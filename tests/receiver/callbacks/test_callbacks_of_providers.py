@@ -1,4 +1,4 @@
-"""Callbacks that are read by the profile of whoever sends them: their states and ids, questions, answers and proofs."""
+"""Callbacks that are read by the profile of their sender: their states and ids, questions, answers and proofs."""
 
 import asyncio
 import base64
@@ -257,7 +257,7 @@ def _mine(folder: Path) -> str:
 
 
 async def test_a_question_is_given_back_letter_by_letter(calling: Any, queued_tasks: Any) -> None:
-    """What looks like a key is hidden where it is kept, and the create fails without the very word."""
+    """What looks like a key is hidden where it is stored, and the create fails without the exact word."""
     async with calling("hailuo") as relay:
         question = "sk-0123456789abcdef?token=0123456789"
         response = await _asking(relay, {"challenge": question})

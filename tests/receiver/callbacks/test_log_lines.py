@@ -108,7 +108,7 @@ async def test_no_secret_ever_shows(
     relay: Any, tmp_path: Any, log_stream: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a body, an address, a header, a field, an error or a library's line: not in the log, nor in /v1/callbacks."""
-    # So many guesses would be held back for minutes.
+    # That many guesses would be held back for minutes.
     monkeypatch.setattr("framerelay.receiver.door.keys.FREE_GUESSES", 1000)
     keys = {"upstream_key": relay.settings.upstream_key, "api_key": (Secret(API_KEY),)}
     configure_logging(Settings(data_dir=tmp_path, log_level="debug", **keys), stream=log_stream)
@@ -165,7 +165,7 @@ async def test_no_secret_ever_shows(
 async def test_an_id_that_is_an_address_shows_no_query(
     relay: Any, tmp_path: Any, log_stream: Any, log_format: Any
 ) -> None:
-    """Though nothing else in its body makes anybody look twice; a plain id beside it is shown as it is."""
+    """Though nothing else in its body is suspicious; a plain id next to it is shown as it is."""
     configure_logging(Settings(data_dir=tmp_path, log_format=log_format), stream=log_stream)
     for take, job_id in enumerate(["https://cdn.example.com/v.mp4?X=canary-query&E=1", "job_1"]):
         address = "/webhook/" + relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s4", take=take))

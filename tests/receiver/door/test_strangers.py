@@ -21,7 +21,7 @@ async def relay(start_relay: Any, nobody_calls: str) -> Any:
 async def test_a_refused_callback_is_listed_with_the_reason(
     relay: Any, recent_callbacks: Any, queued_tasks: Any, wait_until: Any, take_address: Any
 ) -> None:
-    """Whoever changed the secret finds out here; the beginning of the body is enough, and no address is kept."""
+    """The person who changed the secret finds out here; the beginning of the body is enough, and no address is kept."""
     wrong = take_address() + "A"
     assert (await relay.api.post(wrong, content=b"x" * 10_000)).status_code == 404
     await wait_until(recent_callbacks, "the sample is listed")

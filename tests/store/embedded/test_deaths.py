@@ -87,7 +87,7 @@ def test_a_stop_of_the_process_group_leaves_the_server_to_those_who_finish(folde
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_server_is_back_with_its_data(folder: Path, start: Start, number: signal.Signals) -> None:
-    """Whoever ends the server, each process has it again, with all that was acknowledged."""
+    """Whatever ended the server, each process has it again, with all that was acknowledged."""
     users = [start(name).is_up() for name in ("first", "second", "witness")]
     first, second, witness = users
     server = server_of(witness.url)
