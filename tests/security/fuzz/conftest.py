@@ -186,7 +186,7 @@ async def _render(store: Store, run_id: str, shot_id: str, take: int) -> None:
 @pytest.fixture
 def fuzz_settings() -> Callable[..., Any]:
     """
-    ``@fuzz_settings(60)``: that many examples, the same ones each time; ``FUZZ_EXAMPLES``: that many others, always new.
+    ``@fuzz_settings(60)``: 60 examples, the same ones each time; ``FUZZ_EXAMPLES``: how many others, always new.
     """
 
     def profile(examples: int) -> Any:
