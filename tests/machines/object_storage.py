@@ -19,6 +19,7 @@ from typing import Any, Final
 import obstore
 from obstore.store import S3Store
 
+from tests.child_process import end_with_parent
 from tests.machines.servers import free_port
 from tests.waiting import stand_still
 
@@ -76,9 +77,13 @@ class ObjectStorage:
         )
 
     def start(self) -> None:
-        """Start it, unless it runs, and wait until it takes a write."""
-        if self.process is not None:
-            return
+        """Start it, unless it runs, and wait until it takes a write. In the main thread: see `end_with_parent`."""
+        if self.process is None:
+            self.launch()
+            self.wait_for_write()
+
+    def launch(self) -> None:
+        """Start it in the main thread, and wait for nothing."""
         server_program = str(program())
         identities = [
             _identity("tests", KEY_ID, "Admin", "Read", "Write", "List", "Tagging"),
@@ -113,8 +118,8 @@ class ObjectStorage:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=end_with_parent,
             )
-        self._await_write()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -143,7 +148,8 @@ class ObjectStorage:
         if self.process is not None:
             self.process.send_signal(signal.SIGCONT)
 
-    def _await_write(self) -> None:
+    def wait_for_write(self) -> None:
+        """Until it takes one. Raises: Ended, with its last words; TimeoutError."""
         give_up_at = time.monotonic() + UP_WITHIN_S
         while True:
             try:

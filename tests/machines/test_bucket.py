@@ -10,10 +10,10 @@ import pytest
 from framerelay.cli.doctor.finding import Status
 from framerelay.cli.doctor.storage import look_at_storage
 from framerelay.config.settings import Settings
-from framerelay.runs.errors import StorageFailed
 from framerelay.store.bucket_store import BucketStore
 from framerelay.store.media_places import media_store_of
 from tests.machines.object_storage import READER_ID, ObjectStorage
+from tests.machines.refusals import assert_refusal
 
 pytestmark = pytest.mark.anyio
 
@@ -70,12 +70,4 @@ async def test_what_it_refuses_is_said_in_words(
     """By doctor and by the worker that keeps a clip alike."""
     for name, value in wrong.items():
         monkeypatch.setenv(name, value)
-    (finding,) = await look_at_storage(settings_for(storage, tmp_path))
-    media = machine(storage, tmp_path)
-    media.files.place(CLIP).write_bytes(b"0123456789")
-    with pytest.raises(StorageFailed) as failure:
-        await media.keep(CLIP)
-
-    assert finding.status is Status.FAIL, finding
-    assert words in finding.message
-    assert words in failure.value.message
+    await assert_refusal(settings_for(storage, tmp_path), machine(storage, tmp_path), CLIP, words)

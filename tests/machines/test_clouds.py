@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from framerelay.cli.doctor.finding import Status
 from framerelay.cli.doctor.storage import look_at_storage
 from framerelay.config.settings import Settings
-from framerelay.runs.errors import StorageFailed
 from framerelay.store.bucket_store import BucketStore
 from framerelay.store.media_places import media_store_of
 from tests.fixtures.relay import StartProvider, StartRelay
 from tests.machines import azurite
 from tests.machines.google_storage import GoogleStorage
 from tests.machines.object_storage import ObjectStorage
+from tests.machines.refusals import assert_refusal
 from tests.machines.test_outages import files_of
 
 pytestmark = pytest.mark.anyio
@@ -188,13 +188,7 @@ async def test_what_it_refuses_is_said_in_words(wrong: str, cloud: Cloud, tmp_pa
     else:
         settings["store"] = settings["store"].replace("films", "others")
         words = "there is no such"
-    (finding,) = await look_at_storage(Settings(data_dir=tmp_path, **settings))
     media = cloud.media(tmp_path, **settings)
-    media.files.place(CLIP).write_bytes(b"0123456789")
-    with pytest.raises(StorageFailed) as failure:
-        await media.keep(CLIP)
+    report = await assert_refusal(Settings(data_dir=tmp_path, **settings), media, CLIP, words)
 
-    assert finding.status is Status.FAIL, finding
-    assert words in finding.message
-    assert words in failure.value.message
-    assert "not-the-key" not in f"{finding}{failure.value}"
+    assert "not-the-key" not in report

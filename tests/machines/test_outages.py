@@ -72,12 +72,13 @@ async def test_an_outage_delays_the_film_and_is_said_in_words(
             await wait_until(says_so, "the run says that object storage is away")
             during = await relay.view(run_id)
         finally:
-            await asyncio.to_thread(storage.start)
+            storage.launch()
+            await asyncio.to_thread(storage.wait_for_write)
         run = await relay.wait_for_end(run_id)
         journal = await studio.provider.journal()
         names = storage.names()
 
-    assert len(downloads) == len(set(downloads)), "a clip that lies here came anew each time that it was not kept"
+    assert len(downloads) == len(set(downloads)), "a clip that lies here came again each time that it was not kept"
     waiting = next(shot for shot in during["shots"] if shot["id"] == cut_at)
     assert waiting["status"] != "done"
     assert all(take["video"] is None for take in waiting["takes"]), "a clip is shown that is not kept"
@@ -116,7 +117,8 @@ async def test_an_outage_during_the_join_delays_it(
             history = str(await relay.store.history(run_id))
             during = await relay.view(run_id)
         finally:
-            await asyncio.to_thread(storage.start)
+            storage.launch()
+            await asyncio.to_thread(storage.wait_for_write)
         run = await relay.wait_for_end(run_id)
         names = storage.names()
 
