@@ -41,7 +41,7 @@ def test_an_unknown_question_is_refused_with_the_known_ones(capsys: pytest.Captu
     assert "There is no question wakke; there are: " + ", ".join(QUESTIONS) in capsys.readouterr().err
 
 
-def test_peers_that_are_not_there_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_peers_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their benchmarks say so; nothing fails and nothing is made up."""
     monkeypatch.setattr(peers, "VENV", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))

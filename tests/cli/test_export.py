@@ -173,9 +173,7 @@ def test_another_run_does_not_go_into_the_same_folder(relay: Any, out: Path) -> 
     assert contents(out) == before
 
 
-def test_a_run_that_is_not_done_has_gaps_and_a_film_joined_anew_takes_the_place_of_the_old(
-    relay: Any, tmp_path: Path
-) -> None:
+def test_an_unfinished_run_has_gaps_and_a_new_film_replaces_the_old(relay: Any, tmp_path: Path) -> None:
     """Exported three times: without its second shot, with its film, and after a retake."""
     run = json.loads(relay.run("run", relay.write("gated.yaml", GATED), "--watch", "--json").out)
     early = relay.run("export", run["id"], "--to", str(tmp_path))

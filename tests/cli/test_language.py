@@ -148,7 +148,7 @@ def test_english_pays_for_no_other_language(tmp_path: Path, monkeypatch: pytest.
     assert "babel" not in loaded_by(tmp_path, "--help")
 
 
-def test_help_stands_in_even_columns_of_eighty(relay: Any) -> None:
+def test_help_fits_aligned_columns_of_eighty(relay: Any) -> None:
     """A Chinese sign takes two of them; click would count one, and let lines run over the edge."""
     zh = relay.having(LANG="zh", COLUMNS=80)
     pages = [zh.run(*words, "--help").out for words in ((), ("sandbox",), ("amend",), ("runs",), ("adopt",))]

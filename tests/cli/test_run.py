@@ -232,7 +232,7 @@ def test_a_full_page_of_runs_is_a_line_each(relay: Any) -> None:
     assert "older ones" in result.err
 
 
-def test_a_start_whose_answer_is_lost_is_asked_for_again_under_the_same_key(shell: Any) -> None:
+def test_a_start_whose_answer_is_lost_is_repeated_with_the_same_key(shell: Any) -> None:
     """The receiver may have started the run before the line broke; a second run would be paid for twice."""
     keys: list[str | None] = []
 

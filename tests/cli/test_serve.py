@@ -183,7 +183,7 @@ def test_a_redis_url_is_used_instead_of_a_redis_of_our_own(provider: Any, tmp_pa
         assert not (shell.folder / "data" / "redis").exists()
 
 
-def test_a_disk_that_takes_no_more_is_said_and_nothing_is_lost(tmp_path: Path, tools: Any) -> None:
+def test_a_full_disk_is_reported_and_nothing_is_lost(tmp_path: Path, tools: Any) -> None:
     """The clip is fetched again and again, the reason is shown, and with room on the disk the run ends by itself."""
     with tools.sandbox_in(_folder(tmp_path, "sandbox"), "--scale", "0.6", "--clip-s", "1") as sandbox:
         shell = replace(tools.shell_for(tmp_path / "relay", sandbox.url), program=tools.program)

@@ -39,7 +39,7 @@ def test_another_prompt_is_given_with_the_approval(relay: Any) -> None:
 
 
 @pytest.mark.parametrize("answer", ["\n", "n\n", "p\n\n", "\x04"], ids=["enter", "no", "no prompt", "^D"])
-def test_who_does_not_agree_spends_nothing(relay: Any, answer: str) -> None:
+def test_a_person_who_does_not_agree_spends_nothing(relay: Any, answer: str) -> None:
     """The run waits on, and the exit code says so. Ctrl-C is to click what Ctrl-D is."""
     screen, code = relay.on_a_terminal("run", relay.write("gated.yaml", GATED), "--watch", keys=answer)
     run_id = re.search(r"run_[a-z0-9]+", screen)

@@ -129,7 +129,7 @@ def test_a_question_about_a_take_is_a_turn_of_the_person() -> None:
     assert any("framerelay retake run_x s1" in line for line in lines)
 
 
-def test_a_question_that_was_answered_by_going_on_is_none_any_more() -> None:
+def test_a_question_is_gone_once_the_run_went_on() -> None:
     """Of a take that was set aside nobody is asked."""
     shot = a_shot("s1", "waiting", a_take("unsure", error=LOST), set_aside=1, gate="approve", approved=False)
     assert any("approve" in line for line in outlook(a_run("waiting", shot), now=NOW))
@@ -142,7 +142,7 @@ def test_a_status_that_is_not_known_is_shown_with_its_word() -> None:
     assert 'the provider says "archiviert"' in shot_words(a_run("running", shot), shot, now=NOW)
 
 
-def test_of_many_shots_a_small_terminal_shows_those_under_way() -> None:
+def test_a_small_terminal_shows_only_the_shots_under_way() -> None:
     """The view never outgrows the screen, and what is next stays in sight."""
     shots = [a_shot(f"s{number}", "done", *DONE.takes) for number in range(50)]
     shots += [a_shot("now", "generating", a_take("generating")), *(a_shot(f"t{n}", "pending") for n in range(50))]
@@ -162,7 +162,7 @@ def test_the_film_is_the_last_line_and_stands_alone() -> None:
     assert whole_lines(run, now=NOW, place=lambda url: f"/here/{url}")[-1].text == "film: /here/u"
 
 
-def test_a_narrow_terminal_parts_lines_between_words_and_leaves_commands_whole() -> None:
+def test_a_narrow_terminal_wraps_between_words_and_keeps_commands_whole() -> None:
     """Or behind a Chinese sign, which takes two columns. What hangs over is indented; a file gets lines as they are."""
     narrow = Console(file=StringIO(), width=30, force_terminal=True)
     line = PictureLine(text="  ✓ s1 done: 4.04 s, 864x496; begins with 霓虹雨夜霓虹雨夜's last frame")

@@ -51,7 +51,7 @@ def test_a_name_that_the_operator_chose_can_break_no_line() -> None:
     assert label == r'{provider="my \"own\"\n\\x"}'
 
 
-def test_a_counter_without_labels_begins_at_none() -> None:
+def test_a_counter_without_labels_begins_at_zero() -> None:
     """What never happened is there as 0, so that an alert on its rise knows where it rose from."""
     plain, counter = Counter("a_total", "A."), Counter("b_total", "B.", "word")
     counter.add("x", by=2.5)

@@ -101,7 +101,7 @@ def test_lines_of_one_round_are_written_together(log_format: Any) -> None:
         assert len(set(stamps)) > 3
 
 
-def test_outside_of_a_loop_a_line_leaves_at_once() -> None:
+def test_outside_of_a_loop_a_line_is_written_at_once() -> None:
     """A command that says something and then computes has said it."""
     stream = CountingStream()
     configure_logging(Settings(), stream=stream)
@@ -167,7 +167,7 @@ def test_a_long_round_does_not_hold_back_more_and_more(monkeypatch: pytest.Monke
     assert [line["number"] for line in stream.lines] == list(range(12))
 
 
-def test_lines_of_a_loop_that_was_stopped_leave_with_the_next_ones() -> None:
+def test_lines_of_a_stopped_loop_are_written_with_the_next_ones() -> None:
     """A loop that is stopped in the middle of a round does not do what it still had to do."""
     stream = CountingStream()
     configure_logging(Settings(), stream=stream)
@@ -188,7 +188,7 @@ def test_lines_of_a_loop_that_was_stopped_leave_with_the_next_ones() -> None:
     assert [line["number"] for line in stream.lines] == [0, 1, 2]
 
 
-def test_what_was_said_before_logging_is_configured_anew_is_not_lost() -> None:
+def test_lines_before_logging_is_configured_again_are_not_lost() -> None:
     """It goes where it was to go."""
     stream = CountingStream()
     configure_logging(Settings(), stream=stream)
@@ -436,7 +436,7 @@ def test_a_pipe_that_is_read_slowly_loses_and_mixes_nothing(way: str, speakers: 
         assert [line["number"] for line in lines if line["who"] == who] == list(range(300))
 
 
-def test_a_disk_that_was_full_leaves_no_line_glued_to_half_of_one(tmp_path: Path) -> None:
+def test_after_a_full_disk_no_line_is_glued_to_half_of_another(tmp_path: Path) -> None:
     """And nobody who logs hears of it."""
     script = f"""
 import resource

@@ -149,7 +149,7 @@ def test_nothing_below_the_level_is_written() -> None:
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["disk_nearly_full"]
 
 
-def test_what_is_bound_stands_on_every_line_of_the_block() -> None:
+def test_bound_fields_are_on_every_line_of_the_block() -> None:
     """By whichever module, a library's too; behind the block it is gone; None is left out."""
     stream = io.StringIO()
     log = logger_to(stream)

@@ -109,7 +109,7 @@ def test_a_secret_that_cannot_sign_stops_the_start_and_is_not_shown(text: str) -
     assert str(failure.value).startswith("FRAMERELAY_NOTIFY_SECRET: it must be whsec_ and the base64 of 24 to 64 bytes")
 
 
-def test_a_secrets_file_that_gives_none_is_named(tmp_path: Path) -> None:
+def test_a_secrets_file_without_a_secret_is_named(tmp_path: Path) -> None:
     """Missing, empty, a folder, not text: going on without the key would only fail later."""
     (tmp_path / "empty").write_text(" \n")
     (tmp_path / "odd").write_bytes(b"\xff\xfe")

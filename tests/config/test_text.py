@@ -145,7 +145,7 @@ def test_a_line_that_does_nothing_is_told(tmp_path: Path, line: str, words: str)
     assert "sk-1" not in sentence
 
 
-def test_a_variable_of_the_process_whose_name_begins_with_a_mark_is_told() -> None:
+def test_an_environment_variable_whose_name_begins_with_a_byte_order_mark_is_reported() -> None:
     """As a tool makes it that reads a file for us and does not know the mark."""
     (sentence,) = misspellings({"\ufeffFRAMERELAY_PORT": "1"})
     assert sentence.startswith("FRAMERELAY_PORT is not a FrameRelay setting: signs that nobody sees")

@@ -25,7 +25,7 @@ BROKEN = (*UNDECODABLE, "https://[::1", "https://\ud800/", "https://a\x00b/", "h
 
 
 @pytest.mark.parametrize("address", BROKEN, ids=range(len(BROKEN)))
-def test_an_address_that_cannot_be_is_a_value_error_whoever_reads_it(address: str) -> None:
+def test_an_impossible_address_is_a_value_error_for_every_reader(address: str) -> None:
     """idna's errors come only when the host is asked for, and belong to another library."""
     if "://" in address:
         with pytest.raises(ValueError, match="it must"):
@@ -39,7 +39,7 @@ def test_an_address_that_cannot_be_is_a_value_error_whoever_reads_it(address: st
 
 
 @pytest.mark.parametrize("location", ["//xn--a/x", "https://xn--/", "https://b:port/"])
-def test_so_is_one_that_a_redirect_leads_to(location: str) -> None:
+def test_an_impossible_address_in_a_redirect_is_one_too(location: str) -> None:
     """The address that is joined with is a good one."""
     with pytest.raises(ValueError, match="it must"):
         joined_url(parse_url("https://example.com/a"), location)

@@ -165,7 +165,7 @@ def test_no_pod_is_root_and_no_secret_is_written_down(least: list[Any]) -> None:
         assert misspellings({each["name"]: "" for each in pod["containers"][0]["env"]}) == []
 
 
-def test_nobody_reaches_a_worker_but_who_looks_at_it() -> None:
+def test_only_prometheus_reaches_a_worker() -> None:
     """Receivers are called by the ingress that is named, workers by Prometheus alone."""
     policies = of_kind(rendered(FULL), "NetworkPolicy")
     by = {

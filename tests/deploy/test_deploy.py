@@ -108,7 +108,7 @@ def test_receiver_and_worker_share_redis_data_and_so_their_keys(
     assert not any("API_KEY" in name or name.endswith("_SECRET") for name in receiver["environment"])
 
 
-def test_every_setting_exists_and_no_secret_stands_in_the_environment(
+def test_every_setting_exists_and_no_secret_is_in_the_environment(
     compose: Any, dockerfile: list[tuple[str, str]]
 ) -> None:
     """A secret is read from a file, and given to the one service that needs it."""

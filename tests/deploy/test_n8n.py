@@ -286,7 +286,7 @@ async def test_the_provider_takes_the_job_as_the_workflow_writes_it(start_provid
         assert (await provider.journal())["jobs_per_callback_url"] == {item["callback_url"]: 1}
 
 
-def test_what_a_stranger_says_cannot_leave_its_place_in_an_address() -> None:
+def test_words_of_a_stranger_cannot_break_out_of_an_address() -> None:
     """Anyone who knows the webhook can call it; the run's id in the call is quoted."""
     nodes = nodes_of("single-job")
     item = settings(nodes["FrameRelay"], {"body": {"data": {"run": "../callbacks?x=#"}}})

@@ -335,7 +335,7 @@ def _type(terminal: Terminal, page: Path, block: Block) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_no_command_stands_where_nobody_types_it(page: Path) -> None:
+def test_every_block_of_commands_is_typed(page: Path) -> None:
     """Commands stand in `sh` blocks, and what is not typed there says why."""
     text = page.read_text(encoding="utf-8")
     for block in blocks_of(page):

@@ -149,7 +149,7 @@ async def test_the_profile_of_the_page_makes_a_film(profile_file: Path, start_re
     assert run["cost"] == {"spent": 0.38, "reserved": 0.0, "currency": "USD", "estimated": False}
 
 
-async def test_a_submit_whose_answer_was_lost_is_found_by_the_reference_and_not_sent_again(
+async def test_a_submit_whose_answer_was_lost_is_found_by_its_reference_and_not_sent_again(
     profile_file: Path, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
 ) -> None:
     """As the page's section `recover` says; its record stands in a list there, unlike that of a look-up."""

@@ -139,7 +139,7 @@ def _texts(value: object) -> Iterator[str]:
                 yield from _texts(each)
 
 
-def test_who_reads_english_gets_the_very_sentence() -> None:
+def test_english_readers_get_the_sentence_unchanged() -> None:
     sentence = "there is no run run_1"
 
     assert translate(sentence) is sentence

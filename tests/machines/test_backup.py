@@ -145,7 +145,7 @@ async def listing(folder: Path) -> AsyncIterator[Listing]:
             yield provider
 
 
-async def test_a_provider_whose_list_shows_addresses_is_asked_and_nobody_is_held(
+async def test_a_provider_whose_list_shows_addresses_is_asked_and_nothing_is_held(
     relay_in: Any, redis_url: str, tmp_path: Path, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first shot was submitted after the copy was taken, under another intent; the second one never was."""

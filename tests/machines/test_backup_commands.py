@@ -113,7 +113,7 @@ async def test_it_goes_into_an_empty_place_alone_where_nothing_runs(
     assert (result.code, "still runs on FrameRelay's own Redis" in result.error) == (1, True)
 
 
-async def test_what_waits_in_the_spool_is_in_the_copy_also_if_redis_takes_it_meanwhile(
+async def test_what_waits_in_the_spool_is_copied_even_if_redis_takes_it_during_the_copy(
     start_relay: Any, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is copied before Redis is: read the other way round, it would be in neither."""
@@ -228,7 +228,7 @@ async def test_a_cluster_is_filled_and_copied_as_any_other(copy: Path, tmp_path:
     assert (result.json["held_runs"], backup.json["runs"]) == (1, 1)
 
 
-async def test_a_backup_of_keys_of_before_is_moved_as_by_a_start(
+async def test_a_backup_of_former_keys_is_migrated_as_by_a_start(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same code moves them; also if it was broken off behind that, when what moved them has left its words."""

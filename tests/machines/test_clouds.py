@@ -158,7 +158,7 @@ async def test_a_film_is_made_shown_and_removed(
     assert left_names == set()
 
 
-async def test_two_who_remove_the_same_run_leave_nothing_of_it(
+async def test_two_removals_of_the_same_run_leave_nothing_of_it(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the other one was quicker with ends nobody's work."""

@@ -75,7 +75,7 @@ async def test_without_copies_nothing_is_waited_for(servers: tuple[Server, Serve
     assert waits(servers[0]) == 0
 
 
-async def test_a_callback_that_no_copy_has_lies_in_the_spool_until_one_does(
+async def test_a_callback_that_no_copy_has_stays_in_the_spool_until_one_does(
     servers: tuple[Server, Server], client: RelayRedis, tmp_path: Path
 ) -> None:
     """It is looked up at once all the same; and not again with every try to empty the spool."""
@@ -139,7 +139,7 @@ def _address() -> Any:
     return TakeAddress(run_id="run_a", shot_id="s1", take=1, ends_at=int(time.time()) + 1000)
 
 
-async def test_a_server_that_took_over_meanwhile_answers_for_no_write_before_it(
+async def test_a_server_that_took_over_does_not_confirm_earlier_writes(
     servers: tuple[Server, Server], tmp_path: Path
 ) -> None:
     """The script and the wait go out in one piece: a new connection would be told that all is copied."""

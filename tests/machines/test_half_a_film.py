@@ -84,7 +84,7 @@ class Uploads:
 
 
 @pytest.mark.slow
-async def test_a_worker_killed_with_half_a_film_put_leaves_nothing_that_is_shown(
+async def test_a_worker_killed_in_the_middle_of_an_upload_leaves_nothing_visible(
     open_studio: OpenStudio,
     wait_until: Callable[..., Awaitable[None]],
     monkeypatch: pytest.MonkeyPatch,

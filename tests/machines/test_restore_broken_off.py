@@ -53,7 +53,7 @@ async def test_broken_off_at_any_step_it_is_typed_again_and_ends_the_same(
     assert (new / "media" / "given" / "a.png").read_bytes() == b"a picture"
 
 
-async def test_broken_off_in_the_middle_of_the_ledger_it_is_written_anew(
+async def test_a_restore_broken_off_in_the_ledger_writes_it_again(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was written of it is there twice for nobody."""

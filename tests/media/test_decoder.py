@@ -88,7 +88,7 @@ async def test_a_crash_fails_the_job_and_not_the_next_one(decoder: Decoder, make
     await serve_one(decoder, make_clip)
 
 
-async def test_a_process_that_died_between_jobs_fails_none(decoder: Decoder, make_clip: MakeClip) -> None:
+async def test_a_process_that_died_between_jobs_fails_no_job(decoder: Decoder, make_clip: MakeClip) -> None:
     """The kernel may take it for its memory while it idles."""
     first = process_of(decoder)
     os.kill(first, signal.SIGKILL)

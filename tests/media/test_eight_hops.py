@@ -71,7 +71,7 @@ HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-crf", "18", "-x265-params",
     [("bikes", 40, H264), ("bigbuckbunny", 34, H264), ("bikes", 40, HEVC)],
     ids=["h264", "h264, a meadow", "hevc"],
 )
-def test_eight_hand_offs_leave_the_picture_where_and_what_it_was(
+def test_eight_hand_offs_change_neither_place_nor_color(
     name: str, psnr_db_min: float, encoder: tuple[str, ...], ffmpeg: str, tmp_path: Path
 ) -> None:
     """Half a level of color, a quarter of a pixel of place, and 40 dB; judged by the picture that went in."""

@@ -251,7 +251,7 @@ async def test_what_a_server_cannot_do_costs_time_alone(
         assert_same(await coming, clip)
 
 
-async def test_of_a_file_that_changed_nothing_counts_that_was_seen_before(
+async def test_what_was_fetched_of_a_file_before_it_changed_does_not_count(
     decoder: Decoder, make_clip: MakeClip, tmp_path: Path
 ) -> None:
     """The first answer breaks off, the next one is another file from its beginning: the frame is that one's."""

@@ -38,7 +38,7 @@ async def test_the_rest_of_a_clip_is_asked_for_with_the_key_as_well(tmp_path: Pa
     assert names_in(tmp_path) == ["clip.mp4"]
 
 
-def test_the_key_leaves_by_tls_alone_unless_the_provider_is_reached_without_it() -> None:
+def test_the_key_is_sent_over_tls_only_unless_the_provider_is_reached_without() -> None:
     """A redirect to plain HTTP at the same host would show it to everybody on the way."""
     secure = HostHeaders(hosts=frozenset({"api.example.com"}), headers=KEY)
     assert secure.at("https", "api.example.com") == KEY

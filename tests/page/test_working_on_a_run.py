@@ -33,7 +33,7 @@ async def focus(page: Page) -> str:
     return str(await page.evaluate(FOCUS))
 
 
-async def test_keys_lead_through_a_run_and_none_spends(relay: Any, gated_run: str, visit: Any, axe: Any) -> None:
+async def test_keys_lead_through_a_run_and_no_key_spends(relay: Any, gated_run: str, visit: Any, axe: Any) -> None:
     """j and k from shot to shot, Enter opens it, r and a lead to their buttons, Escape back; the palette jumps."""
     async with visit(relay) as person:
         page = await person.open(f"/runs/{gated_run}")

@@ -189,7 +189,7 @@ async def test_a_submit_under_way_keeps_its_key_and_the_next_has_the_new_one(
     server.close()
 
 
-async def test_what_processes_say_of_themselves_changes_with_their_keys_and_shows_none(
+async def test_reports_of_processes_change_with_their_keys_and_show_no_key(
     start_provider: Any, start: Any, env_file: EnvFile, redis: ArqRedis, wait_until: WaitUntil, presence: None
 ) -> None:
     """Receiver and worker each, as long as they run; by marks that only who has the secret can make."""
@@ -210,7 +210,7 @@ async def test_what_processes_say_of_themselves_changes_with_their_keys_and_show
     assert await processes(redis) == [], "they have said good-bye"
 
 
-def test_marks_tell_nothing_to_who_has_not_the_secret() -> None:
+def test_marks_reveal_nothing_without_the_secret() -> None:
     """Not the key, not a hash of it that could be looked up; another secret makes other marks of the same."""
     settings = Settings(upstream_key=Secret(KEY), trusted_hosts=frozenset({"b", "a"}))
     one, same, other = (marks_of(settings, Secret(text)) for text in ("one", "one", "other"))

@@ -169,7 +169,7 @@ async def test_planned_look_ups_go_through_the_turnstile_a_few_at_a_time(redis: 
     assert await wait_at(other, "b", **by_plan) is None
 
 
-async def test_whoever_comes_to_the_turnstile_while_another_is_let_through_waits(redis: Any) -> None:
+async def test_a_look_up_waits_while_another_passes_the_turnstile(redis: Any) -> None:
     """The place is taken before Redis is asked, and given back once the rest that was asked for is known to all."""
 
     class Slow(LookUps):

@@ -169,7 +169,7 @@ async def test_a_receiver_that_fails_and_recovers_hears_of_it_under_one_id(
 
 
 @pytest.mark.parametrize(("answer", "state"), [(410, "gone"), (500, "given_up")])
-async def test_who_wants_no_more_or_is_dead_for_a_day_is_left_alone_until_asked(
+async def test_an_ear_that_refuses_or_is_dead_for_a_day_gets_nothing_until_asked(
     start_relay: Any, wait_until: Any, quickly: None, monkeypatch: Any, answer: int, state: str
 ) -> None:
     """410 ends it at once, a day of failures as well; a replay sends the same one again."""

@@ -49,7 +49,7 @@ async def make_film(relay: Any, wait_until: Any) -> Any:
 
 
 @pytest.mark.slow
-async def test_they_leave_a_week_after_it_was_said_and_are_made_again(
+async def test_they_are_removed_a_week_after_the_warning_and_made_again(
     start_provider: Any, start_relay: Any, redis: RelayRedis, wait_until: Any
 ) -> None:
     """Clips, film and small copies stay; what leaves is named, with its bytes; the same picture comes back."""
@@ -105,7 +105,7 @@ async def test_what_cannot_be_made_again_stays_and_so_does_what_is_not_old(
 
 
 @pytest.mark.slow
-async def test_in_object_storage_they_leave_the_bucket_and_this_machine(
+async def test_with_object_storage_they_are_removed_from_the_bucket_and_this_machine(
     start_provider: Any, start_relay: Any, redis: RelayRedis, wait_until: Any
 ) -> None:
     """Only if the bucket has the clip: one that lies here alone is no reason."""

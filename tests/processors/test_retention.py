@@ -20,7 +20,7 @@ BOARD = {"title": "t", "model": "m", "shots": [{"id": "s1", "prompt": "雨夜"}]
 GATED = {"title": "t", "model": "m", "shots": [{"id": "s1", "prompt": "雨夜", "gate": "approve"}]}
 
 
-async def test_an_old_run_leaves_with_its_files_and_one_that_waits_stays(
+async def test_an_old_run_is_removed_with_its_files_and_a_waiting_one_stays(
     start_provider: Any, start_relay: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Through the whole program: the worker's own clock removes what has ended longer ago than the setting says."""
@@ -49,7 +49,7 @@ async def test_an_old_run_leaves_with_its_files_and_one_that_waits_stays(
         assert (await look(waits)).json()["id"] == waits
 
 
-async def test_without_the_setting_nothing_leaves_and_with_it_a_few_each_turn(
+async def test_without_the_setting_nothing_is_removed_and_with_it_a_few_each_turn(
     start_provider: Any, start_relay: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For ever is the default; a backlog is worked off in small turns, the oldest first."""
@@ -74,7 +74,7 @@ async def test_without_the_setting_nothing_leaves_and_with_it_a_few_each_turn(
         assert [run.id for run in await relay.store.runs(limit=9)] == ids[2:]
 
 
-async def test_a_run_that_was_resumed_and_ended_anew_meanwhile_stays(
+async def test_a_run_that_was_resumed_and_ended_again_stays(
     start_relay: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its time begins again, though it was on the list of those whose time was over."""

@@ -286,7 +286,7 @@ def _read_until(stream: Any, word: bytes) -> None:
     pytest.fail("the victim never started its task")
 
 
-async def test_redis_may_go_away_between_two_calls_of_one_look(
+async def test_redis_may_go_away_between_two_calls_of_one_poll(
     redis: ArqRedis, redis_url: str, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It had claimed and was about to queue the sweep: the worker logs that and goes on, it does not end."""

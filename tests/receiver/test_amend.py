@@ -59,7 +59,7 @@ async def test_a_storyboard_is_given_back_as_it_was_given(relay: Any, film: Any)
         ]
 
 
-async def test_what_was_decided_since_stands_in_the_storyboard(relay: Any, film: Any, render: Any) -> None:
+async def test_later_decisions_are_in_the_storyboard(relay: Any, film: Any, render: Any) -> None:
     """A prompt that a retake changed is said in its place, and the comments beside it stay."""
     run_id = await film()
     await render(run_id, "s1")
@@ -98,7 +98,7 @@ async def test_a_dry_run_says_what_would_happen_and_does_nothing(
     assert await queued_tasks() == tasks
 
 
-async def test_an_amendment_does_what_was_foretold(relay: Any, film: Any, render: Any, amend: Any) -> None:
+async def test_an_amendment_does_what_the_outlook_said(relay: Any, film: Any, render: Any, amend: Any) -> None:
     """Bound to the revision that was looked at; the text with its comments is that of the run then."""
     run_id = await film()
     await render(run_id, "s1")
@@ -123,7 +123,7 @@ async def test_an_amendment_does_what_was_foretold(relay: Any, film: Any, render
     assert (await relay.api.get(f"/v1/runs/{run_id}/storyboard")).text == other
 
 
-async def test_of_two_who_amend_what_they_looked_at_one_is_refused(relay: Any, film: Any, amend: Any) -> None:
+async def test_of_two_amendments_of_the_same_revision_one_is_refused(relay: Any, film: Any, amend: Any) -> None:
     """Both looked at the same revision: one gets the run as they want it, the other is told to look again."""
     run_id = await film()
     revision = (await relay.view(run_id))["revision"]
@@ -156,7 +156,7 @@ async def test_ids_that_moved_are_found_again_wherever_a_person_names_a_shot(
     assert [each.fields.get("shot") for each in await relay.store.history(run_id)][-1] == "s3"
 
 
-async def test_the_limit_of_who_pays_holds_for_an_amendment(relay: Any, film: Any, amend: Any) -> None:
+async def test_the_limit_of_the_payer_holds_for_an_amendment(relay: Any, film: Any, amend: Any) -> None:
     """Max-Jobs goes before the budget that is written; a budget that is left out is said to be gone."""
     run_id = await film()
     longer = FILM + "  - {id: s4, prompt: a door}\n"
@@ -183,7 +183,7 @@ async def test_what_cannot_be_read_changes_nothing(amend: Any, film: Any, relay:
     assert await relay.view(run_id) == before
 
 
-async def test_a_run_that_was_cancelled_is_amended_no_more(relay: Any, film: Any, amend: Any) -> None:
+async def test_a_cancelled_run_cannot_be_amended(relay: Any, film: Any, amend: Any) -> None:
     """Its storyboard can still be read, and started again."""
     run_id = await film()
     await relay.api.post(f"/v1/runs/{run_id}/cancel")

@@ -84,7 +84,7 @@ async def test_a_stream_of_an_ended_run_ends_at_once(relay: Any, finish: Any, mo
     assert in_vain == []
 
 
-async def test_who_has_seen_the_end_is_told_to_stay_away(relay: Any, finish: Any) -> None:
+async def test_a_reader_that_has_seen_the_end_is_told_to_stay_away(relay: Any, finish: Any) -> None:
     """204 ends a browser's reconnecting."""
     run_id = await finish()
     last = [event async for event in events_of(relay, run_id)][-1]["id"]
@@ -93,7 +93,7 @@ async def test_who_has_seen_the_end_is_told_to_stay_away(relay: Any, finish: Any
     assert (answer.status_code, answer.content) == (204, b"")
 
 
-async def test_an_id_that_is_none_is_422(relay: Any, board: Any) -> None:
+async def test_a_malformed_event_id_is_422(relay: Any, board: Any) -> None:
     """Before Redis is asked with it."""
     run_id = await relay.run(board)
     for name in ("x", "1-", "-1", "1-2-3", "²", "9" * 30, "$", "+", "1 2"):

@@ -62,7 +62,7 @@ async def test_errors_are_said_as_the_reader_asks(
         assert CHINESE.search(mine["message"])
 
 
-async def test_what_lies_in_a_run_is_said_as_the_reader_asks(relay: Any, board: Any) -> None:
+async def test_sentences_stored_in_a_run_are_shown_in_the_readers_language(relay: Any, board: Any) -> None:
     """A problem that was stored in English is translated where it is read; the provider's own words stay."""
     run_id = await relay.run(board)
     message = "the provider says: no such run; done, now"
@@ -128,7 +128,7 @@ async def test_the_switch_of_the_page_is_kept_in_the_browser(relay: Any) -> None
         assert "Accept-Language" in (await http.get("/login")).headers["Vary"]
 
 
-async def test_the_page_says_in_chinese_how_a_run_stands(browser: Any, relay: Any, board: Any) -> None:
+async def test_the_page_shows_the_state_of_a_run_in_chinese(browser: Any, relay: Any, board: Any) -> None:
     """Sentences are the reader's; title and prompts are whose they are."""
     run_id = await relay.run({**board, "title": "done"})
     english = (await browser.get(f"/runs/{run_id}")).text

@@ -181,7 +181,7 @@ async def test_health_says_what_is_missing(browser: Any, relay: Any, redis: Any)
     assert "0 of 1 workers say that they have it" in (await browser.get("/providers")).text
 
 
-async def test_an_address_that_is_none_is_a_page_for_people(browser: Any, relay: Any) -> None:
+async def test_an_unknown_address_is_a_page_for_people(browser: Any, relay: Any) -> None:
     """For programs, and where callbacks come, it stays JSON."""
     page = await browser.get("/nowhere")
     assert (page.status_code, "Not found" in page.text, page.headers["content-type"][:9]) == (404, True, "text/html")

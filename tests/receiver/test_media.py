@@ -59,7 +59,7 @@ async def test_a_frame_comes_small_if_that_is_there(relay: Any, clip: str) -> No
     assert (await relay.api.get(f"/media/{RUN}/s2.1.last.png?small")).status_code == 404
 
 
-async def test_its_head_comes_alone(relay: Any, clip: str) -> None:
+async def test_head_has_no_body(relay: Any, clip: str) -> None:
     """As long as the whole, without the bytes."""
     answer = await relay.api.head(clip)
 
@@ -184,7 +184,7 @@ async def test_pictures_have_their_types(relay: Any, clip: str) -> None:
         assert (await relay.api.get(f"/media/{RUN}/s7.1{ending}")).headers["Content-Type"] == kind
 
 
-async def test_a_webp_picture_has_its_type_where_the_system_knows_none(
+async def test_a_webp_picture_has_its_type_where_the_system_does_not_know_it(
     relay: Any, clip: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a small container: Python 3.11 alone does not know it."""

@@ -80,7 +80,7 @@ async def test_a_reader_is_sent_to_a_signed_link_and_keeps_that_no_longer_than_i
     assert not (relay.settings.data_dir / "media" / CLIP).exists()
 
 
-async def test_who_asks_for_the_head_is_given_a_link_for_that(relay: Any) -> None:
+async def test_a_head_request_gets_a_link_for_head(relay: Any) -> None:
     """A link is signed for one method, and another one is refused there."""
     whole = urlsplit((await relay.api.get(f"/media/{CLIP}")).headers["location"])
     head = urlsplit((await relay.api.head(f"/media/{CLIP}")).headers["location"])
@@ -100,7 +100,7 @@ async def test_a_small_copy_stands_in_for_a_frame_as_soon_as_it_is_there(relay: 
     assert urlsplit(after.headers["location"]).path.endswith(SMALL)
 
 
-async def test_who_has_no_key_is_sent_nowhere(relay: Any) -> None:
+async def test_without_a_key_there_is_no_redirect(relay: Any) -> None:
     """Nor by a name that is not one of ours."""
     assert (await relay.api.get(f"/media/{CLIP}", headers={"Authorization": ""})).status_code == 401
     for path in ("place-id", f"{RUN}/../place-id", "probe/0000", f"{RUN}/s2.1.mp4"):
@@ -117,7 +117,7 @@ async def test_a_setting_serves_it_through_the_receiver(relay: Any, bucket: Buck
     assert "amazonaws" not in page.headers["Content-Security-Policy"]
 
 
-async def test_the_page_may_show_what_lies_there(relay: Any) -> None:
+async def test_the_page_may_show_files_from_there(relay: Any) -> None:
     """Pictures and clips from that one place, and nothing else from it."""
     page = await relay.api.get("/", headers={"Accept": "text/html"})
     policy = dict(each.strip().split(" ", 1) for each in page.headers["Content-Security-Policy"].split(";"))

@@ -31,7 +31,7 @@ async def read(relay: Any) -> dict[str, float]:
     return values
 
 
-async def test_it_counts_what_came_and_what_lies_there(relay: Any, take_address: Any, board: Any) -> None:
+async def test_it_counts_callbacks_and_stored_runs(relay: Any, take_address: Any, board: Any) -> None:
     """A callback, its repeat, a stranger's; a run; what is queued."""
     before = await read(relay)
     run = (await relay.api.post("/v1/runs", json=board)).json()

@@ -115,7 +115,7 @@ async def test_the_nearest_name_is_said(relay: Any, board: Any, finish: Any) -> 
     assert [await relay.view(each) for each in (run, gated_run)] == before
 
 
-async def test_a_parameter_that_stands_twice_is_refused(relay: Any, board: Any) -> None:
+async def test_a_repeated_parameter_is_refused(relay: Any, board: Any) -> None:
     """Nobody knows which of the two was meant: a dry run that is not one would spend. Labels are a list."""
     run = await relay.run(board)
     before = await relay.view(run)

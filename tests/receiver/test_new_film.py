@@ -102,7 +102,7 @@ async def test_pictures_are_found_by_their_names(browser: Any, relay: Any) -> No
     assert name in (await relay.api.get(f"/v1{place}/storyboard")).text
 
 
-async def test_who_may_only_read_or_comes_from_elsewhere_starts_nothing(browser: Any, relay: Any) -> None:
+async def test_a_reader_or_another_site_starts_nothing(browser: Any, relay: Any) -> None:
     """403, whatever the form says."""
     fields = await fields_of_plan(browser, TEXT)
     elsewhere = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}

@@ -66,7 +66,7 @@ def test_its_schemas_are_sound() -> None:
     assert len(names) == len(set(names))
 
 
-async def test_it_is_for_those_who_may_read(relay: Any) -> None:
+async def test_it_needs_a_key_that_may_read(relay: Any) -> None:
     """As everything that tells what there is."""
     answer = await relay.api.get("/openapi.json")
     assert (answer.status_code, answer.json()) == (200, openapi.document())
@@ -74,7 +74,7 @@ async def test_it_is_for_those_who_may_read(relay: Any) -> None:
         assert (await stranger.get("/openapi.json")).status_code == 401
 
 
-async def test_it_says_truly_who_needs_a_key(relay: Any) -> None:
+async def test_it_says_which_routes_need_a_key(relay: Any) -> None:
     """Every operation with a security asks for it, no other does."""
     document = openapi.document()
     async with httpx.AsyncClient(base_url=relay.settings.listen_url, trust_env=False) as stranger:

@@ -53,7 +53,7 @@ async def test_a_stranger_sees_the_form_and_comes_to_where_they_wanted(relay: An
             assert (right.status_code, right.headers["Location"]) == (303, leads_to)
 
 
-async def test_the_list_shows_how_each_run_stands(browser: Any, relay: Any, board: Any, finish: Any) -> None:
+async def test_the_list_shows_the_state_of_each_run(browser: Any, relay: Any, board: Any, finish: Any) -> None:
     """Newest first, by status if asked, in pages of twenty."""
     film = await finish()
     ids = [await relay.run({**board, "title": f"film {number}"}) for number in range(21)]
@@ -252,7 +252,7 @@ async def test_it_says_when_the_film_comes(browser: Any, relay: Any, board: Any,
         assert ("film in about 4 min" in (await browser.get(f"/runs/{run}")).text) == has_forecast
 
 
-async def test_what_people_wrote_stands_in_its_own_direction_and_signs(browser: Any, relay: Any, board: Any) -> None:
+async def test_text_of_people_keeps_its_own_direction_and_signs(browser: Any, relay: Any, board: Any) -> None:
     """Titles and prompts alone in their ``bdi``; Chinese, Japanese and Korean by the fonts of their own."""
     shots = [{"id": f"s{place}", "prompt": text} for place, text in enumerate(("夜の雨", "비 오는 밤", "ليلة ممطرة"))]
     run = await relay.run({**board, "title": "霓虹雨夜", "shots": shots})

@@ -76,7 +76,7 @@ async def test_max_jobs_lowers_a_budget_and_never_raises_it(
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "many", "1.5", ""])
-async def test_a_limit_that_is_none_starts_nothing(relay: Any, board: Any, limit: str) -> None:
+async def test_a_malformed_limit_starts_nothing(relay: Any, board: Any, limit: str) -> None:
     """Nobody who tried to limit a run gets one without limit."""
     answer = await relay.api.post("/v1/runs", json=board, headers={"Max-Jobs": limit})
 

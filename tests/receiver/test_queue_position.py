@@ -15,7 +15,7 @@ from framerelay.store.progress import record
 pytestmark = pytest.mark.anyio
 
 
-async def test_its_turn_is_shown_and_counted(relay: Any, board: Any) -> None:
+async def test_the_queue_position_is_shown_and_counted(relay: Any, board: Any) -> None:
     """In the run's JSON, in words, and in the figures; a list of runs does without."""
     run = (await relay.api.post("/v1/runs", json=board)).json()
     provider, one = run["provider"], Allowance(jobs_at_once=1)

@@ -100,7 +100,7 @@ async def test_when_the_disk_keeps_nothing_either_it_says_that_callbacks_are_ref
     assert (await relay.api.post(take_address(), json=DONE)).status_code == 503
 
 
-async def test_asking_leaves_nothing_behind_and_many_who_ask_cost_one_write(
+async def test_asking_leaves_nothing_behind_and_many_requests_cost_one_write(
     relay: Any, private_server: Any, wait_until: Any
 ) -> None:
     """A health check is no load: what was found holds for a second, for all; no key, no file stays."""

@@ -32,7 +32,7 @@ async def relay(start_relay: Any, nobody_calls: str) -> AsyncIterator[Any]:
         yield relay
 
 
-async def test_whoever_asks_is_answered_before_they_give_up(relay: Any, take_address: Any) -> None:
+async def test_clients_are_answered_before_they_give_up(relay: Any, take_address: Any) -> None:
     """Callbacks are spooled within five seconds; a probe has its 503; what needs no Redis does not wait."""
     requests = [relay.api.post(take_address(take=number), json={"id": "job_1"}) for number in range(3)]
     waiting = asyncio.gather(*requests, relay.api.get("/readyz"))

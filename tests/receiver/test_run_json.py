@@ -84,7 +84,7 @@ async def test_a_new_run_has_the_shape_of_the_contract(relay: Any, board: Any) -
     assert (run["film"], run["error"]) == (None, None)
 
 
-async def test_a_shot_says_who_picks_its_take(relay: Any, board: Any) -> None:
+async def test_a_shot_says_whether_a_person_picks_its_take(relay: Any, board: Any) -> None:
     """``first`` as in the storyboard; null where a person does, or where there is nothing to pick."""
     takes = [{"takes": 2, "pick": "first"}, {"takes": 2}, {}]
     shots = [{"id": f"s{number}", "prompt": "x", **more} for number, more in enumerate(takes)]

@@ -143,7 +143,7 @@ async def test_a_key_of_an_older_version_still_names_its_run(relay: Any, board: 
         assert (answer.status_code, answer.json()["id"]) == (201, run_id)
 
 
-async def test_an_idempotency_key_that_is_none_is_422(relay: Any, board: Any) -> None:
+async def test_a_malformed_idempotency_key_is_422(relay: Any, board: Any) -> None:
     """Too long or not to be printed."""
     for key in ("k" * 201, "a\tb"):
         answer = await relay.api.post("/v1/runs", json=board, headers={"Idempotency-Key": key})
@@ -265,7 +265,7 @@ async def test_a_decision_about_an_older_revision_is_409(relay: Any, board: Any)
     assert answer.status_code == 200
 
 
-async def test_a_first_frame_that_came_meanwhile_makes_no_decision_stale(relay: Any, board: Any, render: Any) -> None:
+async def test_a_first_frame_that_arrives_makes_no_decision_stale(relay: Any, board: Any, render: Any) -> None:
     """It is taken behind the hand-off, just when a person is asked; a decision made between is one, though."""
     run_id = await relay.run(board)
     await render(run_id, "s1")

@@ -174,7 +174,7 @@ def priced(run: Run, estimate: Estimate) -> Run:
     return run.with_shots(*(replace(shot, estimate=estimate) for shot in run.shots))
 
 
-def test_a_limit_that_is_used_up_is_foretold() -> None:
+def test_a_limit_that_will_be_used_up_is_predicted() -> None:
     """As many jobs as the budget still allows; the sentence says what it will be."""
     world = film(budget_jobs=4)
     other = wanted(((*NIGHT[0], Line(prompt="d"), Line(prompt="e")),), budget_jobs=4)
@@ -260,7 +260,7 @@ def test_a_take_that_is_picked_though_it_began_with_another_shot_is_stale() -> N
 
 
 @pytest.mark.parametrize("prefix", ["s", "t"], ids=["spare", "dropped"])
-def test_a_take_of_unknown_outcome_that_counts_no_more_gives_way_by_time(prefix: str) -> None:
+def test_a_take_of_unknown_outcome_that_no_longer_counts_gives_way_in_time(prefix: str) -> None:
     """Where a person would else be asked: nothing of the film waits for it."""
     terms = replace(PATIENT, unsure="wait")
     world = AmendWorld(run=wanted(((Line(prompt="a"),),), terms=terms), chance=random.Random(1), loss=0, death=0)

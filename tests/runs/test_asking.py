@@ -173,7 +173,7 @@ def test_a_job_of_which_nothing_is_understood_is_asked_about_in_time(event: Even
     assert (done_run.status, take_of(done_run).question) == (RunStatus.RUNNING, None)
 
 
-def test_a_word_that_is_known_ends_the_doubt_and_the_time_begins_anew() -> None:
+def test_a_known_word_ends_the_doubt_and_restarts_the_time() -> None:
     """A word in between that we do not know is no reason to disturb anybody."""
     run = after(
         in_flight(), (100, job_sight()), (ASK_S, job_sight("running", is_known=True)), (ASK_S + 50, job_sight())

@@ -24,7 +24,7 @@ def subclasses(kind: type[Exception]) -> set[type[Exception]]:
     return {each for direct in kind.__subclasses__() for each in {direct, *subclasses(direct)}}
 
 
-def test_the_drawing_shows_every_error_where_it_stands() -> None:
+def test_the_drawing_shows_every_error_at_its_place() -> None:
     """It tells the reader who catches one what kind it is; the errors of all rooms are in it."""
     for module in pkgutil.walk_packages([f"{path}/store" for path in framerelay.__path__], "framerelay.store."):
         importlib.import_module(module.name)

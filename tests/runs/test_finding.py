@@ -32,7 +32,7 @@ def searches(run: Run, now: float) -> int:
     return [step.name for step in steps_due(run, now)].count(StepName.FIND)
 
 
-def test_only_who_can_be_asked_is_asked() -> None:
+def test_only_providers_that_can_search_are_asked() -> None:
     """A moment after the cut; and the run wakes for it."""
     run = lost_run()
     assert (searches(run, NOW), searches(run, NOW + 2)) == (0, 1)

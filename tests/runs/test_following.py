@@ -71,7 +71,7 @@ def test_where_the_new_take_fails_nothing_follows_and_the_old_one_can_be_picked_
     assert {step.name for step in steps_due(run, NOW)} == {StepName.JOIN}
 
 
-def test_a_pick_of_the_old_take_meanwhile_calls_it_off_and_of_a_third_one_it_follows_that() -> None:
+def test_a_pick_of_the_old_take_calls_it_off_and_a_pick_of_a_third_redirects_it() -> None:
     """The new take of s1 is under way: it is kept, and nothing hangs on it."""
     before = with_takes(apply(a_film(), events.Retaken(shot_id="s1"), NOW), "s1")
     run = submitted(retaken(before), "s1")
@@ -118,7 +118,7 @@ def test_a_budget_stops_it_and_more_lets_it_go_on() -> None:
     assert submits(run) == ["s3", "s4"]
 
 
-def test_of_money_likewise() -> None:
+def test_a_budget_of_money_works_the_same_way() -> None:
     """Three dimes and one more: s2 may be made again, and no other."""
     run = with_shots(chain(None, "s1", "s2", budget_money=0.5, currency="USD"), estimate=DIME)
     run = with_takes(run, "s1", "s2", "s3")
@@ -126,7 +126,7 @@ def test_of_money_likewise() -> None:
     assert (run.status, submits(run)) == (RunStatus.WAITING, [])
 
 
-def test_a_retake_or_a_pick_of_one_that_is_to_follow_is_newer() -> None:
+def test_a_retake_or_a_pick_of_a_following_shot_replaces_the_older_decision() -> None:
     """Its own retake is the one that it gets; a pick leaves it as it is, and what is behind it fits then."""
     run = submitted(retaken(a_film()), "s1")
     again = apply(run, events.Retaken(shot_id="s2", prompt="other"), NOW)

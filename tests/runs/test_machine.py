@@ -460,7 +460,7 @@ def test_an_opening_is_kept_before_and_behind_the_clip_and_nothing_follows_from_
     assert (late.film, late.status, late.shots[0].takes[0].opening) == (film.film, RunStatus.SUCCEEDED, FRAME)
 
 
-def test_that_nobody_can_be_told_is_remembered_and_changes_nothing_else() -> None:
+def test_a_refused_notify_url_is_remembered_and_changes_nothing_else() -> None:
     """No decision becomes stale by it, an ended film has not taken longer, and it is forgotten when it is fixed."""
     problem = Problem(code="address_forbidden", message="no")
     film = after(complete(complete(chain()), "s2"), joined)

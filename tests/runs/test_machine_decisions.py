@@ -152,7 +152,7 @@ def test_resume_prepares_inputs_again_and_joins_the_film_again() -> None:
     assert submits_to_come(run) == 0
 
 
-def test_resume_leaves_alone_what_is_done_cancelled_or_waits_for_another_decision() -> None:
+def test_resume_does_not_touch_what_is_done_cancelled_or_waits_for_another_decision() -> None:
     """Nothing changes, and the words say why."""
     film = after(new_run(shots=1), *collected(), joined)
     stopped_run = after(new_run(), events.RunCancelled())
@@ -176,7 +176,7 @@ def test_adopt_names_the_job_of_an_unsure_take() -> None:
     assert apply(adopted_run, events.Adopted(shot_id="s1", job_id="job_found"), NOW) is adopted_run
 
 
-def test_adopt_makes_a_take_where_there_is_none_and_no_submit_follows() -> None:
+def test_adopt_makes_a_take_where_there_was_no_take_and_no_submit_follows() -> None:
     """A pending shot, and a failed one; the job counts as spent even past the budget."""
     for run in (new_run(budget_jobs=1), after(new_run(budget_jobs=1), *failed(Family.TEXT_MODERATED))):
         adopted_run = after(run, events.Adopted(shot_id="s1", job_id="job_found"))

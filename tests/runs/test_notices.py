@@ -156,7 +156,7 @@ def test_a_cancelled_run_tells_nothing() -> None:
     assert notice_lines(a_run(shot("s1"), budget_jobs=1), *whole_take("s1")[:2], events.RunCancelled()) == []
 
 
-def test_a_film_made_anew_is_told_anew() -> None:
+def test_a_film_made_again_is_announced_again() -> None:
     """A retake after the end: the same kinds, other notices."""
     ends = ["shot.succeeded s1 done", "run.succeeded - succeeded"]
 

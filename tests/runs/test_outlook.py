@@ -127,7 +127,7 @@ def test_a_shot_made_from_a_stale_one_is_stale_from_its_first_take_on() -> None:
     assert stale(run) == ["s2", "s3"]
 
 
-def test_a_frame_stands_twice_in_the_film_only_where_both_of_its_clips_do() -> None:
+def test_a_frame_is_doubled_in_the_film_only_where_both_of_its_clips_are() -> None:
     """A branch repeats nothing, nor does a stale shot; one that is stale through its source alone still does."""
     run = with_takes(chain(None, "s1", "s2", "s2"), "s1", "s2", "s3", "s4")
     assert [is_continued(run, shot) for shot in run.shots] == [False, True, True, False]
@@ -183,7 +183,7 @@ def test_the_outlook_is_a_sentence_with_jobs_budget_and_names() -> None:
 
 @settings(max_examples=200)
 @given(seed=st.integers(0, 2**32), told=st.booleans(), deciding=st.booleans())
-def test_nothing_is_stale_where_nothing_was_made_again_or_picked_anew(seed: int, told: bool, deciding: bool) -> None:
+def test_nothing_is_stale_where_nothing_was_made_or_picked_again(seed: int, told: bool, deciding: bool) -> None:
     """Any order of events, failures and hand-offs before the clip is there; the two questions always agree."""
     chance = random.Random(seed)
     run = chain(*(None if n == 0 else f"s{chance.randint(1, n)}" for n in range(5)))

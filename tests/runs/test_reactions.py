@@ -105,7 +105,7 @@ def test_other_failures_still_have_their_own_new_takes() -> None:
         (Reaction(retakes=0), 5, Family.VIDEO_MODERATED, 1),
     ],
 )
-def test_new_takes_end_at_their_limit_and_none_repeats_what_was_refused(
+def test_new_takes_end_at_their_limit_and_no_take_repeats_a_refused_prompt(
     reaction: Reaction | None, terms: int, family: Family, takes: int
 ) -> None:
     """`on_failed`: retake, a number, stop; without it the terms count."""

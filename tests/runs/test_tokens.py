@@ -71,7 +71,7 @@ def test_whatever_is_wrong_a_mac_is_made_and_compared(token: str, monkeypatch: p
     assert lengths == [(18, 18)] * 3
 
 
-def test_a_token_names_the_provider_whose_callbacks_come_there() -> None:
+def test_a_token_names_the_provider_that_calls_back_there() -> None:
     """Along with its end; and one without a provider, as all were before, is still read."""
     address = TakeAddress(run_id="run_1", shot_id="s1", take=2, ends_at=2_000_000_000, provider="my-fal")
     tokens = Tokens("a secret")

@@ -183,7 +183,7 @@ async def test_hailuo_makes_no_job_for_an_address_that_does_not_echo(sandbox: An
 
 
 @pytest.mark.parametrize("path", [HAILUO, RUNWAY])
-async def test_another_look_up_gives_an_address_that_lives_anew(sandbox: Any, path: str) -> None:
+async def test_another_look_up_gives_a_fresh_address(sandbox: Any, path: str) -> None:
     """The earlier one has expired."""
     async with sandbox(output_ttl_s=0.2) as client:
         abroad = Abroad(client)

@@ -26,7 +26,7 @@ async def test_a_job_calls_back_at_each_change_in_order(sandbox, receiver) -> No
     assert [callback["outcome"] for callback in journal["jobs"][0]["callbacks"]] == [200, 200, 200]
 
 
-async def test_callbacks_leave_after_the_submit_is_answered(sandbox, receiver, monkeypatch) -> None:
+async def test_callbacks_are_sent_after_the_submit_is_answered(sandbox, receiver, monkeypatch) -> None:
     """A slow answer holds them back: unless the switch ``early`` is on, nobody hears of a job before its submitter."""
     monkeypatch.setattr("framerelay.sandbox.desk.SLOW_S", 0.6)
     async with sandbox(faults=Faults(slow=1.0)) as client:
@@ -70,7 +70,7 @@ async def test_a_callback_that_is_taken_is_not_tried_again(sandbox, receiver) ->
     assert (len(receiver.bodies), callbacks[-1]) == (4, {"state": "succeeded", "outcome": 202, "tries": 2})
 
 
-async def test_a_slow_receiver_counts_as_none(sandbox, receiver) -> None:
+async def test_a_slow_receiver_counts_as_no_receiver(sandbox, receiver) -> None:
     """5 s in the documentation, less here."""
     receiver.wait_s = 0.3
     async with sandbox(callback_timeout_s=0.1, callback_tries=2) as client:

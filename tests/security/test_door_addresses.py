@@ -61,7 +61,7 @@ async def test_another_path_is_another_address(relay: Any, tokens: list[str], ta
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_whoever_looks_first_gets_200_and_nothing_is_kept(
+async def test_a_sender_that_checks_the_address_first_gets_200_and_nothing_is_kept(
     relay: Any, tokens: list[str], talk: Any, post: Any, method: str, redis: Any
 ) -> None:
     """With a challenge in the query or without; the callback that follows is no repeat."""
@@ -75,7 +75,7 @@ async def test_whoever_looks_first_gets_200_and_nothing_is_kept(
     assert response.json() == {"received": True, "repeated": False}
 
 
-async def test_a_look_tells_no_more_than_a_callback_would(relay: Any, tokens: list[str], talk: Any, post: Any) -> None:
+async def test_a_get_reveals_no_more_than_a_callback_would(relay: Any, tokens: list[str], talk: Any, post: Any) -> None:
     """Any other address is the same 404, byte for byte; of those who look no sample is kept."""
     odd = (tokens[0][:-1] + "x", tokens[0].partition(".")[0], "x", "a" * 9000, "%00", tokens[0] + "/more", "")
     looks = [await talk(relay, post(f"/webhook/{wrong}", b"", method="GET")) for wrong in odd]
@@ -85,7 +85,7 @@ async def test_a_look_tells_no_more_than_a_callback_would(relay: Any, tokens: li
     assert looks == [await talk(relay, post(f"/webhook/{wrong}", DONE)) for wrong in odd]
 
 
-async def test_looks_are_counted_as_callbacks_are(start_relay: Any) -> None:
+async def test_gets_are_counted_as_callbacks_are(start_relay: Any) -> None:
     """At an address of ours by that, elsewhere by the client: reading is no cheaper way to try tokens."""
     async with start_relay("http://127.0.0.1:1", worker=False, callbacks_per_minute=3, refusals_per_minute=3) as relay:
         path = "/webhook/" + relay.tokens.mint(take(1))

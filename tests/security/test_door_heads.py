@@ -66,7 +66,7 @@ async def test_heads_are_bounded_on_the_short_way_too(relay: Any, connect_to: An
 
 
 @pytest.mark.parametrize("header", ["Content-Type: application/json", "Content-Encoding: identity"])
-async def test_whoever_sends_no_more_still_gets_its_answer(
+async def test_a_sender_that_has_finished_still_gets_its_answer(
     relay: Any, connect_to: Any, post: Any, path: str, header: str
 ) -> None:
     """A whole request, and then the sender closes its half: on the short way and on the long one, once or twice."""

@@ -54,7 +54,7 @@ def drip(connect_to: Any) -> Any:
     return send
 
 
-async def test_whoever_takes_too_long_is_cut_off(hasty: Any, drip: Any) -> None:
+async def test_a_sender_that_takes_too_long_is_cut_off(hasty: Any, drip: Any) -> None:
     """Slow heads and bodies are told 408; who says nothing, or goes on behind the answer, is not told anything."""
     path = "/webhook/" + hasty.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1))
     head = b"POST " + path.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
@@ -143,7 +143,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off(hasty: Any, wait_until: An
     assert head.startswith(b"HTTP/1.1 200 ")
 
 
-async def test_idlers_make_room_for_whoever_has_something_to_say(
+async def test_idle_connections_make_room_for_busy_ones(
     start_relay: Any, connect_to: Any, talk: Any, post: Any
 ) -> None:
     """Ten times as many half-open requests as there may be connections: each callback passes at once."""
@@ -163,7 +163,7 @@ async def test_idlers_make_room_for_whoever_has_something_to_say(
     assert [answer.status for answer in answers] == [200] * 10
 
 
-async def test_who_was_sent_away_is_not_counted_any_more(start_relay: Any, post: Any) -> None:
+async def test_a_connection_that_was_turned_away_is_not_counted(start_relay: Any, post: Any) -> None:
     """As many idlers as there may be connections, and one more with each callback: none of them is told to wait."""
     async with start_relay("http://127.0.0.1:1", worker=False, connections_max=20) as relay:
         place = urlsplit(relay.settings.listen_url)

@@ -73,7 +73,7 @@ async def test_a_hostile_clip_costs_its_take_alone(start_provider: Any, start_re
     assert run["film"]["duration_s"] > 0
 
 
-async def test_a_hostile_picture_is_never_sent_nor_paid_for(start_provider: Any, start_relay: Any) -> None:
+async def test_a_hostile_picture_is_neither_sent_nor_paid_for(start_provider: Any, start_relay: Any) -> None:
     """What a person was given as a picture is looked at before it goes to the provider; the shot says what is wrong."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
         bomb, _ = hostile_files.pictures()["PNG of 60000 x 60000"]

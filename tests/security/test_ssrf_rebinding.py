@@ -77,7 +77,7 @@ async def test_second_answer_is_not_asked_for(tmp_path: Path, monkeypatch: pytes
     assert (the_trap.dials, times) == ([("8.8.8.8", 443)], 1)
 
 
-async def test_each_further_try_is_checked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_further_try_is_checked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first address cuts the connection; at the second try the name leads inside, and that ends it."""
     answers = [["8.8.8.8"], ["1.1.1.1"], ["127.0.0.1"], ["8.8.8.8"]]
     the_trap, times = await ask(answers, tmp_path, monkeypatch, AddressForbidden, tries=4)

@@ -79,7 +79,7 @@ async def test_a_file_of_any_length_comes_whole(size: int, tmp_path: Path, stora
     assert (await machine(tmp_path, storage).fetch(CLIP)).read_bytes() == LARGE[:size]
 
 
-async def test_a_fetch_that_breaks_off_leaves_nothing_and_is_tried_anew(
+async def test_a_fetch_that_breaks_off_leaves_nothing_and_is_tried_again(
     tmp_path: Path, storage: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A decoder must never see half a clip under its name."""
@@ -137,7 +137,7 @@ async def test_what_is_nowhere_is_not_found_and_no_other_name_is_looked_for(
         await media.keep(CLIP)
 
 
-async def test_old_films_and_whole_runs_leave_here_and_there_and_nothing_beside_them(
+async def test_old_films_and_whole_runs_are_removed_on_disk_and_in_storage_and_nothing_else(
     tmp_path: Path, storage: MemoryStore
 ) -> None:
     """An id that begins like another one is another run's."""

@@ -60,7 +60,7 @@ async def test_runs_share_the_places(redis: ArqRedis) -> None:
 
 
 @pytest.mark.parametrize("ahead", [40, 4000])
-async def test_a_free_place_goes_to_the_run_that_has_none(redis: ArqRedis, ahead: int) -> None:
+async def test_a_free_place_goes_to_the_run_without_a_place(redis: ArqRedis, ahead: int) -> None:
     """It came last, behind the tasks of two large runs, of which one has a single place."""
     first = await enqueue(redis, "first", ahead, ago_s=3)
     second = await enqueue(redis, "second", ahead, ago_s=2)
@@ -118,7 +118,7 @@ async def films(redis: ArqRedis, number: int, *, ago_s: float) -> list[str]:
     return ids
 
 
-async def test_films_take_no_more_places_than_are_theirs(redis: ArqRedis) -> None:
+async def test_films_take_only_the_places_reserved_for_films(redis: ArqRedis) -> None:
     """The rest stay in the queue as they were, and what stands behind them comes at once, however many they are."""
     first, second, *rest = await films(redis, 900, ago_s=60)
     submits = await enqueue(redis, "new", 3, ago_s=1)
@@ -151,7 +151,7 @@ async def test_runs_take_turns_behind_films_too(redis: ArqRedis) -> None:
     assert by_run(await claim(redis, 4, heavy=0)) == {"large": 3, "small": 1}
 
 
-async def test_a_run_whose_time_is_too_far_off_calls_the_sweep_at_once(redis: ArqRedis) -> None:
+async def test_a_run_due_too_far_in_the_future_calls_the_sweep_at_once(redis: ArqRedis) -> None:
     """No run is given such a time, so the clock was set back since; one within bounds is waited for."""
     keys, arguments = [QUEUE, WAKE, DUE, READ_AGAIN, SCHEMA_KEY], [5, 6000, 1_200_000, SCHEMA, ",join,", 5, 1]
     claim = redis.register_script(script("claim"))

@@ -98,7 +98,7 @@ async def test_a_clock_that_is_set_while_we_run_is_not_believed(redis_url: str) 
     assert abs(later - time.time()) < 300
 
 
-async def test_a_machine_that_slept_asks_anew(redis_url: str) -> None:
+async def test_a_machine_that_slept_asks_again(redis_url: str) -> None:
     """Its own clock stood still while time went on."""
     async with machine(redis_url) as store:
         with clock_set(-3600.0):

@@ -127,7 +127,7 @@ async def test_everything_about_a_callback_has_an_end(redis: ArqRedis) -> None:
         assert key == b"{framerelay}:callbacks" or await redis.pttl(key) > 0
 
 
-async def test_whoever_stops_waiting_is_forgotten() -> None:
+async def test_a_client_that_stops_waiting_is_forgotten() -> None:
     """While Redis hangs, bodies whose sender has its answer must not pile up."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = connect(f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.3)

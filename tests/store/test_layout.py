@@ -121,7 +121,7 @@ async def test_a_run_that_was_removed_is_not_remembered(redis: ArqRedis) -> None
     assert [await store.load("run_1") for store in (mine, theirs)] == [None, None]
 
 
-def test_so_many_shots_are_remembered_and_those_asked_for_last(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limited_number_of_shots_is_remembered_the_most_recent_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that sees a million runs does not grow by them."""
     monkeypatch.setattr(layout, "SHOTS_REMEMBERED", 25)
     memory = Memory()

@@ -134,7 +134,7 @@ async def test_long_keys_are_copied_whole(redis: RelayRedis, other: RelayRedis, 
     assert await content(other) == await content(redis)
 
 
-async def test_what_has_expired_meanwhile_stays_away(redis: RelayRedis, other: RelayRedis) -> None:
+async def test_what_has_expired_since_is_not_written_back(redis: RelayRedis, other: RelayRedis) -> None:
     """And what has not ends when it would have ended."""
     soon, late = int(time.time() * 1000) - 1, int(time.time() * 1000) + 90_000
     over = LedgerEntry(key=f"{PREFIX}asked:a", kind="string", value=b"x", expires_at_ms=soon)
@@ -145,7 +145,7 @@ async def test_what_has_expired_meanwhile_stays_away(redis: RelayRedis, other: R
     assert await other.execute_command("PEXPIRETIME", entry.key) == late
 
 
-async def test_keys_of_before_stay_under_their_own_beginning(other: RelayRedis) -> None:
+async def test_former_keys_keep_their_prefix(other: RelayRedis) -> None:
     """So that they are moved by what moves them at a start; the indexes of their runs as well."""
     old = "before:"
     run = LedgerEntry(key=f"{old}run:run_1", kind="hash", value=[b"revision", b"removed"])
@@ -155,7 +155,7 @@ async def test_keys_of_before_stay_under_their_own_beginning(other: RelayRedis) 
 
 
 @pytest.mark.parametrize("moment", range(12))
-async def test_whatever_happens_meanwhile_nothing_falls_between_two_keys(
+async def test_nothing_falls_between_two_keys_whatever_changes_during_the_copy(
     redis: RelayRedis, redis_url: str, other: RelayRedis, tmp_path: Path, moment: int
 ) -> None:
     """

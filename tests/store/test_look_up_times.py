@@ -90,7 +90,7 @@ def test_a_job_that_expires_is_asked_about_right_after_that() -> None:
     assert age_of_next_look(look(run, 170)) == pytest.approx(255)
 
 
-def test_missed_callbacks_are_counted_and_none_at_all_is_called_by_its_name() -> None:
+def test_missed_callbacks_are_counted_and_their_total_absence_is_named() -> None:
     """One may be an accident; two, or the only one that was expected, say that nothing reaches us."""
     run = in_flight(in_flight(a_run("s1", "s2"), "s1"), "s2")
     one = rendered(run, "s1", called_back=False)

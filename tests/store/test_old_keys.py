@@ -265,7 +265,7 @@ async def test_any_number_of_programs_may_start_at_once(
     check(server, before)
 
 
-async def test_what_an_older_program_does_meanwhile_is_refused_whole_or_moved(
+async def test_writes_of_an_older_program_are_refused_whole_or_migrated(
     redis_url: str, server: redis_sync.Redis, before: Content, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """

@@ -26,7 +26,7 @@ def bucket(place: Path, storage: MemoryStore) -> BucketStore:
     return BucketStore(MediaFiles(place), storage, name="s3://films/studio")
 
 
-async def test_whoever_shares_the_folder_starts_and_another_one_is_told_which_machine_has_which(
+async def test_a_process_that_shares_the_folder_starts_and_another_is_told_which_machine_has_which(
     redis: RelayRedis, tmp_path: Path
 ) -> None:
     """Nothing is left in the folder that was refused, and it is refused again."""

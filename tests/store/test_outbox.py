@@ -75,7 +75,7 @@ async def test_what_was_told_is_not_told_again(redis: ArqRedis, outbox: Outbox) 
     assert [each.state for each in await outbox.recent(limit=9)] == [NotificationState.DELIVERED]
 
 
-async def test_of_many_senders_one_has_it_until_its_lease_ends(redis: ArqRedis, outbox: Outbox) -> None:
+async def test_only_one_of_many_senders_has_it_until_its_lease_ends(redis: ArqRedis, outbox: Outbox) -> None:
     """Nobody sends what another one is sending; a sender that died keeps it for so long and no longer."""
     await start(Store(redis), a_run())
     claims = [each for each in await asyncio.gather(*(claim(outbox, lease_s=0.2) for _ in range(9))) if each]
@@ -152,7 +152,7 @@ async def test_lists_are_read_page_by_page_newest_first(redis: ArqRedis, outbox:
     assert await outbox.recent(limit=3, after="ntf_gone") == []
 
 
-async def test_what_is_over_its_time_leaves_by_itself(redis: ArqRedis, outbox: Outbox) -> None:
+async def test_expired_notifications_are_removed(redis: ArqRedis, outbox: Outbox) -> None:
     """Record, deliveries and places in lists; one that is still to be sent is then forgotten, too."""
     store = Store(redis, notices_keep_s=0.2)
     await start(store, a_run())

@@ -28,7 +28,7 @@ async def names(places: Places) -> list[str]:
     return [place.shot_id for place in await places.waiting("p")]
 
 
-async def test_so_many_are_let_in_as_were_given_and_the_rest_wait_in_turn(places: Places) -> None:
+async def test_as_many_are_let_in_as_there_are_places_and_the_rest_wait_in_turn(places: Places) -> None:
     """Asking again neither gives a second place nor loses the turn."""
     assert await enter(places, *"abcdefg") == [True] * 5 + [False] * 2
     assert await enter(places, "a", "g", "f") == [True, False, False]

@@ -80,7 +80,7 @@ async def test_a_run_that_goes_on_is_not_removed(redis: ArqRedis, tmp_path: Path
     assert f"{RUN}/s1.1.mp4" in names(files.root)
 
 
-async def test_a_cancelled_run_goes_though_its_last_clip_comes_meanwhile(redis: ArqRedis, tmp_path: Path) -> None:
+async def test_a_cancelled_run_is_removed_though_its_last_clip_is_arriving(redis: ArqRedis, tmp_path: Path) -> None:
     """What was read is old by then; but nobody can act on such a run, so nothing is there to ask a person about."""
     store, files = Store(redis), with_files(tmp_path)
     await start(store, a_run(RUN))
@@ -120,7 +120,7 @@ async def test_a_resume_that_is_faster_than_the_removal_keeps_everything(redis: 
 @pytest.mark.parametrize(
     "event", [events.Resumed(), events.Adopted(shot_id="s1", job_id="job_1"), events.Retaken(shot_id="s1")]
 )
-async def test_a_removal_that_is_faster_than_a_decision_leaves_nothing_half_there(
+async def test_a_removal_that_is_faster_than_a_decision_leaves_nothing_half_removed(
     redis: ArqRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: events.Event
 ) -> None:
     """The person is told that there is no such run; nothing of it is written, and no task goes to the queue."""

@@ -70,7 +70,7 @@ async def test_a_new_run_is_saved_with_its_first_task_and_its_next_look(redis: A
     assert await redis.zscore(DUE, "run_1") is not None
 
 
-async def test_of_many_writers_one_wins_and_the_others_build_on_it(redis: ArqRedis) -> None:
+async def test_one_of_many_writers_wins_and_the_others_build_on_it(redis: ArqRedis) -> None:
     """Fifty scenes begun at once: no intent is lost, each revision is used once."""
     store = Meeting(redis, writers=50)
     await start(store, a_run(scenes=50))
@@ -83,7 +83,7 @@ async def test_of_many_writers_one_wins_and_the_others_build_on_it(redis: ArqRed
     assert all(len(shot.takes) == 1 for shot in run.shots)
 
 
-async def test_of_many_intents_for_one_take_exactly_one_is_stored(redis: ArqRedis) -> None:
+async def test_exactly_one_of_many_intents_for_one_take_is_stored(redis: ArqRedis) -> None:
     """The gate in front of money holds between processes."""
     store = Meeting(redis, writers=20)
     await start(store, a_run())
@@ -172,7 +172,7 @@ async def test_overdue_runs_are_given_to_one_sweep_at_a_time(redis: ArqRedis) ->
     assert (first, second, later) == (["run_1"], [], ["run_1"])
 
 
-async def test_a_run_whose_time_is_too_far_off_is_overdue_too(redis: ArqRedis) -> None:
+async def test_a_run_due_too_far_in_the_future_is_overdue(redis: ArqRedis) -> None:
     """The clock was set back since; without it a lost callback cost as much as the step."""
     store = Store(redis)
     run = await start(store, a_run())
@@ -320,7 +320,7 @@ async def test_the_beginning_of_an_id_is_enough_while_no_other_begins_so(redis: 
     assert failure.value.candidates == ("run_abcxyz", "run_abcxyz2")
 
 
-async def test_of_many_that_begin_so_some_are_named(redis: ArqRedis) -> None:
+async def test_of_many_ids_with_the_same_beginning_some_are_named(redis: ArqRedis) -> None:
     """A sentence, not a page; one that was removed does not count."""
     store = Store(redis)
     for number in range(9):
@@ -336,7 +336,7 @@ async def test_of_many_that_begin_so_some_are_named(redis: ArqRedis) -> None:
     assert await id_of(store, "run_same1") is None
 
 
-async def test_runs_of_before_the_index_are_found_by_the_first_who_asks(redis: ArqRedis) -> None:
+async def test_runs_older_than_the_index_are_indexed_by_the_first_query(redis: ArqRedis) -> None:
     """However many there are; those that were saved since are in it already."""
     store = Store(redis)
     await redis.zadd(RUNS, {f"run_old{number:05}": number for number in range(2500)})

@@ -41,7 +41,7 @@ def lay(media: BucketStore, path: str, *, age_s: float) -> Path:
     return place
 
 
-async def test_the_copies_that_were_used_longest_ago_leave_first(tmp_path: Path) -> None:
+async def test_the_least_recently_used_copies_are_removed_first(tmp_path: Path) -> None:
     """Until there is room; each is had again from the storage."""
     media = media_with(tmp_path)
     names = [f"{RUN}/s{number}.1.mp4" for number in range(5)]
@@ -70,7 +70,7 @@ async def test_what_is_not_kept_and_what_is_in_use_stays_whatever_the_bound(tmp_
     assert media.unkept_bytes == 2 * SIZE, "no further clips are fetched while these alone are too much"
 
 
-async def test_while_the_storage_is_away_nothing_leaves(tmp_path: Path) -> None:
+async def test_while_the_storage_is_away_nothing_is_removed(tmp_path: Path) -> None:
     """And it is said that there is no room, by who would fetch more."""
     media = media_with(tmp_path, Away)
     place = lay(media, f"{RUN}/s1.1.mp4", age_s=9 * IN_USE_S)
@@ -81,7 +81,7 @@ async def test_while_the_storage_is_away_nothing_leaves(tmp_path: Path) -> None:
     assert media.unkept_bytes == SIZE
 
 
-async def test_copies_of_a_run_that_another_machine_removed_leave_too(redis: RelayRedis, tmp_path: Path) -> None:
+async def test_copies_of_a_run_that_another_machine_removed_are_removed_too(redis: RelayRedis, tmp_path: Path) -> None:
     """A run of which Redis knows nothing at all stays: it may be another Redis."""
     media = media_with(tmp_path)
     file, strange = lay(media, f"{RUN}/s1.1.mp4", age_s=0), lay(media, f"{OTHER}/s1.1.mp4", age_s=0)

@@ -57,7 +57,7 @@ async def test_a_scene_that_is_moved_costs_nothing(start_provider: Any, start_re
     assert len(journal["submits"]) == 8, "four each, for the film and for the fresh one"
 
 
-async def test_a_shot_that_is_dropped_leaves_the_film_and_stays_on_disk(start_provider: Any, start_relay: Any) -> None:
+async def test_a_dropped_shot_is_not_in_the_film_and_stays_on_disk(start_provider: Any, start_relay: Any) -> None:
     """What came after it begins with another frame now, and is made again; its own clip can still be played."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run_id = await relay.run(film_of(NIGHT))
@@ -99,7 +99,7 @@ async def test_a_picture_of_the_same_name_with_another_content_is_another_shot(
     assert run["film"]["takes"] == {"s1": 2}
 
 
-async def test_of_two_people_who_amend_at_once_one_has_their_film(start_provider: Any, start_relay: Any) -> None:
+async def test_of_two_simultaneous_amendments_one_becomes_the_film(start_provider: Any, start_relay: Any) -> None:
     """Both looked at the same revision: the other is told so, and nothing of theirs is paid for."""
     boards = [film_of(scene("night", "a car", "closer", ending)) for ending in ("the key", "the lock")]
     async with start_provider() as provider, start_relay(provider.url) as relay:

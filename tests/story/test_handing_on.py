@@ -101,7 +101,7 @@ async def test_a_bridge_begins_with_one_frame_and_ends_on_another(
     assert set(journal["jobs"][1]["given"]) == {"first_frame", "last_frame"}
 
 
-async def test_a_cut_begins_anew_and_a_branch_goes_on_from_any_earlier_shot(
+async def test_a_cut_begins_afresh_and_a_branch_continues_any_earlier_shot(
     start_provider: Any, start_relay: Any
 ) -> None:
     """The film drops only frames that repeat the one shown right before."""

@@ -103,7 +103,7 @@ def test_shots_at_the_top_are_one_scene() -> None:
     assert storyboard.title == "untitled"
 
 
-def test_each_scene_begins_anew() -> None:
+def test_each_scene_begins_afresh() -> None:
     """Scenes hang on nothing, so they go side by side, unless a shot names one of another scene."""
     shots = [{"prompt": "a"}, {"prompt": "b"}]
     scenes = [{"shots": shots}, {"id": "river", "shots": [*shots, {"prompt": "c", "from": "s2"}]}]

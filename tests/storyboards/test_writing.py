@@ -85,7 +85,7 @@ def test_what_nobody_changed_is_given_back_byte_for_byte(text: str) -> None:
     assert write_storyboard(run, before).text == text
 
 
-def test_what_was_decided_since_stands_in_its_place() -> None:
+def test_later_decisions_are_written_in_their_place() -> None:
     """A prompt beside the style, one that is folded, a seed, a budget: nothing else of the text is touched."""
     run, before = run_and_text(RAIN)
     run = with_input(run, "s1", prompt="a red car, neon, film grain", seed=41)

@@ -152,7 +152,9 @@ def test_what_is_cut_off_or_no_picture_has_no_size(tmp_path: Path) -> None:
         (GivenPicture(kind="gif", size_bytes=9), ["picture_type"]),
     ],
 )
-def test_a_given_picture_is_held_against_the_limits_of_who_takes_it(picture: GivenPicture, expected: list[str]) -> None:
+def test_a_given_picture_is_checked_against_the_limits_of_its_provider(
+    picture: GivenPicture, expected: list[str]
+) -> None:
     """kling: 50 MB, sides of 300 pixels, 0.4 to 2.5 times as wide as high, JPEG or PNG; fal says none."""
     pictures, shot = {"file:given/a.png": picture}, {"prompt": "a", "first_frame": "file:given/a.png"}
 

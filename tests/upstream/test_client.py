@@ -166,7 +166,7 @@ def refusing(status: int, code: str, **headers: str) -> Response:
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else f"{value.status_code}-{bytes(value.body[:24])!r}",
 )
-async def test_a_submit_leaves_once_whatever_the_answer(provider, answer: Response, error: type[Exception]) -> None:
+async def test_a_submit_is_sent_once_whatever_the_answer(provider, answer: Response, error: type[Exception]) -> None:
     """Refused, told to wait, or unknown: three kinds that must not be mixed up, and one POST for each."""
     provider.answers = [answer]
 

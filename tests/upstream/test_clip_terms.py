@@ -118,7 +118,7 @@ def test_a_word_within_a_text_is_open_once_the_text_is_another() -> None:
     assert read.unpriced == ("text",)
 
 
-def test_a_word_that_stands_twice_is_known_only_if_both_say_the_same() -> None:
+def test_a_word_given_twice_is_known_only_if_both_say_the_same() -> None:
     """Nobody knows which one wins."""
     profile = with_body({"seconds": "{duration}", "length": "{duration}"})
     assert terms(profile, "m", {"seconds": 12}).fields.get("duration") is None

@@ -169,7 +169,7 @@ async def test_a_503_in_the_providers_own_words_accepted_nothing(
     assert error.retry_after_s == retry_after_s
 
 
-async def test_a_provider_whose_503_may_mean_anything_can_be_held_to_be_unclear(provider: Any) -> None:
+async def test_a_503_can_be_declared_unclear(provider: Any) -> None:
     """A setting, for those that accept a job and say so all the same."""
     busy = {"code": "ServiceUnavailable", "message": "busy"}
     provider.answers = [JSONResponse({"error": busy}, 503), JSONResponse(busy)]
@@ -227,7 +227,7 @@ async def test_a_look_up_that_says_no_such_job_with_200_is_a_404(provider: Any, 
         ({"hello": "world"}, UpstreamAnswerUnreadable),
     ],
 )
-async def test_a_look_up_that_tells_of_no_job_is_no_news_of_one(
+async def test_a_look_up_that_describes_no_job_says_nothing_about_one(
     provider: Any, document: Json, kind: type[Exception]
 ) -> None:
     """The reason is shown, and the job is asked about again."""
@@ -274,7 +274,7 @@ def test_a_job_that_is_done_with_an_error_and_no_clip_has_failed(document: Json)
     ],
     ids=json.dumps,
 )
-def test_the_empty_form_of_an_error_is_none(extra: Json) -> None:
+def test_an_empty_error_is_no_error(extra: Json) -> None:
     """Nor does an error next to a clip: the clip was paid for, and is there."""
     assert read_job({"id": "job_1", "status": "completed", **extra}).state is JobState.SUCCEEDED
 

@@ -98,7 +98,7 @@ NEWER, OLDER = 1_000_500, 999_000
         pytest.param(ONE_PAGE, [None], False, id="no list"),
     ],
 )
-async def test_that_a_job_was_never_made_is_believed_of_a_list_that_would_have_it(
+async def test_a_job_counts_as_never_made_only_by_a_list_that_would_show_it(
     provider, listing: dict[str, Any], pages: list[Any], is_certain: bool
 ) -> None:
     """Else it would be paid for again; a search for one that surely left is told that it is not there."""

@@ -40,7 +40,7 @@ def body(one_profile: Profile, **fields: Any) -> Any:
     return create_request(one_profile, order(**fields)).body
 
 
-def test_a_word_that_stands_alone_keeps_its_type_and_one_within_a_text_does_not() -> None:
+def test_a_word_alone_keeps_its_type_and_a_word_within_a_text_does_not() -> None:
     """A whole number of seconds is a whole number, however YAML had it."""
     content = body(profile(), duration=5.0, seed=0, ratio="16:9")
     assert content == {"model": "m", "seconds": 5, "seed": 0, "text": "rain --ratio 16:9"}
@@ -48,7 +48,7 @@ def test_a_word_that_stands_alone_keeps_its_type_and_one_within_a_text_does_not(
     assert body(profile(), duration=5.5)["seconds"] == 5.5
 
 
-def test_what_a_word_without_a_value_stands_in_is_left_out() -> None:
+def test_what_contains_a_word_without_a_value_is_left_out() -> None:
     """The text, the group, the list: nothing is sent as null."""
     assert body(profile()) == {"model": "m"}
     assert "null" not in msgspec.json.encode(body(profile())).decode()

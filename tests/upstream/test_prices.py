@@ -74,7 +74,7 @@ def test_what_the_storyboard_leaves_open_makes_a_range(
         (usd(per_mtok=70.0, tokens=TOKENS), None, {"resolution": "720p"}),
     ],
 )
-def test_what_nobody_knows_is_none(price: Price | None, model: Model | None, fields: dict[str, Any]) -> None:
+def test_an_unknown_price_is_none(price: Price | None, model: Model | None, fields: dict[str, Any]) -> None:
     """A price of zero would let a budget pass."""
     assert estimate(price, model, asked(fields)) is None
 

@@ -90,7 +90,7 @@ def check_header(profile: Profile, headers: dict[str, str], name: str, value: st
         assert headers[name] == value
 
 
-def test_where_the_callback_goes_is_in_every_request_of_who_can_call() -> None:
+def test_the_callback_address_is_in_every_request_to_a_provider_that_calls_back() -> None:
     """In the body or in the query, as the profile says; nowhere for who is polled."""
     for name in shipped():
         plan = create_request(load_shipped(name), order_for("ark", last_frame=None))
@@ -99,7 +99,7 @@ def test_where_the_callback_goes_is_in_every_request_of_who_can_call() -> None:
         assert [place for place, text in where.items() if "relay.example" in text] == [on] * (on in where), name
 
 
-def test_our_reference_is_in_every_request_of_who_takes_one() -> None:
+def test_our_reference_is_in_every_request_to_a_provider_that_takes_one() -> None:
     """Where `recover` says that it is sent, so that a submit of unknown outcome is found by it."""
     for name in shipped():
         reference = load_shipped(name).recover.reference

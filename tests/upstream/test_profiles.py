@@ -260,7 +260,7 @@ def test_an_envelope_that_says_all_is_well_is_no_reason_of_a_failure() -> None:
     assert understanding["error"] == {"code": None, "message": None, "family": "video_moderated"}
 
 
-def test_who_sells_the_same_models_elsewhere_sells_them_under_names_of_its_own() -> None:
+def test_resellers_of_the_same_models_use_names_of_their_own() -> None:
     """BytePlus does not know the models of Ark by their names in China, nor Qiniu those of fal."""
     for name, base in (("byteplus", "ark"), ("qiniu-fal", "fal")):
         assert not set(load_shipped(name).models) & set(load_shipped(base).models)

@@ -93,7 +93,7 @@ def test_a_budget_of_money_needs_the_price_of_every_shot(providers: Providers) -
         ("", None),
     ],
 )
-def test_a_budget_of_money_is_of_one_currency(providers: Providers, more: str, words: str | None) -> None:
+def test_a_budget_of_money_has_one_currency(providers: Providers, more: str, words: str | None) -> None:
     """Nobody looks up rates of exchange."""
     board = f"model: cheap\nbudget: {{money: 9}}\n{more}\nshots:\n  - {{prompt: a, duration: 5}}\n"
 

@@ -70,7 +70,7 @@ def test_the_same_settings_read_again_are_the_same(tmp_path: Path) -> None:
     assert read_verifiers(tmp_path / "none.yaml", {}) == Verifiers()
 
 
-def test_who_signs_always_is_named_with_the_variable_of_its_secret() -> None:
+def test_a_provider_that_always_signs_is_named_with_the_variable_of_its_secret() -> None:
     """Who may be set to sign is only said to, by doctor."""
     kling = load_shipped("kling")
     signature = msgspec.structs.replace(kling.callback.signature, required=True)

@@ -67,7 +67,7 @@ async def test_without_a_public_address_a_provider_elsewhere_cannot_call(start_r
 
 
 @pytest.mark.anyio
-async def test_a_provider_of_the_settings_file_stands_elsewhere_too(
+async def test_a_provider_of_the_settings_file_is_checked_at_its_own_address(
     start_relay: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the one of FRAMERELAY_UPSTREAM_URL is on this machine, another one with a key may not be."""
@@ -139,7 +139,7 @@ async def test_a_receiver_that_cannot_keep_callbacks_is_told_apart(
         ("502 Bad Gateway\n\n<title>502</title>", "nothing behind it"),
     ],
 )
-async def test_who_else_answers_at_the_public_address_is_said(answer: str, words: str) -> None:
+async def test_another_server_at_the_public_address_is_reported(answer: str, words: str) -> None:
     """A parked domain, a tunnel's warning, a redirect, a log-in, a proxy with nothing behind it."""
     async with impostor(answer) as place:
         finding = await look_at_callback(Settings(public_url=f"http://{place}", secret=SECRET))

@@ -82,7 +82,7 @@ def test_wrong_keys_are_told_apart_and_every_look_is_taken(relay: Any) -> None:
     assert "sk-not-this-one" not in result.out
 
 
-def test_before_anything_was_started_it_leaves_no_trace(shell: Any, tools: Any) -> None:
+def test_run_before_any_start_it_leaves_no_trace(shell: Any, tools: Any) -> None:
     """It says what to start and what to set; no folder, key, server or process is made for it."""
     result = shell.having(PORT=tools.free_port()).run("doctor")
 

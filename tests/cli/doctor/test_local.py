@@ -108,7 +108,9 @@ async def test_a_proof_that_the_receiver_would_not_start_with_is_said(
 
 
 @pytest.mark.anyio
-async def test_a_data_folder_that_is_none_or_full_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_data_folder_that_is_a_file_or_full_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Clips and callbacks would have no place. A full disk is pretended: filling one takes another file system."""
     (tmp_path / "file").write_text("")
     assert_finding(await look_at_data(Settings(data_dir=tmp_path / "file")), Status.FAIL, "it is not a folder")

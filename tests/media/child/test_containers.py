@@ -136,7 +136,7 @@ def test_a_file_is_told_by_its_first_bytes(head: bytes, name: str, tmp_path: Pat
 @pytest.mark.parametrize(
     "head", [b"G" + bytes(600), b"Good morning, a page of text" + bytes(200), bytes(600)], ids="gtz"
 )
-def test_what_is_none_of_them_has_no_name(head: bytes, tmp_path: Path) -> None:
+def test_an_unknown_container_has_no_name(head: bytes, tmp_path: Path) -> None:
     """A G alone makes no MPEG-TS."""
     file = tmp_path / "clip.mp4"
     file.write_bytes(head)

@@ -314,7 +314,7 @@ def test_a_clip_that_begins_inside_a_sequence_is_encoded(make_clip: MakeClip, tm
     assert watch(tmp_path / "film.mp4").numbers == [*range(23), *range(24, 60)]
 
 
-def test_clips_whose_frames_stand_unequally_long_keep_their_times(film_of: FilmOf, watch: Watch) -> None:
+def test_clips_with_frames_of_unequal_length_keep_their_times(film_of: FilmOf, watch: Watch) -> None:
     """A variable rate is copied as it is."""
     stands = [1, 2, 3] * 8
     clip = {"stands": stands, "bframes": 0}

@@ -139,7 +139,7 @@ def test_whatever_the_times_are_what_is_accepted_is_joined(
 
 
 @pytest.mark.parametrize("begin", [2, 6])
-def test_an_edit_that_begins_where_no_sync_frame_stands(
+def test_an_edit_that_begins_between_sync_frames(
     make_clip: MakeClip, film_of: FilmOf, plain: Path, tmp_path: Path, begin: int
 ) -> None:
     """The frames up to the first one that can be decoded are stood in for; the reason is never empty."""

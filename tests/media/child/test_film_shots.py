@@ -129,7 +129,7 @@ def test_a_shot_that_a_machine_went_down_with_is_made_again(
     assert again.sha256 == whole.sha256
 
 
-def test_a_shot_of_another_take_is_none_of_this_film(
+def test_a_shot_of_another_take_is_not_used_for_this_film(
     parts: list[FilmPart], make_clip: MakeClip, tmp_path: Path, cut_at: Callable[[str, int], None]
 ) -> None:
     """The same name with other frames in it: what was encoded before is not taken for it."""

@@ -151,7 +151,7 @@ def test_sound_that_is_left_out_is_said(tmp_path: Path, word: str) -> None:
         assert not container.streams.audio
 
 
-def test_of_several_sounds_one_that_can_be_decoded_is_taken(tmp_path: Path) -> None:
+def test_of_several_sounds_a_decodable_one_is_chosen(tmp_path: Path) -> None:
     """The first may be in a codec that we leave alone."""
     first, second = as_dts(write(tmp_path / "dts.mkv", "ac3")), write(tmp_path / "aac.mkv", "aac")
     clip = tmp_path / "clip.mkv"

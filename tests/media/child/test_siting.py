@@ -28,7 +28,7 @@ def asked(clip: Path, **arguments: Any) -> bool:
 
 @pytest.mark.parametrize("kind", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
-def test_a_clip_that_says_where_its_color_lies_is_believed(codec: str, kind: int, make_clip: MakeClip) -> None:
+def test_a_clip_that_states_its_chroma_siting_is_believed(codec: str, kind: int, make_clip: MakeClip) -> None:
     """Each kind of the standard but "left", which x264 writes as silence."""
     key = {"h264": "x264-params", "hevc": "x265-params"}[codec]
     clip = make_clip(codec=codec, encoder_options={key: f"chromaloc={kind}:log-level=none"}, **FEW)
@@ -50,7 +50,7 @@ def test_a_clip_that_is_silent_is_known_as_such(codec: str, name: str, tagged: b
 
 
 @pytest.mark.parametrize("kind", [0, 2])
-def test_headers_that_come_with_the_pictures_count_where_the_container_holds_none(
+def test_headers_within_the_stream_count_where_the_container_has_none(
     kind: int, make_clip: MakeClip, tmp_path: Path
 ) -> None:
     """As in streams that were cut out of a broadcast."""

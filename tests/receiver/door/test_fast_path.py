@@ -290,7 +290,7 @@ async def test_a_surprise_on_the_short_way_is_one_on_the_long_way(
     assert ways == ["long"]
 
 
-async def test_whoever_sent_it_hears_of_a_write_that_was_cancelled(
+async def test_the_sender_hears_of_a_write_that_was_cancelled(
     talk: Any, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody knows if it was kept, so it is not acknowledged; the sender tries again instead of waiting for ever."""

@@ -30,7 +30,7 @@ def request_from(peer: str | None, *headers: tuple[str, str]) -> Request:
     return Request({"type": "http", "headers": raw, "client": (peer, 1234) if peer else None})
 
 
-def test_a_rate_lets_so_many_pass_in_a_minute_and_then_one_for_each_that_is_over() -> None:
+def test_a_rate_lets_a_number_pass_in_a_minute_and_then_one_for_each_that_expires() -> None:
     """All at once if they like; the wait that is named is the right one, and asking too early costs nothing."""
     clock = Clock()
     rate = Rate(60, keys_max=10, clock=clock)
@@ -73,7 +73,7 @@ def test_a_body_of_the_largest_size_always_has_room() -> None:
     assert [limits.lets_in(hook, 100_000 - 1024) for _ in range(401)].count(True) == 400
 
 
-def test_who_hammers_is_not_forgotten_and_memory_is_bounded() -> None:
+def test_a_client_that_hammers_is_not_forgotten_and_memory_is_bounded() -> None:
     """A hundred thousand others push out only each other."""
     rate = Rate(2, keys_max=100, clock=Clock())
     rate.wait_s("a"), rate.wait_s("a")

@@ -73,7 +73,7 @@ def test_the_server_ends_when_all_its_users_were_killed(folder: Path, start: Sta
     assert int(ask(start("third").is_up().url, "GET", "first")) > 0
 
 
-def test_a_stop_of_the_process_group_leaves_the_server_to_those_who_finish(folder: Path, start: Start) -> None:
+def test_a_stop_of_the_process_group_leaves_the_server_to_those_still_at_work(folder: Path, start: Start) -> None:
     """Ctrl-C, or a stop of the unit, reaches keeper and users at once; users need Redis to finish their work."""
     user = start().is_up()
     server = server_of(user.url)
