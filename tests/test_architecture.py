@@ -46,7 +46,7 @@ def imports_of(file: Path) -> frozenset[str]:
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
-def test_a_package_imports_only_what_stands_below_it(package: str) -> None:
+def test_a_package_imports_only_packages_below_it(package: str) -> None:
     """Receiver and processors meet only in Redis; media never learns of the provider; config knows nobody."""
     files = list((ROOT / package).rglob("*.py"))
     assert files

@@ -81,7 +81,7 @@ def test_at_a_terminal_it_says_what_it_spends_and_asks(relay: Any) -> None:
     assert len(relay.view(run_id)["shots"]) == 3
 
 
-def test_a_picture_of_the_same_name_is_told_by_its_bytes(relay: Any, picture: bytes) -> None:
+def test_a_picture_of_the_same_name_is_recognized_by_its_bytes(relay: Any, picture: bytes) -> None:
     """The file lies beside the storyboard; another one in its place makes the shot again."""
     board = "title: one\nmodel: m\nshots: [{id: s1, prompt: a car, first_frame: car.png}]\n"
     (relay.folder / "car.png").write_bytes(picture)
@@ -102,7 +102,7 @@ def picture() -> bytes:
 
 
 @pytest.mark.slow
-def test_a_film_amended_in_flight_while_its_worker_is_killed_comes_out_and_nothing_is_paid_twice(
+def test_a_film_amended_in_flight_while_its_worker_is_killed_is_finished_and_nothing_is_paid_twice(
     tools: Any, tmp_path: Path
 ) -> None:
     """Two jobs under way, kill -9, another storyboard, a new worker: each clip is kept, the film is of the last."""

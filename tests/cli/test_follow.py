@@ -20,7 +20,7 @@ def test_a_run_can_be_watched_from_anywhere(relay: Any) -> None:
     assert (again.code, again.last[:6]) == (0, "film: ")
 
 
-def test_callbacks_are_told_as_they_come_until_ctrl_c(relay: Any) -> None:
+def test_callbacks_are_printed_as_they_arrive_until_ctrl_c(relay: Any) -> None:
     """First the last ones, then each as it comes, once, oldest first; exit 130 and not a word more."""
     url = relay.run("callback-url", "followed").out.strip()
     send = {"trust_env": False, "timeout": 120}

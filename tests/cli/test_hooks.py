@@ -56,7 +56,7 @@ def test_a_hook_with_a_storyboard_goes_on_from_that_clip(relay: Any, provider: A
     assert Path(result.last.removeprefix("film: ")).is_file()
 
 
-def test_a_name_that_cannot_stand_in_an_address_is_refused(relay: Any) -> None:
+def test_a_name_that_cannot_be_part_of_an_address_is_refused(relay: Any) -> None:
     """One sentence says what a name is made of."""
     result = relay.run("callback-url", "a b")
     assert (result.code, result.out) == (1, "")

@@ -108,7 +108,7 @@ def test_an_error_is_the_envelope_on_standard_error(relay: Any, words: list[str]
     assert "param" in error
 
 
-def test_mistakes_of_a_storyboard_and_a_missing_receiver_are_told_by_code(relay: Any, shell: Any, tools: Any) -> None:
+def test_mistakes_of_a_storyboard_and_a_missing_receiver_have_codes(relay: Any, shell: Any, tools: Any) -> None:
     """Each mistake with its place and line; no receiver, a wrong key and a bad setting have codes of their own."""
     bad = shell.write("bad.yaml", "model: m\nshots:\n  - {promt: a}\n")
     for command in ("run", "plan"):

@@ -62,7 +62,7 @@ def test_a_film_is_planned_made_and_decided_on_in_chinese(relay: Any) -> None:
     assert english_in(relay.run("plan", board).out) != [], "English where nobody asks for another"
 
 
-def test_what_is_typed_wrong_is_said_in_one_language(relay: Any) -> None:
+def test_wrong_input_is_reported_in_one_language(relay: Any) -> None:
     """The words that click puts together itself, its stops and kinds of values, and the system's own words."""
     zh = relay.having(LANG="zh")
     (relay.folder / "folder").mkdir()
@@ -163,7 +163,7 @@ def test_help_fits_aligned_columns_of_eighty(relay: Any) -> None:
 
 
 @pytest.mark.parametrize("code", ["en", "zh"])
-def test_the_statuses_to_type_are_said_as_they_are_typed(shell: Any, code: str) -> None:
+def test_statuses_are_listed_as_they_are_typed(shell: Any, code: str) -> None:
     """A translated one would be refused."""
     help_text = shell.having(LANG=code).run("runs", "--help").out
 
@@ -171,7 +171,7 @@ def test_the_statuses_to_type_are_said_as_they_are_typed(shell: Any, code: str) 
     assert ("进行中" in help_text) is (code == "zh")
 
 
-def test_wrong_use_is_said_in_chinese_by_our_own_commands_too(shell: Any) -> None:
+def test_wrong_usage_is_reported_in_chinese_by_our_own_commands_too(shell: Any) -> None:
     result = shell.having(LANG="zh").run("release")
 
     assert result.code == 2
@@ -220,7 +220,7 @@ def test_what_make_says_first_is_for_the_same_reader(variables: dict[str, str], 
     assert words in subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout
 
 
-def test_runs_stand_in_columns_however_many_shots_they_have(relay: Any) -> None:
+def test_runs_are_aligned_in_columns_however_many_shots_they_have(relay: Any) -> None:
     zh = relay.having(LANG="zh")
     for count in (2, 120):
         shots = "".join(f"  - {{prompt: 雨, from: cut, gate: approve, duration: {4 + n % 2}}}\n" for n in range(count))

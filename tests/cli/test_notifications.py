@@ -21,7 +21,7 @@ def run_id(relay: Any, tools: Any) -> str:
     return run_id
 
 
-def test_it_lists_what_was_told_and_what_came_of_it(relay: Any, run_id: str) -> None:
+def test_it_lists_notifications_and_their_outcomes(relay: Any, run_id: str) -> None:
     """A line for each, with the reason in words and without the path of the address; the same for programs."""
     result = relay.run("notifications", "--run", run_id)
     page = json.loads(relay.run("notifications", "--run", run_id, "--json").out)["data"]

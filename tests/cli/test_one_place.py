@@ -106,7 +106,7 @@ class ComesBack(FolderStore):
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("same", [True, False])
-async def test_a_storage_that_comes_back_later_is_looked_at_then(
+async def test_a_storage_that_comes_back_later_is_checked_then(
     same: bool, tmp_path: Path, redis: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch, wait_until: Any
 ) -> None:
     """The process goes on; it ends, with a message, only if this turns out not to be the place that all others use."""

@@ -75,7 +75,7 @@ def test_every_command_that_shows_a_title_shows_it_as_far_as_it_can(relay: Any, 
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_an_error_is_told_in_any_encoding(run: Run, encoding: str) -> None:
+def test_an_error_is_printed_in_any_encoding(run: Run, encoding: str) -> None:
     """In words and as JSON, with the exit code of the contract."""
     missing = run("plan", "霓虹🎬.yaml", encoding=encoding)
     assert missing.code == 2

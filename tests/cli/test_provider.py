@@ -20,7 +20,7 @@ examples:
 """
 
 
-def test_an_example_that_is_read_otherwise_is_told_with_its_line(shell: Any) -> None:
+def test_an_example_that_is_read_differently_is_reported_with_its_line(shell: Any) -> None:
     """As every other mistake of a profile is; the one that reads as expected is not named."""
     result = shell.run("provider", "check", shell.write("mine.yaml", PROFILE))
     assert result.code == 2
@@ -47,7 +47,7 @@ read: {status: status, states: {ok: succeeded, bad: failed}, clip: url}
         ("id: mine", "id: Film Haus", 2, 'expected letters, digits, ".", "_" and "-" alone, found "Film Haus"'),
     ],
 )
-def test_one_mistake_is_told_once(shell: Any, right: str, wrong: str, line: int, words: str) -> None:
+def test_one_mistake_is_reported_once(shell: Any, right: str, wrong: str, line: int, words: str) -> None:
     """At its line; what it brings with it is no second one."""
     assert shell.run("provider", "check", shell.write("mine.yaml", WHOLE)).code == 0
     result = shell.run("provider", "check", shell.write("mine.yaml", WHOLE.replace(right, wrong, 1)))
@@ -58,7 +58,7 @@ def test_one_mistake_is_told_once(shell: Any, right: str, wrong: str, line: int,
     assert words in mistake_line
 
 
-def test_a_callback_that_can_be_signed_is_not_said_to_be(shell: Any) -> None:
+def test_a_callback_that_can_be_signed_is_not_called_signed(shell: Any) -> None:
     """Before its secret is set, the variable is named; so in the list of all."""
     assert "callback, can be signed (set KLING_WEBHOOK_SECRET)" in shell.run("provider", "show", "kling").out
     shell.write(".env", f"KLING_WEBHOOK_SECRET=whsec_{'YWJj' * 8}\n")

@@ -11,7 +11,7 @@ from framerelay.runs.errors import Mistake
 @pytest.mark.parametrize(
     "words", [("runs",), ("plan", "rest.yaml"), ("callback-url", "mine")], ids=lambda words: words[0]
 )
-def test_a_misspelt_variable_is_told_by_every_command(relay: Any, words: tuple[str, ...]) -> None:
+def test_every_command_reports_a_misspelt_variable(relay: Any, words: tuple[str, ...]) -> None:
     """On standard error, without an effect on what the command does; programs read standard output alone."""
     warning = (
         "framerelay: FRAMERELAY_PROT is not a FrameRelay setting (did you mean FRAMERELAY_PORT?); it has no effect\n"

@@ -37,7 +37,7 @@ LOST = {"code": "outcome_unknown", "message": "nobody knows", "family": "server"
 FULL = {"code": "storage_failed", "message": "our disk is full.", "family": "server"}
 
 
-def test_what_may_have_been_paid_for_is_said_though_the_run_was_cancelled() -> None:
+def test_what_may_have_been_paid_for_is_shown_though_the_run_was_cancelled() -> None:
     """A job that is adopted by a wrong id, too: else nothing would seem to come of the decision."""
     shot = a_shot("s1", "cancelled", a_take("unsure", error=LOST))
 
@@ -109,7 +109,7 @@ def test_takes_that_do_the_same_share_a_clause() -> None:
     assert shot_words(a_run("running", shot), shot, now=NOW) == words
 
 
-def test_a_lost_submit_is_told_apart_from_a_turn_of_the_person() -> None:
+def test_a_lost_submit_is_distinguished_from_a_decision_of_the_person() -> None:
     """Nothing has to be typed for it, and it says so."""
     shot = a_shot("s1", "waiting", a_take("unsure", error=LOST))
     lines = outlook(a_run("waiting", shot), now=NOW)
@@ -156,7 +156,7 @@ def test_a_small_terminal_shows_only_the_shots_under_way() -> None:
     assert not any(" before, " in text for text in texts), "there is nothing to count"
 
 
-def test_the_film_is_the_last_line_and_stands_alone() -> None:
+def test_the_film_is_the_last_line_by_itself() -> None:
     """So that a script can take it."""
     run = a_run("succeeded", DONE, film=FILM)
     assert whole_lines(run, now=NOW, place=lambda url: f"/here/{url}")[-1].text == "film: /here/u"
@@ -228,7 +228,7 @@ def test_a_budget_that_is_spent_is_answered_by_the_command_that_raises_it() -> N
     ]
 
 
-def test_what_a_run_has_cost_is_said_beside_its_jobs() -> None:
+def test_the_cost_of_a_run_is_shown_next_to_its_jobs() -> None:
     """With its budget of money, and what is in flight; nothing where no price is known."""
     cost = {"spent": 2.1, "reserved": 0.34, "currency": "USD", "estimated": True}
     budget = {"jobs": 8, "money": 12, "currency": "USD"}

@@ -27,7 +27,7 @@ def test_a_histogram_counts_what_took_at_most_so_long() -> None:
     ]
 
 
-def test_a_histogram_says_what_came_of_it() -> None:
+def test_a_histogram_has_the_outcome() -> None:
     """An error by its code, a stranger's as failed, a task that was cancelled as that."""
     histogram = Histogram("call_seconds", "Calls.", "call", "outcome", bounds=(10.0,))
     for error in (None, TimeoutError(), _Foreseen(), asyncio.CancelledError()):

@@ -110,7 +110,7 @@ def test_outside_of_a_loop_a_line_is_written_at_once() -> None:
     assert [line["event"] for line in stream.lines] == ["thing_said"]
 
 
-def test_a_line_of_a_thread_comes_behind_those_that_wait() -> None:
+def test_a_line_of_a_thread_follows_those_that_wait() -> None:
     """It takes them with it."""
     stream = CountingStream()
     configure_logging(Settings(), stream=stream)
@@ -293,7 +293,7 @@ def test_a_value_that_cannot_be_shown_costs_no_line() -> None:
     assert fields[4:] == ["\ud800", {"null": 1, "(1, 2)": 2, "true": 3}, 2**80, "done", 15]
 
 
-def test_a_line_shows_what_was_so_when_it_was_said() -> None:
+def test_a_line_shows_values_as_they_were_when_it_was_logged() -> None:
     """Whatever becomes of it before the round ends."""
     stream = CountingStream()
     configure_logging(Settings(), stream=stream)
@@ -337,7 +337,7 @@ def lines_of(script: str, *, ends_with: int = 0) -> list[dict[str, Any]]:
         ("raise SystemExit", 0),
     ],
 )
-def test_what_was_said_last_is_written_however_the_process_ends(ending: str, code: int) -> None:
+def test_the_last_line_is_written_however_the_process_ends(ending: str, code: int) -> None:
     """In the very round in which it was said."""
     script = f"""
 async def main():
@@ -352,7 +352,7 @@ except KeyboardInterrupt:
     assert [line["number"] for line in lines_of(script, ends_with=code)] == [1, 2]
 
 
-def test_what_is_said_at_the_very_end_is_written() -> None:
+def test_a_line_at_the_very_end_is_written() -> None:
     """By what is done at exit, behind what a loop that was left in the middle of its round had still to write."""
     script = """
 import atexit

@@ -93,7 +93,7 @@ def test_every_secret_can_come_from_a_file(tmp_path: Path) -> None:
             assert str(value[0] if isinstance(value, tuple) else value) == text
 
 
-def test_several_keys_stand_in_one_setting(tmp_path: Path) -> None:
+def test_one_setting_can_hold_several_keys(tmp_path: Path) -> None:
     """With commas between or on lines of a file, for a change of keys without an outage."""
     (tmp_path / "keys").write_text("new,\nold,\n")
     for environ in ({"FRAMERELAY_API_KEY": " new, old ,"}, {"FRAMERELAY_API_KEY_FILE": str(tmp_path / "keys")}):

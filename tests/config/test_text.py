@@ -135,7 +135,7 @@ def test_another_encoding_is_named_and_not_read_as_nothing(tmp_path: Path, encod
         ),
     ],
 )
-def test_a_line_that_does_nothing_is_told(tmp_path: Path, line: str, words: str) -> None:
+def test_a_line_without_effect_is_reported(tmp_path: Path, line: str, words: str) -> None:
     """However it was misspelled; the text itself may hold a key, and is shown nowhere."""
     (tmp_path / ".env").write_text(f"# ours\n{line}\nOTHER=1\nsource elsewhere\n", encoding="utf-8")
 

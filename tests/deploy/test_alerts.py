@@ -144,7 +144,7 @@ def figures() -> set[str]:
     return set(re.findall(r"`framerelay_([a-z_]+)", section))
 
 
-def test_they_ask_for_figures_that_are_told() -> None:
+def test_they_query_metrics_that_exist() -> None:
     """A rule about a figure that was renamed would be silent for ever."""
     names = {re.sub("_(bucket|count|sum)$", "", name) for query in queries() for name in NAME.findall(query)}
 

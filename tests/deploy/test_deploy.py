@@ -162,7 +162,7 @@ def test_every_path_that_the_image_takes_is_there_and_not_ignored(
         assert (ROOT / "deploy" / path).exists(), path
 
 
-def test_both_stages_stand_on_the_same_pinned_python(dockerfile: list[tuple[str, str]]) -> None:
+def test_both_stages_use_the_same_pinned_python(dockerfile: list[tuple[str, str]]) -> None:
     """The environment is built for the Python that runs it."""
     bases = [rest.split()[0] for word, rest in dockerfile if word == "FROM"]
     word, default = dockerfile[0]

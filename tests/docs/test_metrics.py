@@ -47,7 +47,7 @@ async def test_every_figure_has_its_row(kinds: dict[str, str]) -> None:
     assert kinds.keys() == rows().keys()
 
 
-async def test_kinds_are_told_by_names(kinds: dict[str, str]) -> None:
+async def test_kinds_follow_from_names(kinds: dict[str, str]) -> None:
     """As Prometheus has it: counters end in total, times are in seconds, and nothing else is called so."""
     assert {name for name, kind in kinds.items() if kind == "counter"} == {name for name in kinds if "_total" in name}
     assert all(name.endswith("_seconds") for name, kind in kinds.items() if kind == "histogram")

@@ -64,7 +64,7 @@ def test_every_key_of_the_format_is_explained() -> None:
     assert {place for place in NOTES_ONLY if place.partition(".")[2] not in KEYS[place.partition(".")[0]]} == set()
 
 
-def test_what_is_said_to_be_a_note_is_used_by_nothing() -> None:
+def test_keys_called_notes_are_used_by_nothing() -> None:
     """As far as its name tells: those that stand for something else as well are not looked for."""
     places = {place.partition(".")[2]: place for place in NOTES_ONLY}
     files = [file for room in MAY_IMPORT for file in (ROOT / room).rglob("*.py")]

@@ -64,7 +64,7 @@ def test_one_thing_has_one_name() -> None:
 
 
 @pytest.mark.parametrize("what", ODD)
-def test_signs_and_blanks_stand_as_chinese_sets_them(what: str) -> None:
+def test_punctuation_and_spaces_follow_chinese_typography(what: str) -> None:
     odd = re.compile(ODD[what])
     hits = [(place, text) for place, text in pages() if odd.search(text) and not text.startswith("|--")]
 

@@ -127,7 +127,7 @@ async def test_what_is_missing_in_the_bucket_is_named(
     [(ObjectStorage.stop, ObjectStorage.start), (ObjectStorage.stand_still, ObjectStorage.go_on)],
     ids=["killed", "standing still"],
 )
-async def test_storage_that_goes_away_in_the_middle_is_said_and_what_is_written_is_whole(
+async def test_storage_that_goes_away_in_the_middle_is_reported_and_what_is_written_is_whole(
     goes: Callable[[ObjectStorage], None],
     comes: Callable[[ObjectStorage], None],
     storage: ObjectStorage,

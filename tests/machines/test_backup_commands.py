@@ -141,7 +141,7 @@ async def test_what_waits_in_the_spool_is_copied_even_if_redis_takes_it_during_t
     assert (tmp_path / "copy" / "spool" / "cb_1.callback").is_file()
 
 
-async def test_a_clip_that_comes_while_redis_is_read_is_in_the_copy(
+async def test_a_clip_that_arrives_while_redis_is_read_is_in_the_copy(
     copy_folder: Path, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files come behind Redis: read the other way round, the ledger would name some that the copy lacks."""

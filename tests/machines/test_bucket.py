@@ -64,7 +64,7 @@ async def test_doctor_takes_away_what_a_killed_one_left(storage: ObjectStorage, 
         ({"AWS_ACCESS_KEY_ID": READER_ID}, "the key may not do this"),
     ],
 )
-async def test_what_it_refuses_is_said_in_words(
+async def test_what_it_refuses_is_reported(
     wrong: dict[str, str], words: str, storage: ObjectStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By doctor and by the worker that keeps a clip alike."""

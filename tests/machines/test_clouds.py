@@ -178,7 +178,7 @@ async def test_two_removals_of_the_same_run_leave_nothing_of_it(
 
 
 @pytest.mark.parametrize("wrong", ["key", "bucket"])
-async def test_what_it_refuses_is_said_in_words(wrong: str, cloud: Cloud, tmp_path: Path) -> None:
+async def test_what_it_refuses_is_reported(wrong: str, cloud: Cloud, tmp_path: Path) -> None:
     """By doctor, and by the worker that keeps a clip."""
     settings, words = dict(cloud.settings), "it refuses the key: check the credentials"
     if wrong == "bucket" and settings["store"].startswith("s3:"):

@@ -231,7 +231,7 @@ def hand_over(slot: int, owner: Server, other: Server) -> None:
         each.ask("CLUSTER", "SETSLOT", slot, "NODE", name)
 
 
-async def test_what_is_not_right_is_said(tmp_path: Path, wait_until: WaitUntil) -> None:
+async def test_a_wrong_setup_is_reported(tmp_path: Path, wait_until: WaitUntil) -> None:
     """A node by its own address, a cluster without a node for us, and nobody there; one that answers will do."""
 
     async def refusal(url: str) -> str:
@@ -255,7 +255,7 @@ async def test_what_is_not_right_is_said(tmp_path: Path, wait_until: WaitUntil) 
     assert "s3cret" not in words
 
 
-async def test_keys_that_are_on_their_way_to_another_node_are_said(tmp_path: Path, wait_until: WaitUntil) -> None:
+async def test_keys_that_are_on_their_way_to_another_node_are_reported(tmp_path: Path, wait_until: WaitUntil) -> None:
     """What is there is answered; what is not may be at the other one already."""
     with nodes(tmp_path, 2) as servers:
         servers[0].ask("CLUSTER", "ADDSLOTSRANGE", 0, SLOTS - 1)

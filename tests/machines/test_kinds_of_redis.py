@@ -124,7 +124,7 @@ def is_primary(server: Server) -> bool:
     return False
 
 
-async def test_sentinels_that_know_nothing_are_said(tmp_path: Path) -> None:
+async def test_sentinels_that_know_nothing_are_reported(tmp_path: Path) -> None:
     """Another name, a sentinel taken for a server, and none that answers."""
     with running(tmp_path / "primary") as primary, sentinels(tmp_path, primary, 1) as (watcher,):
         place = f"127.0.0.1:{watcher.port}"
@@ -172,7 +172,7 @@ def test_an_address_is_shown_without_what_it_hides() -> None:
     assert hosts_of("unix:///tmp/s") == []
 
 
-async def test_redis_behind_tls_with_an_authority_of_ones_own(tmp_path: Path) -> None:
+async def test_redis_behind_tls_with_an_authority_of_its_own(tmp_path: Path) -> None:
     """FRAMERELAY_CA_FILE counts for Redis, too; without it the certificate is refused, in words."""
     ca = authority(tmp_path / "näm%e +")
     with running(tmp_path / "redis") as server:

@@ -50,7 +50,7 @@ def downloads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cut_at", ["s1", "s3", "s5"])
-async def test_an_outage_delays_the_film_and_is_said_in_words(
+async def test_an_outage_delays_the_film_and_is_reported(
     cut_at: str, open_studio: OpenStudio, wait_until: Any, hasty: None, downloads: list[Path]
 ) -> None:
     """Before the first frame, in the chain and before its last clip; two workers, and neither fails anything."""

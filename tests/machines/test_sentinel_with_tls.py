@@ -80,7 +80,7 @@ async def test_work_goes_on_after_a_fail_over_with_tls(
     assert (run["status"], len(jobs)) == ("succeeded", len(BOARD["shots"]))
 
 
-async def test_what_is_wrong_with_tls_is_said(tmp_path: Path) -> None:
+async def test_what_is_wrong_with_tls_is_reported(tmp_path: Path) -> None:
     """No authority, at the sentinels already; a name that the certificate lacks; and sentinels asked without TLS."""
     ca = authority(tmp_path)
     with watched(tmp_path, ca, 1) as (_, _, (watcher,)):

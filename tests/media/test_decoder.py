@@ -179,7 +179,7 @@ async def test_nonsense_from_the_process_is_a_failure(
             await decoder.examine(clip, frame_into=clip.with_suffix(".png"))
 
 
-async def test_a_process_that_cannot_start_is_said_so_and_tried_again(
+async def test_a_process_that_cannot_start_is_reported_and_tried_again(
     make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the start it stops the program; later it fails a job, and the next one tries again."""

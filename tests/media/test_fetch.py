@@ -145,7 +145,7 @@ def assert_same(examination: Examination, clip: Path) -> None:
     assert clip.with_name("fetched.png").read_bytes() == clip.with_name("expected.png").read_bytes()
 
 
-async def test_an_index_at_the_end_is_fetched_first_and_no_byte_comes_twice(
+async def test_an_index_at_the_end_is_fetched_first_and_no_byte_is_fetched_twice(
     decoder: Decoder, make_clip: MakeClip, tmp_path: Path
 ) -> None:
     """The first request waits far before the index, which a second one brings; together they are the file, once."""

@@ -40,7 +40,7 @@ def test_addresses_that_lead_inside_are_not_public(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", PUBLIC.split())
-def test_addresses_beside_the_forbidden_blocks_are_public(address: str) -> None:
+def test_addresses_next_to_the_forbidden_blocks_are_public(address: str) -> None:
     """The list refuses no more than it must, down to the edges of its blocks."""
     assert is_public(address)
 

@@ -219,7 +219,7 @@ async def turn(page: Page, state: str) -> None:
     )
 
 
-async def test_where_a_picture_is_gone_stand_words(relay: Any, visit: Any, picture: Any, wait_until: Any) -> None:
+async def test_a_missing_picture_is_replaced_by_words(relay: Any, visit: Any, picture: Any, wait_until: Any) -> None:
     """
     In its own room, with a script and without, in the reader's language; what can be made again comes in by itself.
     """
@@ -260,7 +260,7 @@ async def test_where_a_picture_is_gone_stand_words(relay: Any, visit: Any, pictu
     assert (clip.status, clip.headers["content-type"]) == (404, "text/html; charset=utf-8")
 
 
-async def test_a_picture_that_is_made_again_comes_in(relay: Any, visit: Any) -> None:
+async def test_a_picture_that_is_made_again_appears(relay: Any, visit: Any) -> None:
     """As after `FRAMERELAY_FRAMES_KEEP_S`; nobody reloads."""
     run_id = await relay.run(CHAIN)
     await relay.wait_for_end(run_id)

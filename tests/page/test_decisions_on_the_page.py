@@ -237,7 +237,7 @@ async def test_a_job_that_was_lost_is_brought_in(
     assert (run["shots"][0]["takes"][0]["job_id"], run["spent"]["jobs"]) == (job["id"], 1)
 
 
-async def test_the_second_of_two_tabs_is_told_that_it_came_too_late(relay: Any, visit: Any) -> None:
+async def test_the_second_of_two_tabs_is_told_that_it_is_too_late(relay: Any, visit: Any) -> None:
     """Both show the same question; the first one's answer counts, the second is told so where it stands."""
     run_id = await waiting(relay, TAKES)
     async with visit(relay) as person:

@@ -119,7 +119,7 @@ async def test_a_lost_connection_hides_nothing_on_a_phone(relay: Any, forty: str
 
 
 @pytest.mark.parametrize(("path", "what"), [("/new", ".write"), ("/callbacks", "thead th:nth-child(2)")])
-async def test_a_script_moves_nothing_when_it_comes(relay: Any, forty: str, visit: Any, path: str, what: str) -> None:
+async def test_a_script_moves_nothing_when_it_loads(relay: Any, forty: str, visit: Any, path: str, what: str) -> None:
     """What stands there before it runs stands there afterwards: its buttons and the shorter times have their room."""
     places = []
     for has_script in (False, True):

@@ -73,7 +73,7 @@ async def test_a_provider_that_left_the_settings_is_asked_under_its_profiles_usu
             clients.of_maker(replace(ARK, profile="own"))
 
 
-async def test_what_one_of_several_lacks_is_told_when_it_is_asked_for(clients_of: OpenClients) -> None:
+async def test_what_one_of_several_providers_lacks_is_reported_when_it_is_used(clients_of: OpenClients) -> None:
     """Somebody who has one key only starts; nobody at all with a key stops the start."""
     async with clients_of("providers: {ark: {}}", {"ARK_API_KEY": "sk-ark-ark"}) as clients:
         assert clients.of("ark").profile.id == "ark"

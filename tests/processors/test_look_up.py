@@ -67,7 +67,7 @@ async def test_the_time_that_jobs_take_is_learnt_from_their_callbacks(start_prov
     assert 0 < take.usual_s <= take.expected_s < 30
 
 
-async def test_a_callback_that_comes_when_all_is_settled_is_marked_late(
+async def test_a_callback_that_arrives_when_all_is_settled_is_marked_late(
     start_provider: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
 ) -> None:
     """Kept with its reason; it changes nothing but that we know we are reached."""
@@ -246,7 +246,7 @@ async def locking_provider() -> AsyncIterator[tuple[str, list[int]]]:
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_a_look_up_that_is_refused_for_its_key_is_told_at_once_and_goes_on_by_itself(
+async def test_a_look_up_that_is_refused_for_its_key_is_reported_at_once_and_resumes_by_itself(
     start_relay: Any, wait_until: Callable[..., Awaitable[None]], status: int
 ) -> None:
     """The run waits for a person, who is told what to put right; then it goes on, with a resume or without one."""

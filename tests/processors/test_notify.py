@@ -130,7 +130,7 @@ async def test_a_receiver_verifies_them_with_the_published_library(
         Webhook("whsec_" + "A" * 44).verify(body.decode(), headers)
 
 
-async def test_without_a_secret_of_its_own_one_follows_from_ours(start_relay: Any, wait_until: Any) -> None:
+async def test_without_a_secret_of_its_own_one_is_derived_from_ours(start_relay: Any, wait_until: Any) -> None:
     """Nobody has to set anything; the command prints it."""
     async with an_ear() as ear, start_relay("http://127.0.0.1:9") as relay:
         await relay.run({**GATED, "labels": {"project": "rain"}, "pass": "draft", "notify_url": ear.url})
@@ -143,7 +143,7 @@ async def test_without_a_secret_of_its_own_one_follows_from_ours(start_relay: An
     assert (message["data"]["labels"], message["data"]["pass"]) == ({"project": "rain"}, "draft")
 
 
-async def test_a_receiver_that_fails_and_recovers_hears_of_it_under_one_id(
+async def test_an_ear_that_fails_and_recovers_gets_it_under_one_id(
     start_relay: Any, wait_until: Any, quickly: None
 ) -> None:
     """A redirect is a failure, too, and is not followed; each try is in the delivery log."""
@@ -223,7 +223,7 @@ asyncio.run(main())
 """
 
 
-async def test_a_change_that_was_saved_is_told_though_the_process_died_right_after(
+async def test_a_saved_change_is_announced_though_the_process_died_right_after(
     redis_url: str, start_relay: Any, wait_until: Any
 ) -> None:
     """Killed between save and send: the notification is part of the save, and another worker finds it."""

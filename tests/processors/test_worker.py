@@ -38,7 +38,7 @@ from tests.processors.workers import (
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_task_is_started_because_it_was_queued_not_because_a_poll_came_round(
+async def test_a_task_is_started_because_it_was_queued_not_by_a_poll(
     redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a rest of a minute between polls only the wake-up can start it."""

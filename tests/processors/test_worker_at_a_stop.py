@@ -106,7 +106,7 @@ async def test_what_a_deploy_gives_back_is_taken_up_at_once(
             await wait_until(lambda: starts == ["old", "new"], "it runs again")
 
 
-async def test_a_task_that_was_being_claimed_when_the_stop_came_is_given_back_like_the_others(
+async def test_a_task_being_claimed_at_the_stop_is_given_back_like_the_others(
     redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When `stop` returns nothing runs any more: what it works with is closed next."""

@@ -157,7 +157,7 @@ async def test_a_retake_of_what_stopped_the_run_says_what_follows(browser: Any, 
     assert "Spends 1 job of the 9 that are left. Then the run goes on, with 2 jobs more." in page
 
 
-async def test_a_decision_about_an_older_state_is_refused_in_words(browser: Any, relay: Any, board: Any) -> None:
+async def test_a_decision_about_an_older_state_is_refused_with_a_sentence(browser: Any, relay: Any, board: Any) -> None:
     """409 with the run as it stands now; the same for unknown decisions, and for fields that are not numbers."""
     run = await relay.run(board)
     for form, status, words in (

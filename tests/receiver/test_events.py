@@ -31,7 +31,7 @@ async def events_of(relay: Any, run_id: str, **headers: str) -> AsyncIterator[di
                 event[name] = value
 
 
-async def test_a_watcher_is_told_each_change_as_it_happens(relay: Any, board: Any, render: Any) -> None:
+async def test_a_watcher_gets_each_change_as_it_happens(relay: Any, board: Any, render: Any) -> None:
     """In order, once, with the revision that it made; the stream ends when the run has ended."""
     run_id = await relay.run(board)
     events: list[dict[str, Any]] = []

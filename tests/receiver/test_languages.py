@@ -41,7 +41,7 @@ YAML = {"Content-Type": "application/yaml"}
     ],
     ids=lambda value: value if isinstance(value, str) and value.startswith("/") else "",
 )
-async def test_errors_are_said_as_the_reader_asks(
+async def test_errors_are_in_the_readers_language(
     relay: Any, method: str, path: str, options: dict[str, Any], status: int, words: str
 ) -> None:
     """The codes and names of things stay; without the header each word is as it was."""
@@ -154,7 +154,7 @@ async def test_each_page_is_chinese_throughout(browser: Any, path: str) -> None:
     assert re.findall(r"[。；：，] +(?:<a |[^\s<])", text) == []
 
 
-async def test_what_came_of_a_notification_is_chinese(browser: Any, relay: Any, board: Any, redis: Any) -> None:
+async def test_the_outcome_of_a_notification_is_in_chinese(browser: Any, relay: Any, board: Any, redis: Any) -> None:
     """In the list, and in each of its tries."""
     shots = [{"prompt": "雨", "gate": "approve"}]
     await relay.run({**board, "title": "told", "shots": shots, "notify_url": "https://hooks.example.com/x"})

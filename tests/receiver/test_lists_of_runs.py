@@ -101,7 +101,7 @@ async def test_labels_that_cannot_be_are_mistakes_of_the_storyboard(
     assert (answer.status_code, mistake["place"].startswith("labels"), words in mistake["message"]) == (422, True, True)
 
 
-async def test_a_page_behind_a_run_that_was_removed_is_no_end(relay: Any, three: dict[str, str]) -> None:
+async def test_the_page_after_a_removed_run_is_not_the_end(relay: Any, three: dict[str, str]) -> None:
     """A client that walks through all of them must not miss what follows; the last page is a page all the same."""
     await relay.api.post(f"/v1/runs/{three['asks']}/cancel")
     first = (await relay.api.get("/v1/runs", params={"limit": 2})).json()

@@ -52,7 +52,7 @@ async def test_lists_are_sorted_as_asked(browser: Any, relay: Any, board: Any) -
     assert (wrong.status_code, "Sort is not one of" in wrong.text) == (422, True)
 
 
-async def test_a_run_is_removed_once_it_has_ended_and_was_asked_about(
+async def test_a_run_is_removed_once_it_has_ended_and_was_confirmed(
     browser: Any, relay: Any, board: Any, finish: Any
 ) -> None:
     """One that goes on stays; somebody who looked at another state is told so; then it is gone."""

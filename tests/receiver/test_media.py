@@ -28,7 +28,7 @@ def clip(relay: Any) -> str:
     return f"/media/{CLIP}"
 
 
-async def test_a_clip_comes_whole(relay: Any, clip: str) -> None:
+async def test_a_clip_is_sent_whole(relay: Any, clip: str) -> None:
     """With its type, its length, and nothing that a browser could run."""
     answer = await relay.api.get(clip)
 
@@ -41,7 +41,7 @@ async def test_a_clip_comes_whole(relay: Any, clip: str) -> None:
     assert "private" in answer.headers["Cache-Control"]
 
 
-async def test_a_frame_comes_small_if_that_is_there(relay: Any, clip: str) -> None:
+async def test_a_frame_is_sent_small_if_there_is_a_small_copy(relay: Any, clip: str) -> None:
     """Else whole, to be asked for again soon; nothing else changes for files that have no small copy."""
     folder = (relay.settings.data_dir / "media" / CLIP).parent
     (folder / "s1.1.last.png").write_bytes(b"whole")
@@ -67,7 +67,7 @@ async def test_head_has_no_body(relay: Any, clip: str) -> None:
     assert answer.headers["Content-Length"] == str(len(BYTES))
 
 
-async def test_a_part_comes_as_asked(relay: Any, clip: str) -> None:
+async def test_a_range_is_sent_as_requested(relay: Any, clip: str) -> None:
     """From the front, to the end, the last bytes, past the end: as players ask."""
     size = len(BYTES)
     for byte_range, part in (

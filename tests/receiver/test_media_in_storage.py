@@ -89,7 +89,7 @@ async def test_a_head_request_gets_a_link_for_head(relay: Any) -> None:
     assert parse_qs(head.query)["X-Amz-Signature"] != parse_qs(whole.query)["X-Amz-Signature"]
 
 
-async def test_a_small_copy_stands_in_for_a_frame_as_soon_as_it_is_there(relay: Any, bucket: Bucket) -> None:
+async def test_a_small_copy_replaces_a_frame_as_soon_as_it_is_there(relay: Any, bucket: Bucket) -> None:
     """Until then the frame itself is shown, and asked for again soon."""
     before = await relay.api.get(f"/media/{FRAME}?small")
     await bucket.bucket.put_async(SMALL, b"small")
@@ -128,7 +128,7 @@ async def test_the_page_may_show_files_from_there(relay: Any) -> None:
     assert "amazonaws" not in policy["script-src"] + policy["connect-src"] + policy["default-src"]
 
 
-async def test_a_given_picture_is_kept_there_before_that_is_said(relay: Any, bucket: Bucket) -> None:
+async def test_a_given_picture_is_kept_there_before_the_answer(relay: Any, bucket: Bucket) -> None:
     """An answer of 201 is a promise to each worker, wherever it runs."""
     answer = await relay.api.post("/v1/files", content=PNG)
     path = answer.json()["name"].removeprefix("file:")
@@ -137,7 +137,7 @@ async def test_a_given_picture_is_kept_there_before_that_is_said(relay: Any, buc
     assert bytes(await (await bucket.bucket.get_async(path)).bytes_async()) == PNG
 
 
-async def test_a_storage_that_is_away_is_said_in_words_and_callbacks_go_on(relay: Any, bucket: Bucket) -> None:
+async def test_an_unavailable_storage_is_reported_and_callbacks_go_on(relay: Any, bucket: Bucket) -> None:
     """503, to be asked again; whether callbacks can be kept has nothing to do with it."""
     bucket.is_away = True
     answer = await relay.api.get(f"/media/{CLIP}")

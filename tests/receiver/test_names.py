@@ -85,7 +85,7 @@ async def test_every_operation_that_changes_something_says_which_fields_it_has()
             assert schema.get("additionalProperties") is False or schema["type"] == "string", (method, path, kind)
 
 
-async def test_the_nearest_name_is_said(relay: Any, board: Any, finish: Any) -> None:
+async def test_the_nearest_name_is_suggested(relay: Any, board: Any, finish: Any) -> None:
     """Where one is near; else all that there are, if they are few. Nothing is spent on anything else."""
     run = await finish()
     place, gated_run = f"/v1/runs/{run}/shots/s1", await relay.run(board)
@@ -147,7 +147,7 @@ async def test_what_the_docs_name_is_taken(relay: Any, finish: Any) -> None:
         assert answer.status_code in (200, 409), body
 
 
-async def test_the_pages_refuse_in_words(relay: Any, board: Any) -> None:
+async def test_the_pages_refuse_with_a_sentence(relay: Any, board: Any) -> None:
     """An address of the page with an unknown parameter: a page that says so, and which ones there are."""
     run = await relay.run(board)
     for route in pages():

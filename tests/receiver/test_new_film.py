@@ -60,7 +60,7 @@ async def test_what_is_pasted_is_planned_and_then_started(browser: Any, relay: A
     assert f'href="/new?from={run["id"]}"' in (await browser.get("/")).text
 
 
-async def test_mistakes_are_told_with_their_lines_and_nothing_typed_is_lost(browser: Any) -> None:
+async def test_mistakes_are_shown_with_their_lines_and_nothing_typed_is_lost(browser: Any) -> None:
     """Next to the text, which stands as it was; there is nothing to press."""
     bad = TEXT.replace("prompt: closer", "promt: closer")
     page = (await browser.post("/new", data={"storyboard": bad, "action": "start", "plan": "plan_x"})).text

@@ -25,7 +25,7 @@ HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 GONE = "run_" + "z" * 24
 
 
-async def test_a_stranger_sees_the_form_and_comes_to_where_they_wanted(relay: Any, board: Any) -> None:
+async def test_a_stranger_sees_the_form_and_then_the_requested_page(relay: Any, board: Any) -> None:
     """401 with a form; a wrong key is told in words; the right one leads on, but never away from here."""
     url = relay.settings.listen_url
     run = await relay.run(board)
@@ -241,7 +241,7 @@ async def test_an_invitation_lets_in_once(relay: Any, monkeypatch: pytest.Monkey
         assert (await http.get("/")).status_code == 401
 
 
-async def test_it_says_when_the_film_comes(browser: Any, relay: Any, board: Any, render: Any) -> None:
+async def test_it_says_when_the_film_will_be_ready(browser: Any, relay: Any, board: Any, render: Any) -> None:
     """Where jobs of the kind were done before; not while a person has to say yes."""
     shots = [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}]
     for gate, has_forecast in (({}, True), ({"gate": "approve"}, False)):

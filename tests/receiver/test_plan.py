@@ -23,7 +23,7 @@ async def test_a_plan_spends_and_stores_nothing(relay: Any, redis: Any, board: A
     assert (await relay.api.get("/v1/runs")).json()["data"] == []
 
 
-async def test_a_picture_that_was_given_is_held_against_what_its_provider_takes(relay: Any, board: Any) -> None:
+async def test_a_given_picture_is_checked_against_what_its_provider_takes(relay: Any, board: Any) -> None:
     """By the beginning of its file; a name that stands for nothing is passed over."""
     head = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (3000).to_bytes(4, "big") + (300).to_bytes(4, "big")
     name = (await relay.api.post("/v1/files", content=head)).json()["name"]
@@ -38,7 +38,7 @@ async def test_a_picture_that_was_given_is_held_against_what_its_provider_takes(
     assert len([code for code, _ in warnings if code.startswith("picture_")]) == 1
 
 
-async def test_yaml_has_lines_and_mistakes_are_told_as_for_a_run(relay: Any) -> None:
+async def test_yaml_has_lines_and_mistakes_are_reported_as_for_a_run(relay: Any) -> None:
     """The same reading as `POST /v1/runs`."""
     yaml = {"Content-Type": "application/yaml"}
     text = "model: m\nshots:\n  - {prompt: a, gate: approve}\n"

@@ -54,5 +54,5 @@ async def test_a_long_queue_is_not_read_for_a_look_at_one_run(relay: Any, board:
 @pytest.mark.parametrize(
     ("number", "words"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (13, "13th"), (22, "22nd")]
 )
-def test_turns_are_said_as_people_say_them(number: int, words: str) -> None:
+def test_turns_are_ordinal_numbers(number: int, words: str) -> None:
     assert ordinal(number) == words

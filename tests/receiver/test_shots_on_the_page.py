@@ -15,7 +15,7 @@ from tests.receiver.hostile_text import HOSTILE
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_shot_has_its_history_with_callbacks_as_they_came(
+async def test_a_shot_has_its_history_with_callbacks_in_order(
     browser: Any, relay: Any, board: Any, render: Any, take_address: Any
 ) -> None:
     """Events in words and the raw bodies, in order; what is hostile is text, what opens anything is gone."""
@@ -62,7 +62,7 @@ async def test_a_shot_of_another_provider_says_who_makes_it(browser: Any, relay:
     assert re.findall(r'<p class="hint"> · (?:<[^>]+>)*([^<]+ · [^<]+)<', page) == ["fal · fal-model-x"]
 
 
-async def test_what_becomes_stale_is_said_before_and_after(browser: Any, relay: Any, board: Any, render: Any) -> None:
+async def test_what_becomes_stale_is_shown_before_and_after(browser: Any, relay: Any, board: Any, render: Any) -> None:
     """The retake of a shot that others were made from names them; then they are shown as stale."""
     shots = [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}]
     run = await relay.run({**board, "budget": {"jobs": 9}, "shots": shots})

@@ -68,7 +68,7 @@ async def test_only_what_was_looked_at_is_done(relay: Any, film: str, post: Any)
     assert len((await relay.view(film))["shots"]) == 2
 
 
-async def test_mistakes_stand_beside_it(film: str, post: Any, relay: Any) -> None:
+async def test_mistakes_are_shown_next_to_it(film: str, post: Any, relay: Any) -> None:
     """Each with its line; so does that nothing would change."""
     wrong, _ = await post(FILM.replace("prompt: closer", "promt: closer"), action="look")
     assert (wrong.status_code, 'data-line="7"' in wrong.text) == (200, True)

@@ -201,7 +201,7 @@ def test_takes_of_early_versions_serve_as_what_their_shots_ask_for_now() -> None
     assert lists(after, wanted(NIGHT)) == {"keep": ["s1", "s2", "s3"]}, "and back again"
 
 
-def test_why_a_run_cannot_be_amended_is_said() -> None:
+def test_the_reason_why_a_run_cannot_be_amended_is_given() -> None:
     """Cancelled, begun by somebody else's job, or too much kept; and what would change nothing."""
     run, other = film().run, wanted(((Line(prompt="z"),),))
     many = replace(run, shots=(*run.shots, *(dropped(number) for number in range(SHOTS_KEPT_MAX))))

@@ -324,7 +324,7 @@ def locked_out() -> events.PollFailed:
     return events.PollFailed(shot_id="s1", take=1, problem=KEY)
 
 
-def test_a_key_that_is_refused_at_a_look_up_is_told_at_once() -> None:
+def test_a_key_that_is_refused_at_a_look_up_is_reported_at_once() -> None:
     """The job is paid for and goes on; only a person can have us told of it."""
     run = in_flight()
     refused_run = after(run, (5, locked_out()))

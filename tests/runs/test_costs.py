@@ -181,7 +181,7 @@ def second(run: Run) -> Run:
 
 
 @pytest.mark.parametrize("way", [with_unknown_job, second, adopted, refused_and_made])
-def test_a_job_that_comes_another_way_counts_by_the_price_of_its_shot(way: Callable[[Run], Run]) -> None:
+def test_a_job_that_arrives_another_way_counts_by_the_price_of_its_shot(way: Callable[[Run], Run]) -> None:
     """It is paid for like any other, so it may not make the price of the run unknown, or free."""
     run = submitted(priced(DIME, DIME, budget_money=0.25), "s1")
     after = way(run)
@@ -217,7 +217,7 @@ def test_what_the_provider_says_counts_and_what_it_does_not_say_stays_estimated(
     assert overview(run).micros == int((Decimal("0.2") + 2 * Decimal("0.1")) * 1_000_000)
 
 
-def test_what_is_said_in_another_currency_settles_nothing() -> None:
+def test_a_cost_in_another_currency_settles_nothing() -> None:
     """The price was taken out of the settings in between; five credits are not five cents of the budget."""
     run = rendered(submitted(priced(DIME), "s1"), "s1", cost=Cost(amount=0.001, currency="credits", estimated=False))
 

@@ -52,7 +52,7 @@ def test_money_likewise() -> None:
     assert submits(resumed(run, budget_money=0.3)) == ["s2", "s3"]
 
 
-def test_less_than_was_spent_is_refused_in_words() -> None:
+def test_less_than_was_spent_is_refused_with_a_sentence() -> None:
     """Also what is under way counts: its money is put aside."""
     run = intended(with_take(priced(DIME, DIME, DIME, budget_jobs=3, budget_money=1, currency="USD"), "s1"), "s2")
     assert refusal(run, budget_jobs=1) == "2 jobs are spent already; a budget of 1 is less"

@@ -170,7 +170,7 @@ def test_the_budget_holds_however_many_submits_are_asked_for_at_once() -> None:
     assert run.error.code == "budget_reached"
 
 
-def test_a_submit_that_was_put_off_costs_nothing_and_comes_back_in_time() -> None:
+def test_a_submit_that_was_put_off_costs_nothing_and_is_due_again_in_time() -> None:
     """429 or no connection: the take never was; it is due again later, as another task."""
     before = steps_due(chain(), NOW)
     run = after(chain(), submitting(), events.SubmitPutOff(shot_id="s1", take=1, problem=BROKEN, until=NOW + 5))
@@ -354,7 +354,7 @@ def test_a_cancelled_run_submits_nothing_and_keeps_the_clips_of_jobs_that_were_u
     assert jobs_spent(run) == 2
 
 
-def test_an_answer_that_comes_after_the_cancel_keeps_its_job() -> None:
+def test_an_answer_after_the_cancel_keeps_its_job() -> None:
     """The provider had accepted it: it is followed, and counts from then on."""
     run = after(chain(), submitting(), events.RunCancelled())
     assert jobs_spent(run) == 0
@@ -442,7 +442,7 @@ def test_a_worker_that_starts_has_takes_in_flight_looked_up_at_once() -> None:
     assert apply(run, events.WorkerStarted(), NOW) is run
 
 
-def test_an_opening_is_kept_before_and_behind_the_clip_and_nothing_follows_from_it() -> None:
+def test_an_opening_is_kept_before_and_after_the_clip_and_nothing_follows_from_it() -> None:
     """It is for people: the steps that are due stay the same, and an ended film is not made again."""
     opening = events.OpeningTaken(shot_id="s1", take=1, opening=FRAME, seam=1.5)
     run = after(chain(), submitting(), submitted())

@@ -278,7 +278,7 @@ def test_retake_leaves_later_shots_that_are_done_as_they_are() -> None:
     assert submits_to_come(run) == 0
 
 
-def test_a_shot_that_failed_behind_one_that_stays_is_not_paid_for_again_by_a_retake() -> None:
+def test_a_shot_that_failed_after_one_that_stays_is_not_paid_for_again_by_a_retake() -> None:
     """Only what begins with the new take's frame gets another chance; what is done ends that row."""
     run = after(new_run(shots=3), *collected(), *collected("s2"), *failed(Family.UNKNOWN, "s3"))
 
@@ -334,7 +334,7 @@ def test_retake_of_a_shot_whose_last_frame_was_refused_lets_the_next_one_try_aga
     assert due(run) == [("submit", "s2", 2)]
 
 
-def test_a_take_that_was_put_off_beside_another_keeps_its_own_number() -> None:
+def test_a_take_that_was_put_off_alongside_another_keeps_its_own_number() -> None:
     """Two takes side by side, the first put off: its number is asked for again, not the second's."""
     run = new_run(shots=1)
     shot = Shot(id="s1", scene="a", origin="continue", source=None, input={}, takes_wanted=2)

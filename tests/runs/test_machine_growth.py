@@ -92,7 +92,7 @@ def test_an_event_costs_no_more_when_most_scenes_are_done() -> None:
     assert long < 1.05 * short
 
 
-def test_an_event_beside_ten_times_the_shots_under_way_costs_ten_times_the_work_and_not_a_hundred() -> None:
+def test_with_ten_times_the_shots_under_way_an_event_costs_ten_times_the_work_and_not_a_hundred() -> None:
     """No question about one shot walks through all of them."""
     short, long = (work_of_one_event(long_run(shots, chained=False)) for shots in (40, 400))
 

@@ -75,9 +75,7 @@ def decisions() -> Iterator[Decision]:
 
 @pytest.mark.parametrize(("at", "history"), list(steps()), ids=[at for at, _ in steps()])
 @pytest.mark.parametrize("how", ["chained", "apart", "gated", "budget", "unpriced"])
-def test_what_is_said_to_a_person_names_shots_as_they_named_them(
-    how: str, at: str, history: list[events.Event]
-) -> None:
+def test_messages_name_shots_as_their_author_named_them(how: str, at: str, history: list[events.Event]) -> None:
     """Why a decision is refused, why a run waits, what an amendment would do: at each moment of a shot's life."""
     money = {"budget_money": 0.1, "currency": "USD", "budget_jobs": 1} if how == "budget" else {}
     run = a_run(chained=how != "apart", gated=how == "gated", **money)

@@ -73,7 +73,7 @@ def test_a_film_tells_of_each_shot_and_of_its_end() -> None:
     ]
 
 
-def test_nobody_is_told_without_an_address() -> None:
+def test_without_an_address_nothing_is_announced() -> None:
     """No `notify_url`, no notices."""
     assert notice_lines(a_run(shot("s1"), notify_url=None), *whole_take("s1"), joined) == []
 
@@ -97,7 +97,7 @@ def test_a_film_that_cannot_be_joined_is_a_run_that_failed() -> None:
     ]
 
 
-def test_a_run_that_waits_from_its_first_moment_is_told() -> None:
+def test_a_run_that_waits_from_its_first_moment_is_announced() -> None:
     """A gate on the first shot: there is no change before, and a person is needed at once."""
     gated_run = a_run(shot("s1", gated=True))
 
@@ -105,7 +105,7 @@ def test_a_run_that_waits_from_its_first_moment_is_told() -> None:
     assert notice_lines(gated_run, events.Approved(shot_id="s1"))[1:] == []
 
 
-def test_each_gate_is_told_when_it_is_reached() -> None:
+def test_each_gate_is_announced_when_it_is_reached() -> None:
     """One approval does not silence the next."""
     gates = a_run(shot("s1"), shot("s2", "s1", gated=True), shot("s3", "s2", gated=True))
 
@@ -117,7 +117,7 @@ def test_each_gate_is_told_when_it_is_reached() -> None:
     ]
 
 
-def test_a_gate_is_told_while_another_scene_goes_on() -> None:
+def test_a_gate_is_announced_while_another_scene_goes_on() -> None:
     """A person can act before everything stands still; that it then does is told as well."""
     scenes = a_run(shot("s1", gated=True), shot("t1", scene="b"), shot("t2", "t1", scene="b", gated=True))
 
@@ -136,7 +136,7 @@ def test_takes_to_choose_from_wait_for_a_person() -> None:
     assert notice_lines(two, first[0], second[0], *first[1:], *second[1:]) == ["run.waiting s1 waiting"]
 
 
-def test_a_spent_budget_is_told_once_and_only_if_something_is_still_wanted() -> None:
+def test_a_spent_budget_is_announced_once_and_only_if_something_is_still_wanted() -> None:
     """When the last job of it is accepted; an intent that is put off and comes back does not count."""
     chain, put_off = (shot("s1"), shot("s2", "s1")), events.SubmitPutOff(shot_id="s1", take=1, problem=BUSY, until=NOW)
     again = [whole_take("s1")[0], put_off]
@@ -183,7 +183,7 @@ def test_the_same_change_is_the_same_notice() -> None:
 
 @settings(max_examples=60)
 @given(st.permutations([*whole_take("s1"), *whole_take("s2"), joined, *whole_take("s1"), *whole_take("s2"), joined]))
-def test_in_whatever_order_it_happens_an_ending_is_told_once(history: list[events.Event]) -> None:
+def test_in_whatever_order_it_happens_an_ending_is_announced_once(history: list[events.Event]) -> None:
     """Repeats and reorderings of callbacks change nothing about that."""
     lines = notice_lines(a_run(shot("s1"), shot("s2", "s1")), *history)
 
@@ -192,14 +192,14 @@ def test_in_whatever_order_it_happens_an_ending_is_told_once(history: list[event
 
 @settings(max_examples=60)
 @given(st.permutations([*whole_take("s1"), *refused("s1")[1:], events.RunCancelled(), events.Elapsed()]))
-def test_a_shot_is_never_told_to_have_both_succeeded_and_failed(history: list[events.Event]) -> None:
+def test_a_shot_is_never_announced_as_both_succeeded_and_failed(history: list[events.Event]) -> None:
     """What is final stays so, in what is told, too."""
     lines = notice_lines(a_run(shot("s1")), *history)
 
     assert len([line for line in lines if line.startswith("shot.")]) <= 1
 
 
-def test_a_provider_that_is_out_of_order_is_told_once_an_hour() -> None:
+def test_a_provider_that_is_out_of_order_is_announced_once_an_hour() -> None:
     """The run waits and is tried each minute for three hours; people need not hear of each try."""
     down = Problem(code="upstream_unavailable", message="no answer", family=Family.SERVER)
     run, ids, waits = a_run(shot("s1")), [], 0

@@ -87,7 +87,7 @@ def test_a_prompt_that_was_refused_is_not_the_other_one_of_the_final() -> None:
         (2, 2.0, "no seed is known for s1 and s2"),
     ],
 )
-def test_what_it_would_do_is_said_in_a_sentence(jobs: int | None, money: float | None, words: str) -> None:
+def test_its_effect_is_described_in_a_sentence(jobs: int | None, money: float | None, words: str) -> None:
     """With what may disappoint."""
     shots = shots_of(with_takes(a_draft(), "s1", "s2"))
     shots = tuple(replace(shot, gated=True) for shot in shots)

@@ -124,7 +124,7 @@ def test_a_budget_stops_it_and_a_gate_that_was_passed_is_not_asked_again() -> No
     assert next_prompt(failed(gated_run, Family.TEXT_MODERATED)) == "milder"
 
 
-def test_a_persons_retake_behind_it_is_made_as_they_say_and_has_new_takes_of_its_own() -> None:
+def test_a_persons_retake_after_it_is_made_as_they_say_and_has_new_takes_of_its_own() -> None:
     """The other prompt is used up."""
     run = failed(failed(a_shot(OTHER), Family.TEXT_MODERATED), Family.TEXT_MODERATED)
     run = apply(run, events.Retaken(shot_id="s1", prompt="mine"), NOW)

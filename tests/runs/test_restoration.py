@@ -38,7 +38,7 @@ def test_a_run_that_is_over_is_not_marked() -> None:
     assert restored(run) is run
 
 
-def test_a_take_that_is_held_is_not_submitted_and_those_beside_it_are_in_doubt_as_well() -> None:
+def test_a_held_take_is_not_submitted_and_those_of_the_same_shot_are_in_doubt_as_well() -> None:
     """Three takes of one shot may all have been submitted."""
     run = restored(new_run(shot("s1", takes_wanted=3)))
     run = after(run, submitting(), loss_of(), now=LATER)

@@ -81,7 +81,7 @@ async def test_spool_is_no_exception(relay: Any, redis: Any) -> None:
     assert not any(b"canary" in content for content in files)
 
 
-async def test_body_that_opens_nothing_stays_as_it_came(relay: Any) -> None:
+async def test_body_that_opens_nothing_is_kept_unchanged(relay: Any) -> None:
     """Byte by byte, spaces and the order of its fields included."""
     body = (
         '{ "status":"succeeded",\n\t"id" : "job_1", "url":"https://cdn.example.com/v.mp4", "n":1.50, "t":"\\u96e8夜" }'
@@ -91,7 +91,7 @@ async def test_body_that_opens_nothing_stays_as_it_came(relay: Any) -> None:
     assert record["body"] == body
 
 
-async def test_repeats_are_told_by_what_came_and_not_by_what_is_kept(relay: Any, redis: Any) -> None:
+async def test_repeats_are_recognized_by_the_body_that_came_and_not_by_what_is_kept(relay: Any, redis: Any) -> None:
     """The same bytes are a repeat; another signature on the same address is not, though the two are kept alike."""
     again = {**DONE, "output": {"status": "succeeded", "videos": [SIGNED.replace("canary-1", "canary-3")]}}
     answers = [(await relay.api.post(address(relay), json=each)).json()["repeated"] for each in (DONE, DONE, again)]

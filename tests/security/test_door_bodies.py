@@ -106,7 +106,7 @@ async def test_encoded_bodies_are_refused_unopened(start_relay: Any, talk: Any, 
     assert statuses == dict.fromkeys(forms, 415)
 
 
-async def test_a_body_without_end_is_cut_while_it_comes(start_relay: Any, connect_to: Any, path: Any) -> None:
+async def test_an_endless_body_is_cut_while_it_arrives(start_relay: Any, connect_to: Any, path: Any) -> None:
     """Chunked or by a length that promises ten gigabytes: 413 after little more than a mebibyte."""
     framings = {
         "chunked": (b"Transfer-Encoding: chunked", b"10000\r\n" + b" " * 65_536 + b"\r\n"),

@@ -50,7 +50,7 @@ async def test_a_flood_of_wrong_addresses_stops_no_callback(start_relay: Any, re
     assert after - before < 800
 
 
-async def test_a_flood_is_told_in_a_few_lines(start_relay: Any, address: Any) -> None:
+async def test_a_flood_is_logged_in_a_few_lines(start_relay: Any, address: Any) -> None:
     """The log says who, and that it goes on; it does not grow with the flood."""
     async with start_relay(NOBODY, worker=False, refusals_per_minute=5, callbacks_per_minute=5) as relay:
         with capture_logs() as lines:

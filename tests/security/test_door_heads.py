@@ -93,7 +93,7 @@ async def test_half_a_request_is_not_waited_for(relay: Any, connect_to: Any, pos
 
 
 @pytest.mark.parametrize("behind", [b"}", b"\x00", b"HTTP\r\n\r\n", b"\xe9\xff", b"GET\r\n\r\n"])
-async def test_what_is_no_request_behind_one_takes_no_answer_away(
+async def test_garbage_after_a_request_takes_no_answer_away(
     relay: Any, talk: Any, post: Any, path: str, behind: bytes
 ) -> None:
     """A length counted in characters leaves bytes over: the callback is kept and answered, the rest is not heard."""
@@ -105,7 +105,7 @@ async def test_what_is_no_request_behind_one_takes_no_answer_away(
     assert b"HTTP/1.1" not in answer.body
 
 
-async def test_what_never_becomes_a_request_is_cut_while_it_comes(relay: Any, connect_to: Any, path: str) -> None:
+async def test_what_never_becomes_a_request_is_cut_while_it_arrives(relay: Any, connect_to: Any, path: str) -> None:
     """A head without end, or a body that is all framing, fills nobody's memory: 431 long before 20 megabytes."""
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     forms = {
@@ -173,7 +173,7 @@ async def test_framing_that_can_be_read_in_two_ways_is_refused(
     assert await _outcomes(relay) == {"cut_off"}
 
 
-async def test_a_request_behind_a_request_is_answered_in_its_turn(relay: Any, talk: Any, post: Any, path: str) -> None:
+async def test_a_pipelined_request_is_answered_in_its_turn(relay: Any, talk: Any, post: Any, path: str) -> None:
     """Pipelined as some proxies do; a request hidden in a body stays a body."""
     first = post(path, DONE).replace(b"Connection: close\r\n", b"")
     request = post("/livez", b"", method="GET")

@@ -184,7 +184,7 @@ async def test_answer_that_repeats_the_key_is_read_without_it(answer: bytes, cal
     assert len(upstream.heads) == 1
 
 
-async def test_credentials_of_the_machine_do_not_stand_in_for_the_key(
+async def test_credentials_of_the_machine_do_not_replace_the_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A netrc or a proxy of the environment changes neither the key nor who gets it."""

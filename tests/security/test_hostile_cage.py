@@ -169,7 +169,7 @@ async def test_a_process_that_dies_while_it_waits_fails_no_job(a_picture: Path, 
         assert await decoder._warm_child() is not first
 
 
-async def test_what_holds_is_said_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_active_limits_are_logged_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """An operator reads in the log what a clip is kept from, and loudly what it is not."""
     with structlog.testing.capture_logs() as lines:
         async with Decoder():

@@ -54,7 +54,7 @@ NO_KEY = {"Authorization": "Bearer wrong"}
 
 
 @anyio
-async def test_all_are_released_at_once_and_each_says_what_became_of_it(
+async def test_all_are_released_at_once_each_with_its_outcome(
     verifying: Any, call: Any, callbacks_of: Any, tasks: Any, redis: Any
 ) -> None:
     """Oldest first; a forged one stays; what the sender has sent again since is not processed twice."""

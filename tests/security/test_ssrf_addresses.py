@@ -243,7 +243,7 @@ async def test_plain_http_is_refused(url: str, tmp_path: Path, monkeypatch: pyte
     await assert_refused(url, tmp_path, monkeypatch)
 
 
-def test_there_are_enough_of_them() -> None:
+def test_there_are_enough_addresses() -> None:
     """The promise is 150 forms at least; a list that shrinks by accident is noticed."""
     lists = [
         edges(SPECIAL_V4),

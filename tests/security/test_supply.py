@@ -53,7 +53,7 @@ def test_a_known_vulnerability_stops_the_build(audit: Any, capsys: pytest.Captur
     assert "VULNERABLE: thing 1.0: PYSEC-1, fixed in: 1.1" in capsys.readouterr().out
 
 
-def test_what_nobody_knows_anything_about_is_said_loudly(audit: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_packages_without_an_answer_are_reported_loudly(audit: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """A mirror without advisories, or a package that is on no index."""
     unknown = {"name": "thing", "skip_reason": "not found"}
 

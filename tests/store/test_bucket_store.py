@@ -47,7 +47,7 @@ async def test_what_one_machine_keeps_another_one_has_byte_for_byte(tmp_path: Pa
     assert await there.fetch(CLIP) == place
 
 
-async def test_what_goes_there_and_comes_from_there_is_timed(tmp_path: Path, storage: MemoryStore) -> None:
+async def test_transfers_in_both_directions_are_timed(tmp_path: Path, storage: MemoryStore) -> None:
     """Each way by what came of it; a copy that is here already is no way at all."""
 
     def ways() -> dict[str, float]:
@@ -72,7 +72,7 @@ async def test_what_goes_there_and_comes_from_there_is_timed(tmp_path: Path, sto
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1])
-async def test_a_file_of_any_length_comes_whole(size: int, tmp_path: Path, storage: MemoryStore) -> None:
+async def test_a_file_of_any_length_arrives_whole(size: int, tmp_path: Path, storage: MemoryStore) -> None:
     """At the edges of pieces as well."""
     await obstore.put_async(storage, CLIP, LARGE[:size])
 

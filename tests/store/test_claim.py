@@ -142,7 +142,7 @@ async def test_each_class_is_claimed_by_its_own(redis: ArqRedis) -> None:
     assert await redis.llen(WAKE) == 0
 
 
-async def test_runs_take_turns_behind_films_too(redis: ArqRedis) -> None:
+async def test_runs_take_turns_for_films_too(redis: ArqRedis) -> None:
     """Films that nobody here has a place for do not hide the run that has no place yet."""
     await films(redis, 300, ago_s=60)
     await enqueue(redis, "large", 40, ago_s=9)

@@ -100,7 +100,7 @@ async def test_only_what_is_kept_can_be_repeated(redis: ArqRedis) -> None:
     assert await redis.zcard(QUEUE) == 1
 
 
-async def test_a_contradiction_is_kept_once_beside_what_it_contradicts(redis: ArqRedis) -> None:
+async def test_a_contradiction_is_kept_once_with_what_it_contradicts(redis: ArqRedis) -> None:
     """However often either of them comes again, and however they are written together."""
     inbox = Inbox(redis, keep_s=100)
 

@@ -89,7 +89,7 @@ async def content(redis: RelayRedis) -> dict[str, Any]:
     return entries
 
 
-async def test_it_comes_back_as_it_was_with_all_indexes(redis: RelayRedis, other: RelayRedis, tmp_path: Path) -> None:
+async def test_it_is_restored_unchanged_with_all_indexes(redis: RelayRedis, other: RelayRedis, tmp_path: Path) -> None:
     """Runs of each status, callbacks, tasks, notifications and what else is kept; key by key."""
     store = Store(redis)
     for number, event in enumerate((None, events.RunCancelled(), events.Approved(shot_id="s1")), 1):

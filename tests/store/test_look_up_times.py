@@ -51,17 +51,17 @@ def age_of_next_look(run: Run) -> float:
     return take_of(run).due_at - NOW
 
 
-def test_the_first_look_up_comes_when_the_terms_say() -> None:
+def test_the_first_look_up_is_due_when_the_terms_say() -> None:
     """Nothing is known yet about such jobs."""
     assert age_of_next_look(in_flight(a_run())) == Terms().lookup_after_s
 
 
-def test_it_comes_sooner_once_such_jobs_are_known_to_be_quicker() -> None:
+def test_it_is_due_sooner_once_such_jobs_are_known_to_be_quicker() -> None:
     """A lost callback costs the seconds by which it is late, not the rest of a cautious default."""
     assert 40 < age_of_next_look(in_flight(a_run(), expected_s=40.0)) < 50
 
 
-def test_it_never_comes_later_than_the_terms_say() -> None:
+def test_it_is_never_due_later_than_the_terms_say() -> None:
     """The setting is a promise, whatever was learned."""
     assert age_of_next_look(in_flight(a_run(), expected_s=5_000.0)) == Terms().lookup_after_s
 
@@ -102,7 +102,7 @@ def test_missed_callbacks_are_counted_and_their_total_absence_is_named() -> None
     assert seems_unreachable(rendered(in_flight(a_run()), "s1", called_back=False))
 
 
-def test_a_callback_that_comes_after_the_look_up_was_not_missed() -> None:
+def test_a_callback_that_arrives_after_the_look_up_was_not_missed() -> None:
     """It says that we are reached, and takes nothing back."""
     run_at_sweep = rendered(in_flight(a_run()), "s1", called_back=False)
     run_at_callback = apply(run_at_sweep, events.CalledBack(shot_id="s1", take=1), NOW + 61)

@@ -172,7 +172,7 @@ def check(server: redis_sync.Redis, content_there: Content) -> None:
     assert now == moved(content_there)
 
 
-async def test_all_of_it_is_found_under_the_keys_of_today(
+async def test_everything_is_found_under_the_present_keys(
     client: RelayRedis, server: redis_sync.Redis, before: Content
 ) -> None:
     """Byte for byte, with the time that it has left; what is somebody else's stays."""

@@ -41,7 +41,7 @@ async def claim(outbox: Outbox, **more: Any) -> list[NoticeClaim]:
     return (await outbox.claim(**{"room": 9, "lease_s": 60.0, **more}))[0]
 
 
-async def test_what_is_to_be_told_is_saved_with_the_change_and_wakes_a_sender(redis: ArqRedis, outbox: Outbox) -> None:
+async def test_notices_are_saved_with_the_change_and_wake_a_sender(redis: ArqRedis, outbox: Outbox) -> None:
     """In one step with the run; nothing where nobody asked for it."""
     await start(Store(redis), a_run())
     await start(Store(redis), a_run("run_2", notify_url=None))
@@ -62,7 +62,7 @@ async def test_a_save_that_lost_a_race_tells_nothing(redis: ArqRedis, outbox: Ou
     assert len(await outbox.recent(limit=9)) == 1
 
 
-async def test_what_was_told_is_not_told_again(redis: ArqRedis, outbox: Outbox) -> None:
+async def test_what_was_sent_is_not_sent_again(redis: ArqRedis, outbox: Outbox) -> None:
     """A notice of the same id with a later change: what came of it stays."""
     store = Store(redis)
     run = await start(store, a_run())
@@ -91,7 +91,7 @@ async def test_only_one_of_many_senders_has_it_until_its_lease_ends(redis: ArqRe
     assert again[0].notice == claims[0][0].notice
 
 
-async def test_what_came_of_each_try_is_kept_and_decides_what_follows(redis: ArqRedis, outbox: Outbox) -> None:
+async def test_the_outcome_of_each_try_is_kept_and_decides_what_follows(redis: ArqRedis, outbox: Outbox) -> None:
     """Tried again in its time, with the number of tries; settled when it was taken."""
     await start(Store(redis), a_run())
     (first,) = await claim(outbox)

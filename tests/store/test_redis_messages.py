@@ -41,7 +41,7 @@ def test_what_the_server_answers_tells_what_to_do(answer: str, words: str) -> No
     assert unavailable(BaseParser.parse_error(answer)).message == words_said
 
 
-def test_what_was_said_while_connecting_is_not_called_unreachable() -> None:
+def test_an_error_while_connecting_is_not_called_unreachable() -> None:
     """redis-py wraps the server's refusal in an error of its own."""
     error = RedisConnectionError(BaseParser.parse_error("NOAUTH Authentication required."))
 

@@ -49,7 +49,7 @@ class Meeting(Store):
         return run
 
 
-async def test_a_run_comes_back_as_it_was_saved(redis: ArqRedis) -> None:
+async def test_a_run_is_loaded_as_it_was_saved(redis: ArqRedis) -> None:
     """Every field, Chinese text included."""
     store, run = Store(redis), a_run()
     await start(store, run)

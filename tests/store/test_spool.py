@@ -37,7 +37,7 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
     one_spool.close()
 
 
-async def test_what_was_spooled_reaches_redis_as_it_came(redis: ArqRedis, spool: Spool, tmp_path: Path) -> None:
+async def test_spooled_callbacks_reach_redis_unchanged(redis: ArqRedis, spool: Spool, tmp_path: Path) -> None:
     """Id, time, body and task are those of the moment at which it was received."""
     await spool.keep(callback("cb_1", b"\xff raw"), fingerprint="f", task=task("cb_1"))
     inbox = Inbox(redis, keep_s=100)

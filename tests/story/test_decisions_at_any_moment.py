@@ -151,7 +151,7 @@ async def test_a_cancel_during_a_submit_keeps_the_job_and_its_clip(
     assert "is the job of take 1 of shot s1 already, which is done" in response.json()["error"]["message"]
 
 
-async def test_a_take_that_comes_after_the_film_is_kept_and_can_be_picked(
+async def test_a_take_that_arrives_after_the_film_is_kept_and_can_be_picked(
     start_provider: Any, start_relay: Any, monkeypatch: pytest.MonkeyPatch, wait_until: Callable[..., Awaitable[None]]
 ) -> None:
     """``pick: first``: the film does not wait for the second take, which was paid for all the same."""
@@ -221,7 +221,7 @@ async def test_a_second_job_of_a_take_is_kept_and_called_paid_twice(
     assert len(unmoved_run["shots"][0]["takes"]) == 2
 
 
-async def test_runs_that_an_early_version_left_behind_are_gone_on_from(
+async def test_runs_that_an_early_version_left_behind_go_on(
     start_provider: Any, start_relay: Any, redis: Any, wait_until: Callable[..., Awaitable[None]]
 ) -> None:
     """A film though a shot was being retaken; a cancelled run whose job was given up; a film of nobody knows what."""

@@ -187,7 +187,7 @@ async def test_a_job_submitted_elsewhere_becomes_a_run_of_its_own(
     assert {"start.1.mp4", "start.1.last.png"} <= set(names)
 
 
-async def test_a_hook_with_a_storyboard_goes_on_from_the_frame_that_came_in(
+async def test_a_hook_with_a_storyboard_goes_on_from_the_frame_it_received(
     start_provider: Any, start_relay: Any, wait_until: Any, tmp_path: Path
 ) -> None:
     """`framerelay.yaml` names the shots that follow."""

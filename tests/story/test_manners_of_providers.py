@@ -246,7 +246,7 @@ async def test_a_last_frame_that_nobody_may_open_costs_no_clip(start_behind: Beh
         (lambda _: Response("{}", headers={"Content-Encoding": "br"}), "is encoded"),
     ],
 )
-async def test_an_answer_that_makes_no_sense_is_asked_about_as_well(
+async def test_an_answer_that_makes_no_sense_raises_a_question_too(
     answer: Callable[[str], Response | Json],
     words: str,
     start_behind: Behind,

@@ -408,7 +408,7 @@ async def test_a_run_that_is_cancelled_before_its_submit_leaves_its_place_to_the
         assert provider.submits == ["second 0"]
 
 
-async def test_a_place_that_came_after_the_decision_goes_to_the_next_one(
+async def test_a_place_that_arrives_after_the_decision_goes_to_the_next_one(
     narrow: Any, start_relay: Any, working: Working, at_once: Callable[[int], None]
 ) -> None:
     """Its task finds that nothing is to be submitted any more."""

@@ -108,7 +108,7 @@ async def test_a_failed_scene_does_not_stop_the_others(start_provider: Any, star
     assert run["spent"] == {"jobs": 2}
 
 
-async def test_a_wrong_key_is_said_at_once(start_provider: Any, start_relay: Any) -> None:
+async def test_a_wrong_key_is_reported_at_once(start_provider: Any, start_relay: Any) -> None:
     """One clear sentence in the run, and nothing is tried again until a person has fixed it and resumes."""
     async with start_provider(options={"key": "sk-another"}) as provider:
         async with start_relay(provider.url) as relay:

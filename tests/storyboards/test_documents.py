@@ -170,7 +170,7 @@ def test_no_text_keeps_the_reader_busy_for_long(text: str, ends: Any) -> None:
         mistakes_in(text)
 
 
-def test_many_names_that_nobody_knows_are_told_without_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_unknown_names_are_reported_without_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     """Near names are looked for among a few: compared with all, these would take five seconds."""
     compare, sizes = difflib.get_close_matches, list[int]()
 

@@ -99,7 +99,7 @@ def test_hooks_are_read_with_what_they_say(tmp_path: Path) -> None:
     assert [(shot.id, shot.source) for shot in night.storyboard.shots] == [("s1", START), ("s2", "s1")]
 
 
-def test_a_storyboard_is_found_beside_the_settings_file(tmp_path: Path) -> None:
+def test_a_storyboard_is_found_next_to_the_settings_file(tmp_path: Path) -> None:
     """Wherever the program was started; YAML and JSON."""
     board = '{"model": "m", "shots": [{"prompt": "a"}]}'
     write(tmp_path, board, "boards/a.yaml")
@@ -126,7 +126,7 @@ def test_a_hook_that_could_tell_nobody_stops_the_start(tmp_path: Path) -> None:
     assert read_hooks(path, TrustedHosts(["localhost", "10.0.0.1:9"])).keys() == {"a", "b"}
 
 
-def test_every_mistake_of_every_hook_is_told_with_its_place(tmp_path: Path) -> None:
+def test_every_mistake_of_every_hook_is_reported_with_its_place(tmp_path: Path) -> None:
     """In this file and in those that it names, all at once."""
     write(tmp_path, "model: m\nshots:\n  - {promt: a}\n", "bad.yaml")
     text = """\

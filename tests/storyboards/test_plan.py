@@ -43,7 +43,7 @@ def test_jobs_are_takes_and_the_longest_chain_follows_the_frames() -> None:
     ]
 
 
-def test_the_id_is_of_what_is_said_and_not_of_how() -> None:
+def test_the_id_depends_on_the_content_and_not_on_the_form() -> None:
     """YAML and JSON, order of keys, defaults or shot: the same plan. Any change of meaning: another."""
     yaml = read_storyboard("title: t\nmodel: m\ndefaults: {seed: 7}\nshots: [{prompt: 雨}]\n", form="yaml")
     json = read_storyboard('{"shots": [{"seed": 7, "prompt": "雨"}], "model": "m", "title": "t"}', form="json")

@@ -105,7 +105,7 @@ def test_json_mistakes_have_lines_too() -> None:
         ([{"prompt": "a", "\ud83d\n" * 50: 1}], "shots[0]." + "\\ud83d\\n" * 19 + "\\ud83d…", "unknown key"),
     ],
 )
-def test_a_mistake_in_a_shot_is_told_with_its_place(shots: list[object], place: str, words: str) -> None:
+def test_a_mistake_in_a_shot_is_reported_with_its_place(shots: list[object], place: str, words: str) -> None:
     """One mistake, one line, and what to write instead."""
     (mistake,) = mistakes_of_shots(*shots)
 
@@ -148,7 +148,7 @@ def test_a_mistake_in_a_shot_is_told_with_its_place(shots: list[object], place: 
         ({"color": "red"}, "color", 'unknown key "color"; known here: version, title, model'),
     ],
 )
-def test_a_mistake_at_the_top_is_told_with_its_place(change: dict[str, Any], place: str, words: str) -> None:
+def test_a_mistake_at_the_top_is_reported_with_its_place(change: dict[str, Any], place: str, words: str) -> None:
     """A key in the wrong room is sent to the right one; ``...`` leaves a key out."""
     document = {"model": "m", "shots": [{"prompt": "a"}], **change}
 
@@ -158,7 +158,7 @@ def test_a_mistake_at_the_top_is_told_with_its_place(change: dict[str, Any], pla
     assert words in mistake
 
 
-def test_mistakes_between_a_scene_and_its_first_shot_are_told() -> None:
+def test_mistakes_between_a_scene_and_its_first_shot_are_reported() -> None:
     """A scene's frame that nothing would use, one that stands twice, ids that stand twice, keys of a shot."""
     shots = [{"prompt": "a", "from": "cut"}]
     scenes = [
@@ -179,7 +179,7 @@ def test_mistakes_between_a_scene_and_its_first_shot_are_told() -> None:
     ]
 
 
-def test_references_beside_a_first_frame_are_passed_on() -> None:
+def test_references_with_a_first_frame_are_passed_on() -> None:
     """Ark takes one or the other; the jobs API's own sample shows both, so the provider decides."""
     references = {"reference_image_urls": ["https://e.com/a.png"]}
 

@@ -149,7 +149,7 @@ def test_what_was_given_as_json_is_given_back_as_both() -> None:
     assert now.text == "title: t\nmodel: m\nshots:\n- prompt: a red car\n  id: z\n- prompt: 霓虹\n"
 
 
-def test_pictures_that_were_handed_over_stand_in_the_text_that_was_given() -> None:
+def test_uploaded_pictures_are_named_in_the_text_as_it_was_given() -> None:
     """As the names under which they are kept; the comment beside them stays, and so it is read back."""
     text = "title: t\nmodel: m\nshots:\n  # At noon.\n  - {prompt: a, first_frame: ./street.png}  # The street.\n"
     board = read_storyboard(text, form="yaml").with_files({"./street.png": "file:given/0a.png"})

@@ -99,7 +99,7 @@ def warnings(
         ),
     ],
 )
-def test_what_cannot_be_done_is_said_with_its_place(shot: Any, top: Any, expected: Any) -> None:
+def test_what_cannot_be_done_is_reported_with_its_place(shot: Any, top: Any, expected: Any) -> None:
     """One warning for each, nothing for what fits."""
     assert warnings({"prompt": "a car", **shot}, **top) == expected
 
@@ -171,7 +171,7 @@ def test_a_picture_in_the_storyboard_itself_is_looked_at_as_well(tmp_path: Path)
     assert warnings(shot) == [("picture_size", "shots[0].first_frame")]
 
 
-def test_a_last_frame_that_does_not_fit_is_told_where_its_size_is_certain() -> None:
+def test_a_last_frame_that_does_not_fit_is_reported_where_its_size_is_certain() -> None:
     """By the resolution of its shot and the ratio of its chain; where either is open, nothing is told."""
     kling = {"prompt": "b", "provider": "kling", "model": "kling-3.0"}
 

@@ -372,7 +372,7 @@ async def test_a_byte_order_mark_before_an_answer_is_read_over(provider: Any) ->
     assert "no" in error.message
 
 
-def test_nothing_is_said_by_an_answer_that_is_well() -> None:
+def test_a_good_answer_has_no_complaint() -> None:
     """Every shape of success that is known to us."""
     for document in ACCEPTED[1:4]:
         assert complaint_in(document) is None, document

@@ -26,7 +26,7 @@ def profile_with(*patterns: str) -> Profile:
         ("https://gateway.example", ("files.*",), {"gateway.example"}),
     ],
 )
-def test_the_key_goes_along_where_clips_lie_and_nowhere_else(
+def test_the_key_is_sent_to_where_clips_are_and_nowhere_else(
     base: str, patterns: tuple[str, ...], hosts: set[str]
 ) -> None:
     """Of the provider's own hosts those that are named; a gateway has all that is there."""

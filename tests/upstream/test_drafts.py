@@ -89,7 +89,7 @@ SHOT = {"prompt": "x", "resolution": "1080p", "duration": 5}
         ({"draft": {"prompt": "y"}}, 'unknown key "prompt"'),
     ],
 )
-def test_what_is_wrong_is_said_once(value: object, words: str) -> None:
+def test_a_mistake_is_reported_once(value: object, words: str) -> None:
     """With its place."""
     with pytest.raises(StoryboardInvalid) as error:
         board({}, **{"pass": value})

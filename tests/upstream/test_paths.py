@@ -64,7 +64,7 @@ def test_a_path_can_begin_at_the_whole_body() -> None:
         ("a[x]", "stops making sense"),
     ],
 )
-def test_what_is_no_path_is_said_in_words(path: str, words: str) -> None:
+def test_an_invalid_path_is_reported(path: str, words: str) -> None:
     """The check of a profile shows them next to the line."""
     with pytest.raises(ValueError, match=words.replace("[", r"\[")):
         read_path(path)

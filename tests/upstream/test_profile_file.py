@@ -60,7 +60,7 @@ MISTAKES: dict[str, list[str]] = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_every_mistake_is_told_with_its_line(name: str) -> None:
+def test_every_mistake_is_reported_with_its_line(name: str) -> None:
     """All at once: who writes a profile does not correct it ten times."""
     assert [str(mistake) for mistake in mistakes_in(BROKEN / f"{name}.yaml")] == MISTAKES[name]
 
@@ -98,7 +98,7 @@ def order(**values: Any) -> Order:
     return Order(**{**usual, **values})
 
 
-def test_what_is_not_yaml_is_said_of_the_profile(tmp_path: Path) -> None:
+def test_invalid_yaml_is_reported_for_the_profile(tmp_path: Path) -> None:
     """By the name of its file: nobody wrote a storyboard."""
     (tmp_path / "mine.yaml").write_text("profile: 1\n\tid: mine\n", encoding="utf-8")
     with pytest.raises(StoryboardInvalid, match=r"^line 2, mine\.yaml: this is not YAML: there is a tab"):
@@ -123,7 +123,7 @@ def test_the_models_of_a_gateway_are_its_own(profile_of: Any) -> None:
     assert (profile.models["mine"].durations, profile.models["mine"].audio) == ([5.0], "none")
 
 
-def test_a_profile_that_there_is_not_is_told_with_those_that_are_near(profile_of: Any) -> None:
+def test_a_missing_profile_is_reported_with_similar_names(profile_of: Any) -> None:
     """By its name on the command line, and by the name that a file extends."""
     with pytest.raises(NotFound, match='did you mean "kling"'):
         load_shipped("klng")
@@ -164,7 +164,7 @@ def test_frames_that_a_provider_cannot_take_are_refused(
     assert failure.value.param == ("last_frame" if last else "first_frame")
 
 
-def test_a_word_can_be_dropped_beside_a_first_frame(profile_of: Any) -> None:
+def test_a_word_can_be_dropped_with_a_first_frame(profile_of: Any) -> None:
     """As in ``values``, where other words get another value."""
     text = "profile: 1\nid: mine\nextends: small\ncreate:\n  body: {ratio: '{ratio}'}\n"
     profile = profile_of(f"{text}  values: {{ratio: {{$when_first_frame: drop, '16:9': wide}}}}\n")
@@ -173,7 +173,7 @@ def test_a_word_can_be_dropped_beside_a_first_frame(profile_of: Any) -> None:
     assert create_request(profile, order(input=wide, first_frame="u")).body == {"prompt": "a cat"}
 
 
-def test_a_clip_can_lie_at_an_address_that_no_answer_names(profile_of: Any) -> None:
+def test_a_clip_can_be_at_an_address_that_no_answer_names(profile_of: Any) -> None:
     """Below the provider's own address, by the job's id; an address in the answer goes before."""
     profile = profile_of("profile: 1\nid: mine\nextends: small\nread: {clip_at: '/jobs/{id}/content'}\n")
 
@@ -187,7 +187,7 @@ def test_a_clip_can_lie_at_an_address_that_no_answer_names(profile_of: Any) -> N
     assert clip(b'{"status": "done"}') is None
 
 
-def test_a_rule_for_a_state_holds_where_all_of_it_does(profile_of: Any) -> None:
+def test_a_rule_for_a_state_applies_where_all_of_it_matches(profile_of: Any) -> None:
     """An error next to a job that goes on does not end it."""
     rule = "{has: error, path: done, equals: true, state: failed}"
     profile = profile_of(f"profile: 1\nid: mine\nextends: small\nread: {{states_if: [{rule}]}}\n")

@@ -137,7 +137,7 @@ def test_no_bytes_are_too_much(name: str, kind: AnswerKind, body: bytes) -> None
     assert understand(load_shipped(name), kind, body)["state"] in ("unknown", "unknown_outcome")
 
 
-def test_a_word_that_is_not_known_is_shown_as_it_came() -> None:
+def test_an_unknown_word_is_shown_unchanged() -> None:
     """The author of a profile sees which word its states lack."""
     read = understand(load_shipped("kling"), "get", b'{"code": 0, "data": [{"id": "1", "status": "wrking"}]}')
     assert (read["state"], read["status_word"]) == ("unknown", "wrking")

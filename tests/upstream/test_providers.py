@@ -102,7 +102,7 @@ def test_a_provider_has_limits_prices_a_secret_and_an_address_of_its_own(read: R
     assert "shh" not in repr(provider)
 
 
-def test_a_profile_can_be_a_file_beside_the_settings(read: Read, tmp_path: Path) -> None:
+def test_a_profile_can_be_a_file_next_to_the_settings(read: Read, tmp_path: Path) -> None:
     """By its path from there."""
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "mine.yaml").write_text(MINE, encoding="utf-8")
@@ -112,7 +112,7 @@ def test_a_profile_can_be_a_file_beside_the_settings(read: Read, tmp_path: Path)
     assert provider.base == "https://mine.example.com/api"
 
 
-def test_every_mistake_is_told_with_its_line(read: Read, tmp_path: Path) -> None:
+def test_every_mistake_is_reported_with_its_line(read: Read, tmp_path: Path) -> None:
     """All of them, in the order of the file."""
     (tmp_path / "bad.yaml").write_text(
         MINE.replace("states: {done: succeeded, bad: failed}", "states: {done: ok, bad: failed}"), encoding="utf-8"
@@ -168,7 +168,7 @@ def test_every_mistake_is_told_with_its_line(read: Read, tmp_path: Path) -> None
     assert len({line.partition(": ")[0] for line in mistakes}) == len(expected), mistakes
 
 
-def test_a_default_that_is_not_there_is_told_with_those_that_are_near(read: Read) -> None:
+def test_a_missing_default_is_reported_with_similar_names(read: Read) -> None:
     """At the start, not at the first submit."""
     with pytest.raises(NotFound, match='no provider "klng"'):
         read(provider="klng")

@@ -124,7 +124,7 @@ def test_shots_of_two_currencies_have_no_common_budget(providers: Providers) -> 
         ),
     ],
 )
-def test_a_provider_that_is_not_there_is_told_where_it_is_named(providers: Providers, board: str, place: str) -> None:
+def test_a_missing_provider_is_reported_where_it_is_named(providers: Providers, board: str, place: str) -> None:
     """At the top, in a scene or in a shot, with what is near it."""
     assert refusal(board, providers).startswith(f'{place}: there is no provider "hailou" (did you mean "hailuo"?)')
 
@@ -155,7 +155,7 @@ def test_a_raw_field_may_name_another_model(providers: Providers) -> None:
     assert estimates(board.replace("clip", "unheard-of"), providers) == [None]
 
 
-def test_a_raw_field_that_nobody_knows_is_told_and_no_money_is_kept_to_by_it(providers: Providers) -> None:
+def test_an_unknown_raw_field_is_reported_and_no_budget_relies_on_it(providers: Providers) -> None:
     """Four clips for one would be four times the limit."""
     board = "model: cheap\nextra: {n: 4}\nshots: [{id: a, prompt: a, duration: 5}]\n"
     (estimate,) = estimates(board, providers)

@@ -136,7 +136,7 @@ def test_pixverse_signs_no_body_that_is_no_object(recipe_of: Any, body: bytes) -
         check(recipe_of("pixverse"), PIXVERSE, body)
 
 
-def test_the_fields_of_pixverse_cannot_be_told_otherwise(recipe_of: Any) -> None:
+def test_the_fields_of_pixverse_are_unambiguous(recipe_of: Any) -> None:
     """A value, a key, one field more, and the text in place of a list."""
     for change in (
         {"status": 7},

@@ -82,7 +82,7 @@ async def test_a_provider_of_the_settings_file_is_checked_at_its_own_address(
 
 
 @pytest.mark.anyio
-async def test_another_receiver_behind_the_address_is_told_apart(
+async def test_another_receiver_at_the_address_is_recognized(
     start_relay: Any, start_redis: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One with another secret refuses; one with the same secret and another Redis acknowledges, and nothing comes."""
@@ -104,7 +104,7 @@ async def test_another_receiver_behind_the_address_is_told_apart(
 
 
 @pytest.mark.anyio
-async def test_a_receiver_that_cannot_keep_callbacks_is_told_apart(
+async def test_a_receiver_that_cannot_keep_callbacks_is_recognized(
     start_redis: Callable[..., str], tmp_path: Path, gives_redis_up_soon: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis gone and the disk refusing: 503; with the disk alone it is acknowledged, and cannot be shown."""
@@ -167,7 +167,7 @@ async def test_a_way_that_ends_early_says_where(tls: ssl.SSLContext, tmp_path: P
 
 
 @pytest.mark.anyio
-async def test_a_name_that_does_not_resolve_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_that_does_not_resolve_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name server is played: the one of this machine is not ours."""
 
     def unknown(*_: object, **__: object) -> Any:

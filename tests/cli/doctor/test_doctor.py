@@ -63,7 +63,7 @@ def test_when_all_is_well_it_says_so_and_spends_nothing(relay: Any, provider: An
     assert provider.journal()["submits"] == before
 
 
-def test_wrong_keys_are_told_apart_and_every_look_is_taken(relay: Any) -> None:
+def test_wrong_keys_are_recognized_and_every_check_is_made(relay: Any) -> None:
     """The provider's key, the receiver's key and the secret, each by its variable; for programs as JSON."""
     wrong = relay.having(UPSTREAM_KEY="sk-not-this-one", SECRET="not this one at all", API_KEY="fr_not_this_one_at_all")
     result = wrong.run("doctor", "--json")

@@ -73,7 +73,7 @@ async def test_misspelt_variables_and_a_bad_settings_file_are_named(
 
 
 @pytest.mark.anyio
-async def test_a_hook_that_the_worker_would_not_start_with_is_said(tmp_path: Path) -> None:
+async def test_a_hook_that_the_worker_would_not_start_with_is_reported(tmp_path: Path) -> None:
     """Its messages would go to a private address, which only a trusted host may have."""
     file = tmp_path / "framerelay.yaml"
     file.write_text("hooks: {night: {notify_url: 'http://127.0.0.1:9/done'}}\n")
@@ -85,7 +85,7 @@ async def test_a_hook_that_the_worker_would_not_start_with_is_said(tmp_path: Pat
 
 
 @pytest.mark.anyio
-async def test_a_proof_that_the_receiver_would_not_start_with_is_said(
+async def test_a_proof_that_the_receiver_would_not_start_with_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its secret is missing; a mistake that hooks and proofs both stumble over is said once; a secret that is there."""

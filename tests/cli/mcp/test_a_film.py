@@ -321,7 +321,7 @@ async def test_an_argument_that_no_tool_has_is_refused(mcp: Any, monkeypatch: py
     assert none == 'unknown argument "prompt"; known here: run'
 
 
-def test_clients_are_told_our_version() -> None:
+def test_clients_get_our_version() -> None:
     """Not that of the library that speaks for us."""
     options = create_server(None)._mcp_server.create_initialization_options()
     assert (options.server_name, options.server_version) == ("FrameRelay", version("framerelay"))

@@ -32,7 +32,7 @@ def coming(clip: Path, step: int) -> Growing:
 
 @pytest.mark.parametrize("fields", [{}, {"faststart": True}, {"fragmented": True, "gop": 4}])
 @pytest.mark.parametrize("step", [1, 5, 7, 600])
-def test_a_clip_that_comes_in_small_pieces_is_read_as_a_whole(
+def test_a_clip_that_arrives_in_small_pieces_is_read_as_a_whole(
     step: int, fields: dict[str, Any], make_clip: MakeClip, tmp_path: Path
 ) -> None:
     """The edge of what is there may lie within a header, at the first byte as at any other."""
@@ -124,7 +124,7 @@ def test_fragments_are_missed_by_more_than_rounding(make_clip: MakeClip, clipmak
     ],
     ids=["ts", "m2ts", "h264", "hevc", "animation", "still"],
 )
-def test_a_file_is_told_by_its_first_bytes(head: bytes, name: str, tmp_path: Path) -> None:
+def test_a_file_is_recognized_by_its_first_bytes(head: bytes, name: str, tmp_path: Path) -> None:
     """Whatever it is called."""
     file = tmp_path / "clip.mp4"
     file.write_bytes(head)

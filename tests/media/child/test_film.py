@@ -371,7 +371,7 @@ def test_a_damaged_part_gives_no_film(make_clip: MakeClip, tmp_path: Path, other
 
 
 @pytest.mark.parametrize(("codec", "victim"), [("h264", 3), ("h264", -1), ("av1", -1)])
-def test_a_frame_that_cannot_be_decoded_is_stood_in_for_and_said(
+def test_a_frame_that_cannot_be_decoded_is_replaced_and_reported(
     make_clip: MakeClip, tmp_path: Path, watch: Watch, codec: str, victim: int
 ) -> None:
     """Where frames are decoded, a hole is seen: also at the end, and where the decoder does not say a word."""

@@ -53,7 +53,7 @@ def test_the_film_shows_what_is_handed_on(row: Row, kit: Kit, make_clip: Callabl
 
 
 @pytest.mark.parametrize("row", LOOKS, ids=name_of)
-def test_behind_another_clip_the_film_shows_it_in_the_look_of_that(
+def test_after_another_clip_the_film_shows_it_in_the_format_of_that(
     row: Row, kit: Kit, make_clip: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Fitted into its size, and read back by its tags."""

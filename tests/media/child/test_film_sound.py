@@ -138,7 +138,7 @@ def as_dts(clip: Path) -> Path:
 
 
 @pytest.mark.parametrize("word", ["dts", "adpcm_ima_qt"])
-def test_sound_that_is_left_out_is_said(tmp_path: Path, word: str) -> None:
+def test_sound_that_is_left_out_is_reported(tmp_path: Path, word: str) -> None:
     """A film without it is better than none, but nobody should have to hear that for himself."""
     odd = as_dts(write(tmp_path / "odd.mkv", "ac3")) if word == "dts" else write(tmp_path / "odd.mov", word)
     assert examine(odd, frame_into=tmp_path / "last.png").clip.has_audio

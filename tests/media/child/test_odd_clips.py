@@ -85,7 +85,7 @@ def test_its_first_frame_is_kept_in_the_same_way(row: Row, kit: Kit, tmp_path: P
 
 
 @pytest.mark.parametrize("row", REFUSED, ids=name_of)
-def test_a_clip_that_cannot_be_handed_on_is_refused_in_words(row: Row, kit: Kit, tmp_path: Path) -> None:
+def test_a_clip_that_cannot_be_handed_on_is_refused_with_a_sentence(row: Row, kit: Kit, tmp_path: Path) -> None:
     """That say what it is and, where that helps, what to do; and nothing is left behind."""
     assert isinstance(row.right, Refusal)
     clip, into = row.clip(kit), tmp_path / "frames" / "last.png"

@@ -36,7 +36,7 @@ def test_a_clip_that_states_its_chroma_siting_is_believed(codec: str, kind: int,
     assert asked(clip)
 
 
-def test_left_is_believed_where_it_is_said(make_clip: MakeClip) -> None:
+def test_left_siting_is_believed_where_it_is_declared(make_clip: MakeClip) -> None:
     """By x265."""
     assert asked(make_clip(codec="hevc", encoder_options={"x265-params": "chromaloc=0:log-level=none"}, **FEW))
 

@@ -81,7 +81,7 @@ def test_untagged_primaries_count_as_bt2020() -> None:
 
 
 @pytest.mark.parametrize("curve", ["pq", "hlg"])
-def test_a_large_picture_needs_little_room_beside_it(curve: str) -> None:
+def test_a_large_picture_needs_little_extra_memory(curve: str) -> None:
     """Its light as a whole is more than the film of a 4K clip may have. Each row comes out as if it were alone."""
     picture = np.random.default_rng(3).integers(0, 65_536, (8 * ROWS + 5, 300, 3)).astype(np.uint16)
     alone = np.concatenate([to_sdr(row[np.newaxis], curve, 9) for row in picture])

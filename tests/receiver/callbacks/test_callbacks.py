@@ -126,7 +126,7 @@ async def test_every_dialect_names_its_job_and_status(
     assert records == tasks == {number: (job_id, word) for number, (_, job_id, word) in enumerate(DIALECTS)}
 
 
-async def test_chinese_text_is_kept_as_it_came(relay: Any, take_address: Any, recent_callbacks: Any) -> None:
+async def test_chinese_text_is_kept_unchanged(relay: Any, take_address: Any, recent_callbacks: Any) -> None:
     """Bodies are UTF-8; the record shows what was sent."""
     body = {"id": "任务_1", "status": "succeeded", "prompt": "霓虹雨夜 🌧️"}
     answer = await relay.api.post(take_address(), content=json.dumps(body, ensure_ascii=False).encode())
@@ -252,7 +252,7 @@ async def test_a_stream_is_cut_at_the_limit(relay: Any, take_address: Any) -> No
     assert b"connection: close" in head.lower()
 
 
-async def test_a_sender_that_asks_first_is_told_before_it_sends(relay: Any, take_address: Any) -> None:
+async def test_a_sender_that_asks_first_is_answered_before_it_sends(relay: Any, take_address: Any) -> None:
     """``Expect: 100-continue`` with a length past the limit: 413 at once, and no byte of the body is wanted."""
     host, port = relay.settings.listen_url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -324,7 +324,7 @@ async def test_callbacks_are_listed_page_by_page(relay: Any, take_address: Any) 
     assert [len(each) for each in pages] == [2, 2, 1]
 
 
-async def test_a_page_behind_a_callback_that_is_no_longer_kept_is_empty(relay: Any, take_address: Any) -> None:
+async def test_the_page_after_a_callback_that_is_gone_is_empty(relay: Any, take_address: Any) -> None:
     """Beginning again at the top would send a reader round and round."""
     await relay.api.post(take_address(), json=DONE)
     page = (await relay.api.get("/v1/callbacks", params={"after": "cb_gone"})).json()

@@ -116,7 +116,7 @@ async def test_the_very_status_that_a_provider_wants_is_given(calling: Any, tmp_
         ({"request_id": "r", "payload": {"status": "OK"}}, "r", "unknown"),
     ],
 )
-async def test_states_and_ids_stand_where_the_profile_says(
+async def test_states_and_ids_are_read_where_the_profile_says(
     calling: Any, queued_tasks: Any, body: dict[str, Any], job_id: str, state: str
 ) -> None:
     """fal's: at the whole body, in its own words, and not in the payload, which is the result."""

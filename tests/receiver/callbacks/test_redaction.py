@@ -60,7 +60,7 @@ def test_many_bodies_are_kept_as_each_alone(many: list[dict[str, object]], ascii
     assert list(together) in ([None] * len(many), alone)
 
 
-def test_whatever_comes_beside_it_a_body_stays_itself() -> None:
+def test_a_body_is_the_same_whatever_arrives_with_it() -> None:
     """What is no JSON may hold anything, even what stands between the bodies."""
     plain = b'{"a":"https://clips.example/a.mp4?sig=1"}'
     for stranger in (b"\0", b'{"a":"https://clips.example/a.mp4?', b'"https://clips.example', b"\xff", b'?"', b""):
@@ -72,7 +72,7 @@ def test_whatever_comes_beside_it_a_body_stays_itself() -> None:
 
 
 @pytest.mark.parametrize("body", [b'{"id" : "job_1",\n "n":1.50}', b'{"url":"https:\\/\\/a.example\\/b"}'])
-def test_a_body_that_opens_nothing_stays_as_it_came(body: bytes) -> None:
+def test_a_body_that_opens_nothing_is_kept_unchanged(body: bytes) -> None:
     """Byte by byte, since a person may want to see just that."""
     assert without_secrets(body, json.loads(body), secrets=OURS) == body
 

@@ -54,7 +54,7 @@ async def test_a_replay_says_what_it_would_do_and_then_does_it(
     assert {(record["replay_of"], record["job_id"]) for record in replays} == {(first["id"], "job_1")}
 
 
-async def test_a_final_take_is_said_to_be(
+async def test_a_final_take_is_shown_as_final(
     relay: Any, take_address: Any, board: Any, recent_callbacks: Any, render: Any
 ) -> None:
     """What is final stays so."""

@@ -154,7 +154,7 @@ def connection_of(batch_call: Any) -> Any:
     return way._waiting[0][-1].__self__
 
 
-async def test_what_comes_behind_a_callback_waits_for_its_answer(
+async def test_what_follows_a_callback_waits_for_its_answer(
     ways: list[str], under_way: list[Any], talk: Any, path: str, wait_until: Any
 ) -> None:
     """Whatever it is, and in as many pieces as it likes."""

@@ -77,7 +77,7 @@ async def last_words_of(folder: Path, end: Callable[[str], object]) -> dict[str,
 
 
 @pytest.mark.anyio
-async def test_the_log_says_what_a_server_said_last_that_could_not_write(
+async def test_the_log_has_the_last_words_of_a_server_that_could_not_write(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that syncs every write ends on a full disk; why stands in its own log, which nobody reads."""
