@@ -78,7 +78,7 @@ class CostTally:
     estimated: bool
 
 
-def reserved(estimate: Estimate | None) -> Cost | None:
+def reservation(estimate: Estimate | None) -> Cost | None:
     """What is put aside for one take until the provider says what it cost; None where no price is known."""
     return Cost(amount=estimate.high, currency=estimate.currency) if estimate else None
 

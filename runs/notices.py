@@ -55,7 +55,7 @@ def notices_of(before: Run | None, after: Run) -> tuple[Notice, ...]:
     """
     if after.notify_url is None:
         return ()
-    changes = list(_changed(before, after))
+    changes = list(_changes(before, after))
     notices = [
         _notice(after, SHOT_TYPES[shot.status], shot)
         for was, shot in changes
@@ -89,7 +89,7 @@ def is_out_of_budget(run: Run) -> bool:
     return jobs >= run.budget_jobs and any(takes_missing(run, shot) for shot in run.shots if not shot.error)
 
 
-def _changed(before: Run | None, after: Run) -> Iterator[tuple[Shot | None, Shot]]:
+def _changes(before: Run | None, after: Run) -> Iterator[tuple[Shot | None, Shot]]:
     """Shots of the film that are not as they were, with what they were; an amendment gives them other places."""
     earlier = () if before is None else before.shots
     for was, shot in zip_longest(earlier[: len(after.story)], after.story):

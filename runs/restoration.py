@@ -17,7 +17,7 @@ HELD: Final = Problem(
 )
 
 
-def restored(run: Run, now: float) -> Run:
+def with_restoration(run: Run, now: float) -> Run:
     """*run* with the mark; the same value where nothing can be submitted for it any more."""
     if run.status in (RunStatus.SUCCEEDED, RunStatus.CANCELLED):
         return run

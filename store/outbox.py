@@ -30,7 +30,7 @@ NOTIFICATIONS: Final = "{framerelay}:notifications"
 NOTIFICATIONS_DUE: Final = "{framerelay}:notifications-due"
 KEEP_S: Final = 30 * 86_400.0
 DELIVERIES_KEPT: Final = 100
-# Wakes one idle worker's courier; one that is lost costs seconds, since each courier looks by itself, too.
+# Wakes one idle worker's sender; one that is lost costs seconds, since each sender looks by itself, too.
 WAKE_COURIER: Final = Task(id="notify", function="notify", arguments={})
 
 
@@ -119,7 +119,7 @@ class Outbox:
             notifications = await self._read([notification_id])
         return notifications[0] if notifications else None
 
-    async def find_named(self, text: str) -> Notification | None:
+    async def find_by_name(self, text: str) -> Notification | None:
         """The notification of that id, of the id that begins so, or the newest (``last``). Raises: IdAmbiguous."""
         notification = await self.find(text)
         name = await id_in(self._redis, NOTIFICATIONS, text) if notification is None else None

@@ -113,11 +113,11 @@ async def wake_newcomers(store: Store, provider: str, newcomers: tuple[TakePlace
     waiting = deque(newcomers)
     while waiting:
         place = waiting.popleft()
-        if not await _goes_on(store, provider, place):
+        if not await _use_place(store, provider, place):
             waiting += await store.places.leave(provider, place)
 
 
-async def _goes_on(store: Store, provider: str, place: TakePlace) -> bool:
+async def _use_place(store: Store, provider: str, place: TakePlace) -> bool:
     """Whether there is a take for it still, of *provider*; that one is submitted now."""
     try:
         run = (await record(store, place.run_id, events.PlaceFreed(shot_id=place.shot_id))).run

@@ -28,9 +28,8 @@ def main(runs: int, marks: str = "") -> int:
     with all_cores_burning() as burners:
         for run in range(1, runs + 1):
             began = time.monotonic()
-            process = subprocess.run(
-                [*SUITE, "-m", marks], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-            )
+            command = [*SUITE, "-m", marks]
+            process = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             failures += process.returncode != 0
             if process.returncode:
                 say(process.stdout)
