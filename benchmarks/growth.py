@@ -130,9 +130,9 @@ class Film:
     at: int = 0
 
     async def leg(self) -> Figures:
-        """The mean hop, and what each shot of the leg cost, behind the first submit: on our cores, and in Redis."""
+        """The mean hop, and what each shot of the leg cost, after the first submit: on our cores, and in Redis."""
         house, library = self.house, self.house.library
-        if not self.run_id or self.at + LEG >= self.shots:  # Behind the last leg there is a stop, too.
+        if not self.run_id or self.at + LEG >= self.shots:  # After the last leg there is a stop, too.
             self.run_id, self.at = await house.start(self.shots, stop_every=LEG), 0
             await _at_a_stop(house, self.run_id, submits=0)
         first = len(library.submits)

@@ -3,7 +3,7 @@ How long from a callback to the next submit when the bytes have to cross a line 
 
 The bound is 1.15 times what clip and frame need on that line, and 150 ms. `framerelay up` and a provider of its own
 process, a clip of 720p and 5 s with the anatomy of a Seedance file. Three take turns against the same provider: ours
-by the jobs API, ours by Ark's profile (the frame stands inside the submit) and a chain of four tasks on stock arq. Then
+by the jobs API, ours by Ark's profile (the frame is inside the submit) and a chain of four tasks on stock arq. Then
 the ten-second poller of the provider's own sample, whose three jobs end 2.5, 5 and 7.5 s after a poll. Every moment is
 the provider's: it sees callbacks leave, and bytes and submits arrive.
 """

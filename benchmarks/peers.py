@@ -44,7 +44,7 @@ def versions() -> dict[str, str | None]:
 
 
 def _packages() -> Path:
-    """Where the packages of the peers' venv lie, whichever Python made it."""
+    """Where the packages of the peers' venv are, whichever Python made it."""
     return _first(VENV / "lib", "python3*/site-packages") or VENV / "nowhere"
 
 

@@ -53,7 +53,7 @@ def test_missing_peers_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_peers_of_the_benchmarks_are_found_where_make_puts_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the venv of the peers, behind what is on PATH."""
+    """In the venv of the peers, after what is on PATH."""
     monkeypatch.setattr(peers, "VENV", tmp_path / "bench")
     monkeypatch.setenv("PATH", str(tmp_path))
     theirs = tmp_path / "bench" / "debian" / "usr" / "bin" / "webhook"

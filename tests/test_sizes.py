@@ -22,7 +22,7 @@ FILES = [file for room in MAY_IMPORT for file in (ROOT / room).rglob("*.py")]
 
 
 def test_no_room_is_larger_than_others_can_balance() -> None:
-    """The largest has 16 % of all lines at most: what goes beyond is another trade, or stands in the wrong room."""
+    """The largest has 16 % of all lines at most: what goes beyond is another trade, or is in the wrong room."""
     lines = {room: sum(map(lines_of, (ROOT / room).rglob("*.py"))) for room in MAY_IMPORT}
     shares = {room: count / sum(lines.values()) for room, count in lines.items()}
 

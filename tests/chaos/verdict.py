@@ -105,7 +105,7 @@ def not_kept(job_ids: set[str], takes: list[tuple[Any, Any, dict[str, Any]]]) ->
 
 def _other_film(run: dict[str, Any], house: House) -> list[str]:
     """A film is of just the takes that are picked, and its file is the one that the run describes."""
-    film = run.get("film")  # A run that was lost has none, and is told of elsewhere.
+    film = run.get("film")  # A run that was lost has none, and is reported elsewhere.
     if run["status"] != "succeeded" or film is None:
         return []
     picks = {shot["id"]: shot["picked"] for shot in run["shots"]}

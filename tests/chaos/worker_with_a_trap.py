@@ -163,7 +163,7 @@ def _after_answer(spring: Spring) -> None:
 
 
 def _after_spooled_answer(spring: Spring) -> None:
-    """Its callback lies on disk and nowhere else."""
+    """Its callback is on disk and nowhere else."""
     spool = framerelay.receiver.callbacks.receiving.spool
 
     async def spring_instead(*arguments: Any) -> Response:
@@ -204,7 +204,7 @@ def _on_giving(do: Callable[..., Any]) -> None:
 
 
 def _mid_drain(spring: Spring) -> None:
-    """Redis has taken callbacks from the spool, and their files still lie there."""
+    """Redis has taken callbacks from the spool, and their files are still there."""
     remove = framerelay.store.spool._remove_all
 
     def trapped(paths: list[Path]) -> None:

@@ -234,7 +234,7 @@ class Shell:
         return answer
 
     def view(self, run_id: str) -> dict[str, Any]:
-        """The run as it stands."""
+        """The run as it is now."""
         return self.api(f"/v1/runs/{run_id}")
 
 

@@ -82,7 +82,7 @@ def test_at_a_terminal_it_says_what_it_spends_and_asks(relay: Any) -> None:
 
 
 def test_a_picture_of_the_same_name_is_recognized_by_its_bytes(relay: Any, picture: bytes) -> None:
-    """The file lies beside the storyboard; another one in its place makes the shot again."""
+    """The file is next to the storyboard; another one in its place makes the shot again."""
     board = "title: one\nmodel: m\nshots: [{id: s1, prompt: a car, first_frame: car.png}]\n"
     (relay.folder / "car.png").write_bytes(picture)
     run_id = started(relay, board)

@@ -20,7 +20,7 @@ shots:
   - {id: street, prompt: a, gate: approve}
   - {id: stop, prompt: b}
 """
-# What bash does when a person presses Tab behind these words.
+# What bash does when a person presses Tab after these words.
 TAB = """
 eval "$(framerelay completion bash)"
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}
@@ -41,7 +41,7 @@ Bash = Callable[..., list[str]]
 
 @pytest.fixture
 def completions(warm_bin: tuple[Path, int]) -> Bash:
-    """``offered(shell, *words)``: what bash offers behind ``framerelay *words*``, the last of which is not finished."""
+    """``completions(shell, *words)``: what bash offers after ``framerelay *words*``, the last one unfinished."""
 
     def offer(shell: Any, *words: str) -> list[str]:
         command = ["bash", "--norc", "-c", TAB, "bash", "framerelay", *words]
@@ -69,7 +69,7 @@ def test_bash_completes_commands_and_options(shell: Any, completions: Bash) -> N
 
 
 def test_bash_completes_ids_of_the_receiver_that_is_running(relay: Any, completions: Bash) -> None:
-    """Runs, newest first; shots of the run that was written before; takes; callbacks; titles behind several."""
+    """Runs, newest first; shots of the run that was written before; takes; callbacks; titles after several."""
     ids = [relay.run("run", relay.write("gated.yaml", GATED)).out.split()[1] for _ in range(2)]
     assert completions(relay, "show", "run_")[:2] == [f"{run}  (waiting 雨夜, neon)" for run in ids[::-1]]
     assert completions(relay, "show", ids[0][:-1]) == [ids[0]]

@@ -66,7 +66,7 @@ def test_what_cannot_be_meant_is_exit_2_and_says_how_to_ask(shell: Any, words: t
 
 
 def test_a_wrong_shot_take_or_moment_is_one_sentence_and_changes_nothing(relay: Any, film: str) -> None:
-    """The words name what is missing, or what stands against it."""
+    """The words name what is missing, or what prevents it."""
     before = relay.view(film)
     for words, sentence in (
         (("retake", film, "s9"), "the run has no shot s9"),
@@ -122,7 +122,7 @@ def test_a_retake_at_a_terminal_says_what_it_spends_and_asks(relay: Any, provide
 
 
 def test_what_cannot_be_undone_is_asked_about_at_a_terminal(relay: Any) -> None:
-    """Title and whole id stand in the question, since the beginning of an id was enough; a script is not asked."""
+    """The question has the title and the whole id, since the beginning of an id was enough; a script is not asked."""
     run_id = relay.run("run", relay.write("gated.yaml", GATED)).out.strip().removeprefix("run: ")
     short = run_id[:-4]
 

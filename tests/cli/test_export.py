@@ -123,7 +123,7 @@ def test_the_timeline_is_as_long_as_the_film(film: Any, delivery: Path) -> None:
     ("frames", "length_s", "rate"), [(121, 5.042, 24), (125, 5.0, 25), (150, 5.005, 30000 / 1001), (70, 10.0, 7.0)]
 )
 def test_a_rate_is_the_usual_one_that_fits(frames: int, length_s: float, rate: float) -> None:
-    """Lengths are told to the millisecond, and an editor wants 24, not 23.998."""
+    """Lengths are given to the millisecond, and an editor wants 24, not 23.998."""
     video = msgspec.convert({**VIDEO, "frames": frames, "duration_s": length_s}, shapes.Video)
     assert rate_of(video) == rate
 

@@ -44,7 +44,7 @@ def looked(shell: Any) -> list[Finding]:
 
 
 def is_ok(shell: Any) -> bool:
-    """Nothing stands against any process, and there are some."""
+    """There are processes, and no complaint about any of them."""
     return [finding.status for finding in looked(shell)] == [Status.OK]
 
 

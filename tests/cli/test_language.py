@@ -190,7 +190,7 @@ def test_lists_keep_what_one_must_read_at_eighty_columns(relay: Any) -> None:
 
 
 def test_a_question_names_the_run_as_chinese_does(relay: Any) -> None:
-    """Its title in Chinese quotes; no blank of English stands between two sentences."""
+    """Its title in Chinese quotes; there is no English space between two sentences."""
     zh = relay.having(LANG="zh")
     run_id = re.search(r"run_[a-z0-9]+", zh.run("run", zh.write("zh.yaml", BOARD)).out)[0]  # type: ignore[index]
     screen, _ = zh.on_a_terminal("cancel", "last", keys="n\n")

@@ -11,7 +11,7 @@ BOARD = "model: m\nshots: [{id: s1, prompt: a, gate: approve}]\nnotify_url: %s/h
 
 @pytest.fixture(scope="module")
 def run_id(relay: Any, tools: Any) -> str:
-    """A run that waits, and has told so to somebody who has no ear for it (the sandbox); its id."""
+    """A run that waits, and has notified a server that does not take it (the sandbox); its id."""
     shell = relay
     board = BOARD % shell.settings["FRAMERELAY_UPSTREAM_URL"]
     run = json.loads(shell.run("run", shell.write("told.yaml", board), "--json").out)

@@ -93,7 +93,7 @@ def test_a_storage_that_is_away_keeps_no_receiver_from_taking_callbacks(machine:
 
 
 class ComesBack(FolderStore):
-    """A place that cannot be asked at first. A mock, since what is tested is who asks again; see tests/machines/."""
+    """A place that cannot be asked at first. A mock, since the test is about asking again; see tests/machines/."""
 
     tries = 0
 

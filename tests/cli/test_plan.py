@@ -45,7 +45,7 @@ def test_a_shot_that_another_provider_makes_says_so(shell: Any) -> None:
 
 
 def test_a_mistake_in_the_settings_file_is_not_taken_for_one_of_the_storyboard(shell: Any) -> None:
-    """It is told with the name of that file, and is exit 1; so is a provider of the settings that is not there."""
+    """It is reported with the name of that file, and is exit 1; so is a provider of the settings that is not there."""
     shell.write("film.yaml", "model: m\nshots: [{prompt: a}]\n")
     shell.write("framerelay.yaml", "providers:\n  kling: {jobs_at_once: 0}\n")
     for words in (("plan", "film.yaml"), ("providers",), ("provider", "show", "kling")):

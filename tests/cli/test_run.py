@@ -147,7 +147,7 @@ def test_a_run_waits_for_approval_and_for_a_pick(relay: Any, tools: Any) -> None
 
 
 def test_a_spent_budget_is_exit_3(relay: Any) -> None:
-    """The budget is hard, and it is told apart from waiting for a person."""
+    """The budget is hard, and differs from waiting for a person."""
     result = relay.run("run", relay.write("poor.yaml", CHAIN.replace("jobs: 6", "jobs: 1")), "--watch")
     assert result.code == 3
     assert "the budget of 1 job is spent" in result.out

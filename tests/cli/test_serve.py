@@ -66,7 +66,7 @@ NO_REDIS = {"REDIS_URL": "redis://127.0.0.1:9/0"}
 
 @pytest.mark.parametrize("provider", ["FRAMERELAY_PROVIDER", "framerelay.yaml"])
 def test_the_key_of_any_provider_is_enough_to_start(ready: Any, provider: str) -> None:
-    """Who has the key of Kling alone needs no address and no key of the jobs API: the start goes on, up to Redis."""
+    """With the key of Kling alone nobody needs an address or a key of the jobs API: the start goes on, up to Redis."""
     ready.write(
         ".env", "KLING_API_KEY=k\n" + ("FRAMERELAY_PROVIDER=kling\n" if provider == "FRAMERELAY_PROVIDER" else "")
     )
@@ -78,7 +78,7 @@ def test_the_key_of_any_provider_is_enough_to_start(ready: Any, provider: str) -
 
 
 def test_a_provider_without_a_key_is_named_with_its_variable(ready: Any) -> None:
-    """Not the address and key of the jobs API, which nobody asked for; and a name that nobody has is said."""
+    """Not the address and key of the jobs API, which nobody asked for; and an unknown name is reported."""
     result = ready.having(**NONE_OF_JOBS, PROVIDER="kling").run("up")
     assert "KLING_API_KEY must be set: address and key of kling" in result.err
     result = ready.having(**NONE_OF_JOBS, PROVIDER="klinge").run("up")

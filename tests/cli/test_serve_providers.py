@@ -34,7 +34,7 @@ def test_without_anybody_to_ask_it_says_what_is_missing(providers_known: Provide
 
 
 def test_one_provider_with_a_key_is_enough() -> None:
-    """The default may be one that nobody uses; what it lacks is told when it is asked for."""
+    """The default may be one that nobody uses; what it lacks is reported when it is used."""
     kling = replace(plain("kling", load_shipped("kling"), {}), key=LONG)
 
     _require_provider(Settings(public_url="https://relay.example"), providers("jobs", kling))

@@ -1,4 +1,4 @@
-"""What a person misspelled is told by whichever command they type next, and a file of theirs is named once."""
+"""Whichever command a person types next reports what they misspelled, and names their file once."""
 
 import json
 from typing import Any
@@ -41,7 +41,7 @@ def test_a_settings_file_with_a_mistake_is_named_once(shell: Any) -> None:
 
 
 def test_a_mistake_of_a_file_says_what_is_left_to_say() -> None:
-    """The name of the file stands before it."""
+    """The name of the file precedes it."""
     assert Mistake(place="f.yaml", line=3, message="m").within("f.yaml") == "line 3: m"
     assert Mistake(place="f.yaml", message="m").within("f.yaml") == "m"
     assert Mistake(place="hooks.a", line=3, message="m").within("f.yaml") == "line 3, hooks.a: m"

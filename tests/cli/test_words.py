@@ -163,7 +163,7 @@ def test_the_film_is_the_last_line_by_itself() -> None:
 
 
 def test_a_narrow_terminal_wraps_between_words_and_keeps_commands_whole() -> None:
-    """Or behind a Chinese sign, which takes two columns. What hangs over is indented; a file gets lines as they are."""
+    """Or after a Chinese sign, which takes two columns. What hangs over is indented; a file gets lines as they are."""
     narrow = Console(file=StringIO(), width=30, force_terminal=True)
     line = PictureLine(text="  ✓ s1 done: 4.04 s, 864x496; begins with 霓虹雨夜霓虹雨夜's last frame")
 
@@ -193,7 +193,7 @@ def test_what_others_wrote_cannot_steer_the_terminal() -> None:
 
 
 def test_each_kind_of_failure_says_what_a_person_can_do() -> None:
-    """The command to type stands in the line, with the run and the shot that it is about."""
+    """The line has the command to type, with the run and the shot that it is about."""
     for family, words in (
         ("text_moderated", "framerelay retake run_x s1 --prompt TEXT"),
         ("video_moderated", "framerelay retake run_x s1 --prompt TEXT"),

@@ -26,7 +26,7 @@ LIBRARIES = (
 
 
 def main() -> None:
-    """A request is words, folder and environment as JSON, with four files: the three streams, and where it is told."""
+    """A request is words, folder and environment as JSON, with four files: three streams and one for the process id."""
     asking = socket.socket(fileno=int(sys.argv[1]))
     for library in LIBRARIES:
         importlib.import_module(library)

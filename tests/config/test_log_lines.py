@@ -353,7 +353,7 @@ except KeyboardInterrupt:
 
 
 def test_a_line_at_the_very_end_is_written() -> None:
-    """By what is done at exit, behind what a loop that was left in the middle of its round had still to write."""
+    """By what is done at exit, after what a loop that was left in the middle of its round had still to write."""
     script = """
 import atexit
 atexit.register(lambda: log.info("thing_said", number=2))
@@ -437,7 +437,7 @@ def test_a_pipe_that_is_read_slowly_loses_and_mixes_nothing(way: str, speakers: 
 
 
 def test_after_a_full_disk_no_line_is_glued_to_half_of_another(tmp_path: Path) -> None:
-    """And nobody who logs hears of it."""
+    """And the code that logs does not notice."""
     script = f"""
 import resource
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -72,7 +72,7 @@ def test_a_file_gets_one_json_object_a_line() -> None:
 
 
 def test_lines_of_a_program_say_who_wrote_them() -> None:
-    """Host, process and version, whatever stands in the line; lines that wanted a closer look, too."""
+    """Host, process and version, whatever is in the line; lines that needed a closer look, too."""
     stream = io.StringIO()
     configure_logging(Settings(), stream=stream, program="worker")
     log = structlog.get_logger()
@@ -150,7 +150,7 @@ def test_nothing_below_the_level_is_written() -> None:
 
 
 def test_bound_fields_are_on_every_line_of_the_block() -> None:
-    """By whichever module, a library's too; behind the block it is gone; None is left out."""
+    """By whichever module, a library's too; after the block it is gone; None is left out."""
     stream = io.StringIO()
     log = logger_to(stream)
     with log_context(run_id="run_1", shot="s1", take=None):

@@ -17,7 +17,7 @@ def somewhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_any_variable_everything_has_its_default(tmp_path: Path) -> None:
-    """The folders lie in the working directory and are named in full, so that a later chdir moves nothing."""
+    """The folders are in the working directory and are named in full, so that a later chdir moves nothing."""
     settings = from_environment({})
 
     assert settings.port == 8080
@@ -202,7 +202,7 @@ def test_a_misspelt_variable_is_hinted_at(tmp_path: Path) -> None:
 
 
 def test_a_file_is_offered_for_secrets_only() -> None:
-    """``FRAMERELAY_PORT_FILE`` would have no effect, and that is said."""
+    """``FRAMERELAY_PORT_FILE`` would have no effect, and that is reported."""
     assert misspellings({"FRAMERELAY_SECRET_FILE": "x", "FRAMERELAY_API_KEY_FILE": "x"}) == []
     assert len(misspellings({"FRAMERELAY_PORT_FILE": "x"})) == 1
     assert misspellings({}) == []

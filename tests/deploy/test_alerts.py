@@ -139,7 +139,7 @@ def queries() -> list[str]:
 
 
 def figures() -> set[str]:
-    """What docs/api.md names; a test there compares that with what is told."""
+    """What docs/api.md names; a test there compares that with what is exposed."""
     section = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").partition("### Metrics")[2].partition("\n## ")[0]
     return set(re.findall(r"`framerelay_([a-z_]+)", section))
 

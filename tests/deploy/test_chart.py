@@ -1,4 +1,4 @@
-"""The Helm chart: rendered by Helm, held against Kubernetes's own schemas, and its commands started as it says."""
+"""The Helm chart: rendered by Helm, checked against Kubernetes's own schemas, and its commands started as it says."""
 
 import os
 import re
@@ -113,7 +113,7 @@ def test_what_cannot_work_is_refused_before_anything_is_installed(change: dict[s
 
 
 def test_a_receiver_finds_its_spool_again(least: list[Any]) -> None:
-    """What lies there got its 200: it outlives the pod, its node, and the release."""
+    """What is there got its 200: it outlives the pod, its node, and the release."""
     (receiver,) = of_kind(least, "StatefulSet").values()
     (claim,) = receiver["spec"]["volumeClaimTemplates"]
     (container,) = receiver["spec"]["template"]["spec"]["containers"]

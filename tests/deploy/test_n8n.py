@@ -130,7 +130,7 @@ def test_a_workflow_is_made_of_nodes_that_there_are_and_wired_to_them(file: Path
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: str(file.stem))
 def test_a_workflow_brings_no_credentials_and_no_data(file: Path) -> None:
-    """A person chooses a credential; each request asks for one, and no key stands in a header or a field."""
+    """A person chooses a credential; each request asks for one, and no key is in a header or a field."""
     document = workflow(file.stem)
     text = file.read_text(encoding="utf-8")
     assert not re.search(r"fr_[A-Za-z0-9_-]{20}|sk-[A-Za-z0-9]|whsec_[A-Za-z0-9]|Bearer (?!Auth)[A-Za-z0-9]", text)

@@ -1,4 +1,4 @@
-"""The systemd units: verified by systemd itself, and held against what the program does."""
+"""The systemd units: verified by systemd itself, and compared with what the program does."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ def lines(name: str) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def units(tmp_path: Path) -> list[str]:
-    """The units as they would lie on a machine, with a program that is there."""
+    """The units as they would be on a machine, with a program that is there."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd is not here, and cannot be unpacked beside a system without it")
     for name in UNITS:
@@ -52,7 +52,7 @@ def test_systemd_calls_them_well_locked(units: list[str]) -> None:
 
 @pytest.mark.parametrize("name", UNITS)
 def test_a_unit_starts_a_command_that_exists_with_settings_that_exist(name: str) -> None:
-    """Each class of tasks can stand behind the @; no key stands in the environment."""
+    """Each class of tasks can follow the @; no key is in the environment."""
     (start,) = [value.split() for key, value in lines(name) if key == "ExecStart"]
     assert start[0] == "/opt/framerelay/bin/framerelay"
     assert isinstance(cli, click.Group)

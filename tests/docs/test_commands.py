@@ -1,5 +1,5 @@
 """
-Every command in README and manual is typed as it stands there: page by page, in a folder with the samples.
+Every command in README and manual is typed as it is written there: page by page, in a folder with the samples.
 
 A sandbox stands for the provider, and quick clips for long ones. A page that starts nothing itself finds sandbox and
 `up` running; what one starts stays until its end. What a page wrote and exported is gone for the next one.
@@ -336,7 +336,7 @@ def _type(terminal: Terminal, page: Path, block: Block) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_block_of_commands_is_typed(page: Path) -> None:
-    """Commands stand in `sh` blocks, and what is not typed there says why."""
+    """Commands are in `sh` blocks, and what is not typed there says why."""
     text = page.read_text(encoding="utf-8")
     for block in blocks_of(page):
         assert not block.note.startswith("not run") or re.fullmatch(r"not run: \w.{8,}", block.note), block

@@ -1,4 +1,4 @@
-"""docs/api.md has a row for every figure that is told, and for none that is not."""
+"""docs/api.md has a row for every figure that is exposed, and for no other."""
 
 import re
 from pathlib import Path

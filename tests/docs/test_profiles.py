@@ -106,7 +106,7 @@ async def filmhaus(tmp_path: Path, *, loses: int = 0) -> AsyncIterator[Filmhaus]
 
 @pytest.fixture
 def profile_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of somebody who has walked through the page."""
+    """The folder of somebody who has followed the page."""
     for name in ("filmhaus.yaml", "framerelay.yaml", "film.yaml"):
         (tmp_path / name).write_text(block(name), encoding="utf-8")
     monkeypatch.setenv("FILMHAUS_SECRET", SECRET)
@@ -152,7 +152,7 @@ async def test_the_profile_of_the_page_makes_a_film(profile_file: Path, start_re
 async def test_a_submit_whose_answer_was_lost_is_found_by_its_reference_and_not_sent_again(
     profile_file: Path, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
 ) -> None:
-    """As the page's section `recover` says; its record stands in a list there, unlike that of a look-up."""
+    """As the page's section `recover` says; its record is in a list there, unlike that of a look-up."""
     async with (
         filmhaus(profile_file, loses=1) as gateway,
         start_relay(gateway.url, provider="filmhaus", lookup_after_s=0.5) as relay,

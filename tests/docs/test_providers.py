@@ -109,5 +109,5 @@ def test_what_the_command_refuses_an_editor_marks(schema: Any, change: dict[str,
 
 
 def test_a_profile_that_extends_another_need_not_say_the_rest(schema: Any) -> None:
-    """The path of the create stands in the other one."""
+    """The path of the create is in the other one."""
     assert schema.is_valid({"profile": 1, "id": "mine", "extends": "ark", "create": {"values": {"seed": "drop"}}})

@@ -41,7 +41,7 @@ def test_a_chinese_page_is_not_behind_its_english_one(chinese: Path, english: Pa
 
 @pairs()
 def test_it_has_the_same_headings_tables_and_names(chinese: Path, english: Path) -> None:
-    """No chapter, no row, no setting, key or command is left out; what the command says stands there as it says it."""
+    """No chapter, no row, no setting, key or command is left out; output of the command is quoted as it is."""
     here, there = prose(chinese), prose(english)
 
     assert [level for level, _ in HEADING.findall(here)] == [level for level, _ in HEADING.findall(there)]

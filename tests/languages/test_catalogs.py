@@ -67,7 +67,7 @@ def test_the_files_are_as_they_are_written(catalog: Catalog) -> None:
 
 
 def test_each_message_is_found_again(catalog: Catalog) -> None:
-    """A sentence that was made of a message is told from all others."""
+    """A sentence that was made of a message is distinguished from all others."""
     misses = []
     for english, other in ours(catalog):
         values = {name: f"{number}" for number, name in enumerate(PLACE.findall(english), start=1)}

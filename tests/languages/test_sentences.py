@@ -119,7 +119,7 @@ def test_words_of_others_stay_as_they_are(english: str, chinese: str) -> None:
 
 
 def test_what_providers_said_in_the_examples_of_profiles_stays() -> None:
-    """Whatever stands in an answer of any of them may come as the words of one."""
+    """Whatever is in an answer of any of them may be shown as the words of one."""
     texts = {
         text for name in profile_names() for example in load_shipped(name).examples for text in _texts(example.body)
     }

@@ -1,5 +1,5 @@
 """
-A server that stands for Google Cloud Storage: its XML API, as documented, with what obstore asks of it.
+A stand-in for Google Cloud Storage: its XML API, as documented, with what obstore asks of it.
 
 The emulators of it that can be had speak the JSON API; obstore speaks the other one, and puts large files in parts.
 Each request is signed by a key of the tests' own, which is verified with its public half, as Google does it.
@@ -35,7 +35,7 @@ SIGNATURE: Final = "X-Goog-Signature"
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What lies there."""
+    """What is there."""
 
     content: bytes
     kind: str

@@ -1,5 +1,5 @@
 """
-Backups where clips lie in a bucket: what is in it is not in them, and they say what is missing there.
+Backups where clips are in a bucket: what is in it is not in them, and they say what is missing there.
 
 A real S3 server, which is killed or stands still in the middle, and films that go on beside the same bucket or another.
 """

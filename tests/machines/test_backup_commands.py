@@ -80,7 +80,7 @@ async def test_a_backup_that_is_not_what_it_was_is_refused_before_anything_is_to
 async def test_it_goes_into_an_empty_place_alone_where_nothing_runs(
     copy_folder: Path, redis_url: str, start_relay: Any, tmp_path: Path, presence: None, wait_until: WaitUntil
 ) -> None:
-    """Runs that are there, files of others, programs that work: each is said, and nothing is touched."""
+    """Runs that are there, files of others, programs that work: each is reported, and nothing is touched."""
     data = tmp_path / "data"
     result = await run_command("restore", copy_folder, data_dir=data, redis_url=redis_url)
     assert (result.code, "into an empty Redis only" in result.error) == (1, True)
@@ -144,7 +144,7 @@ async def test_what_waits_in_the_spool_is_copied_even_if_redis_takes_it_during_t
 async def test_a_clip_that_arrives_while_redis_is_read_is_in_the_copy(
     copy_folder: Path, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files come behind Redis: read the other way round, the ledger would name some that the copy lacks."""
+    """Files come after Redis: read the other way round, the ledger would name some that the copy lacks."""
     data = tmp_path / "data"
     monkeypatch.setenv("FRAMERELAY_REDIS_URL", redis_url)
     monkeypatch.setenv("FRAMERELAY_DATA_DIR", str(data))
@@ -231,7 +231,7 @@ async def test_a_cluster_is_filled_and_copied_as_any_other(copy: Path, tmp_path:
 async def test_a_backup_of_former_keys_is_migrated_as_by_a_start(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same code moves them; also if it was broken off behind that, when what moved them has left its words."""
+    """The same code moves them; also if it was broken off after that, when what moved them has left its message."""
     (old,) = EARLIER
     redis = connect(redis_url)
     await start(Store(redis), begin(film_of(1, 2)))

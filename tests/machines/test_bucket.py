@@ -1,4 +1,4 @@
-"""What S3 alone has: links whose life stands in their address, and keys of few rights."""
+"""What only S3 has: links whose lifetime is in their address, and keys of few rights."""
 
 from pathlib import Path
 from typing import Any

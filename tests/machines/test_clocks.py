@@ -1,4 +1,4 @@
-"""Two workers whose clocks are ten minutes before and behind, and the storage's between them: nothing is paid twice."""
+"""Two workers whose clocks are ten minutes fast and slow, and the storage's between them: nothing is paid twice."""
 
 import asyncio
 import json

@@ -52,7 +52,7 @@ class Cloud:
         return media
 
     async def names(self, folder: Path) -> set[str]:
-        """What lies below the prefix."""
+        """What is below the prefix."""
         return {each["path"] for each in await obstore.list(self.media(folder).bucket).collect_async()}
 
 

@@ -1,4 +1,4 @@
-"""Redis in cluster mode: our keys lie in one slot, and we go to whichever node has it."""
+"""Redis in cluster mode: our keys are in one slot, and we go to whichever node has it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
@@ -61,7 +61,7 @@ async def is_whole(servers: list[Server]) -> bool:
 
 
 def ours(servers: list[Server]) -> Server:
-    """Who has our slot."""
+    """The node that has our slot."""
     slot = servers[0].ask("CLUSTER", "KEYSLOT", PREFIX)
     for server in servers:
         with suppress(redis_sync.ResponseError, redis_sync.ConnectionError):
@@ -93,7 +93,7 @@ async def enter(url: str) -> None:
 async def test_a_cluster_of_one_node_makes_a_film(
     start_provider: Any, relay_in: Any, tmp_path: Path, wait_until: WaitUntil
 ) -> None:
-    """As some managed offers are; every key lies in one slot."""
+    """As some managed offers are; every key is in one slot."""
     with nodes(tmp_path, 1) as servers:
         share(servers)
         await wait_until(partial(is_whole, servers), "the cluster is whole")

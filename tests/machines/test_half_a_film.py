@@ -66,7 +66,7 @@ def render_noise(order: ClipOrder, into: Path, *, last_frame_into: Path | None, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uploads:
-    """What of files in parts lies in the storage and is no file yet: its filer lists that."""
+    """Parts of files that are in the storage and are no file yet: its filer lists them."""
 
     storage: ObjectStorage
 

@@ -252,7 +252,7 @@ def _pairs(entry: Any) -> dict[Any, Any]:
 
 
 async def test_a_redis_that_is_not_supported_is_refused_by_its_name(tmp_path: Path) -> None:
-    """Before anything lies there."""
+    """Before anything is there."""
     bus = str(free_port())  # By itself it is 10,000 above the other one, which may be no port any more.
     with running(tmp_path / "cluster", "--cluster-enabled", "yes", "--cluster-port", bus) as server:
         cluster = await refusal(Settings(redis_url=server.url))

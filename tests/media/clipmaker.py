@@ -75,7 +75,7 @@ class Clip:
     frames: int = 121
     first_number: int = 0  # Printed on the first frame; the others count on.
     fps: Fraction = Fraction(24)
-    stands: Sequence[int] | None = None  # How many ticks of 1/fps each frame stands (VFR); None: one each.
+    stands: Sequence[int] | None = None  # How many ticks of 1/fps each frame lasts (VFR); None: one each.
     codec: str = "h264"  # A key of ENCODERS.
     pix_fmt: str = "yuv420p"  # yuv420p10le for ten bits; yuv444p for odd sizes.
     gop: int = 250
@@ -168,7 +168,7 @@ def add_picture(container: Any, clip: Clip) -> Any:
 
 
 def encode_picture(container: Any, stream: Any, clip: Clip) -> None:
-    """Draw, convert, encode and write every frame, each with the time it stands."""
+    """Draw, convert, encode and write every frame, each with its duration."""
     stands = list(clip.stands or [1] * clip.frames)
     pts = [sum(stands[:n]) for n in range(clip.frames)]
     stands_at = dict(zip(pts, stands, strict=True))

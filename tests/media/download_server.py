@@ -48,14 +48,14 @@ async def fails(
 
 
 def assert_whole(download: Download, folder: Path, body: bytes = CLIP) -> None:
-    """The file is the body, and nothing else lies beside it."""
+    """The file is the body, and there is no other file."""
     assert names_in(folder) == ["clip.mp4"]
     assert (folder / "clip.mp4").read_bytes() == body
     assert download == Download(bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
 
 
 def names_in(folder: Path) -> list[str]:
-    """What lies in *folder*, temporary files too."""
+    """What is in *folder*, temporary files too."""
     return sorted(path.name for path in folder.iterdir())
 
 

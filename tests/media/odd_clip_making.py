@@ -44,7 +44,7 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """No frame, for that ``reason``, and ``words`` stand in the message."""
+    """No frame, for that ``reason``, and ``words`` are in the message."""
 
     reason: str
     words: str
@@ -178,7 +178,7 @@ def remade(name: str, *options: str, **fields: Any) -> Make:
 
 
 def edited(change: Callable[[bytes, ModuleType], bytes], name: str = "edited.mp4", **fields: Any) -> Make:
-    """The bytes of a clip of clipmaker's, changed; its index stands at its end, so that nothing moves with it."""
+    """The bytes of a clip of clipmaker's, changed; its index is at its end, so that nothing moves with it."""
     return lambda kit: kit.write(
         name, change(kit.clip(f"plain{Path(name).suffix}", **fields).read_bytes(), kit.clipmaker)
     )
@@ -244,7 +244,7 @@ def wide(data: bytes, maker: ModuleType) -> bytes:
 
 
 def told_length(seconds: float) -> Callable[[bytes, ModuleType], bytes]:
-    """An index that says how long its fragments last together; it stands in front, and they know nothing of places."""
+    """An index that says how long its fragments last together; it is in front, and they hold no offsets."""
 
     def change(data: bytes, maker: ModuleType) -> bytes:
         return with_box(data, (b"moov", b"mvex"), box(b"mehd", bytes(4), struct.pack(">I", round(seconds * 1000))))

@@ -290,7 +290,7 @@ def with_attachment(kit: Kit) -> Path:
 
 
 def oddities() -> None:
-    """What is taken, and said to be odd."""
+    """What is accepted, and reported as odd."""
     for name, flags in (("top first", "tff=1"), ("bottom first", "bff=1")):
         options = (
             "-c:v",

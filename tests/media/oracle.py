@@ -3,7 +3,7 @@ What a frame must look like, by other means than the product's: FFmpeg's command
 
 The command is the system's, on Debian 12 years older than the libraries of PyAV. It runs in one thread from the
 first frame to the last, and gives the samples of brightness and color as they are. What follows is floating point by
-the formulas of ITU-R BT.601, 709 and 2020, with color interpolated from where it lies.
+the formulas of ITU-R BT.601, 709 and 2020, with color interpolated from where it is.
 """
 
 import re
@@ -21,7 +21,7 @@ WRITTEN = re.compile(r"Output #0, rawvideo[\s\S]*?Video: rawvideo[^,]*, (\w+)(?:
 LUMA = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593), "fcc": (0.30, 0.11)}
 LUMA["smpte240m"] = (0.212, 0.087)
 CENTER, LEFT, TOP_LEFT = (0.5, 0.5), (0.0, 0.5), (0.0, 0.0)
-"""Where a sample of color lies, across and down, in pixels from the first of those that it stands for."""
+"""Where a sample of color is, across and down, in pixels from the first of those that it covers."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Layout:
     """How FFmpeg writes frames of a format: planes of samples, and what they are."""
 
     bits: int
-    across: int  # How many pixels a sample of color stands for; 0: there are none.
+    across: int  # How many pixels a sample of color covers; 0: there is no color.
     down: int
     is_rgb: bool = False
 
@@ -121,7 +121,7 @@ def enlarged(plane: Pixels, shape: tuple[int, ...], layout: Layout, siting: tupl
 
 
 def along(plane: Pixels, count: int, step: int, offset: float) -> Pixels:
-    """*plane* stretched to *count* rows: each of its own is *step* of them, and lies *offset* below the first."""
+    """*plane* stretched to *count* rows: each of its own is *step* of them, and is *offset* below the first."""
     if step == 1:
         return plane
     places = (np.arange(count) - offset) / step

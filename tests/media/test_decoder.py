@@ -75,7 +75,7 @@ async def test_a_missing_file_and_a_missing_folder_are_system_errors(
 
 
 async def test_a_crash_fails_the_job_and_not_the_next_one(decoder: Decoder, make_clip: MakeClip) -> None:
-    """A signal in the middle of a job is told as what it was."""
+    """A signal in the middle of a job is reported as what it was."""
     clip = make_clip(**SMALL)
     await stop(process_of(decoder))  # The job cannot be over before it dies.
     job = asyncio.create_task(decoder.examine(clip, frame_into=clip.with_suffix(".png")))

@@ -51,7 +51,7 @@ def generated(image: Pixels, ffmpeg: str, into: Path, *options: str) -> Path:
 
 
 def moved_px(before: Pixels, after: Pixels) -> float:
-    """How far *after* lies to the right of *before*, by least squares over all slopes."""
+    """How far *after* is to the right of *before*, by least squares over all slopes."""
     slope = np.gradient(before, axis=1)
     return float(-((after - before) * slope).sum() / (slope**2).sum())
 

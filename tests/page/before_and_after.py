@@ -153,7 +153,7 @@ async def open_page(page: Page, relay: Any, path: str) -> None:
 
 
 async def wait_for_pictures(page: Page) -> None:
-    """Until every picture is in its place, and nothing is said any more to load."""
+    """Until every picture is in its place, and nothing says any longer that it loads."""
     await page.evaluate(
         "Promise.all([...document.images].map(each => { each.loading = 'eager'; return each.decode().catch(() => 0) }))"
     )

@@ -101,7 +101,7 @@ async def test_a_film_is_written_shot_by_shot(relay: Any, visit: Any, axe: Any, 
 
 
 async def test_what_was_typed_outlives_a_session_that_has_ended(relay: Any, visit: Any) -> None:
-    """It is said where somebody types, and after the log-in it can be had back."""
+    """It is shown where somebody types, and after the log-in it can be restored."""
     async with visit(relay) as person:
         person.expects("status of 401")
         page = await person.open("/new?from=")

@@ -51,7 +51,7 @@ async def test_a_shot_is_approved(relay: Any, visit: Any, picture: Any) -> None:
 
 
 async def test_what_has_the_focus_is_no_older_than_the_rest(relay: Any, visit: Any) -> None:
-    """Somebody else decides while one stands on the head of a scene: it counts the new shot as well."""
+    """Somebody else decides while the heading of a scene has the focus: it counts the new shot as well."""
     run_id = await waiting(relay, GATED)
     async with visit(relay) as person:
         page = await person.open(f"/runs/{run_id}")
@@ -238,7 +238,7 @@ async def test_a_job_that_was_lost_is_brought_in(
 
 
 async def test_the_second_of_two_tabs_is_told_that_it_is_too_late(relay: Any, visit: Any) -> None:
-    """Both show the same question; the first one's answer counts, the second is told so where it stands."""
+    """Both show the same question; the first one's answer counts, the second is told so on the spot."""
     run_id = await waiting(relay, TAKES)
     async with visit(relay) as person:
         person.expects("status of 409")

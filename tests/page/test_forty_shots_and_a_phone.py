@@ -104,7 +104,7 @@ async def test_a_card_says_all_it_has_to_say_on_a_phone(relay: Any, visit: Any) 
 
 
 async def test_a_lost_connection_hides_nothing_on_a_phone(relay: Any, forty: str, visit: Any) -> None:
-    """Title, figures and what is next can be read and pressed while it is said."""
+    """Title, figures and what is next can be read and pressed while it is shown."""
     async with visit(relay, **PHONE) as person:
         person.expects("net::ERR_FAILED")
         page = await person.open(f"/runs/{forty}")
@@ -120,7 +120,7 @@ async def test_a_lost_connection_hides_nothing_on_a_phone(relay: Any, forty: str
 
 @pytest.mark.parametrize(("path", "what"), [("/new", ".write"), ("/callbacks", "thead th:nth-child(2)")])
 async def test_a_script_moves_nothing_when_it_loads(relay: Any, forty: str, visit: Any, path: str, what: str) -> None:
-    """What stands there before it runs stands there afterwards: its buttons and the shorter times have their room."""
+    """What is there before it runs is there afterwards: its buttons and the shorter times have their room."""
     places = []
     for has_script in (False, True):
         async with visit(relay, java_script_enabled=has_script) as person:

@@ -54,7 +54,7 @@ download: {hosts: ["*.volces.example"], get_renews: RENEWS}
 
 
 def settle(folder: Path, url: str, *, renews: str = "null") -> dict[str, Any]:
-    """A provider whose clips lie elsewhere than its profile says, and a storyboard of one shot for it."""
+    """A provider whose clips are elsewhere than its profile says, and a storyboard of one shot for it."""
     lines = f"providers: {{mine: {{profile: ./mine.yaml, url: '{url}/ark/api/v3', key_env: SANDBOX_KEY}}}}\n"
     (folder / "framerelay.yaml").write_text(lines, encoding="utf-8")
     (folder / "mine.yaml").write_text(MINE.replace("RENEWS", renews), encoding="utf-8")

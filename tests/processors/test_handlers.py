@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Parts:
-    """Stands for the parts that a handler is given; this one asks for none."""
+    """A stand-in for the parts that a handler is given; this one asks for none."""
 
     async def __aenter__(self) -> None: ...
 

@@ -192,7 +192,7 @@ async def test_a_submit_under_way_keeps_its_key_and_the_next_has_the_new_one(
 async def test_reports_of_processes_change_with_their_keys_and_show_no_key(
     start_provider: Any, start: Any, env_file: EnvFile, redis: ArqRedis, wait_until: WaitUntil, presence: None
 ) -> None:
-    """Receiver and worker each, as long as they run; by marks that only who has the secret can make."""
+    """Receiver and worker each, as long as they run; by marks that can only be made with the secret."""
     async with start_provider() as provider, start(provider.url) as relay:
         secret = Secret("only for tests")
 

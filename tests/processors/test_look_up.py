@@ -227,7 +227,7 @@ def test_what_a_job_took_is_kept_as_far_as_it_is_short() -> None:
 
 @asynccontextmanager
 async def locking_provider() -> AsyncIterator[tuple[str, list[int]]]:
-    """Accepts every submit; answers look-ups with the status that stands last. A mock: the sandbox has one key."""
+    """Accepts every submit; answers look-ups with the last status. A mock: the sandbox has one key."""
     statuses = [401]
 
     async def submit(request: Request) -> JSONResponse:
@@ -249,7 +249,7 @@ async def locking_provider() -> AsyncIterator[tuple[str, list[int]]]:
 async def test_a_look_up_that_is_refused_for_its_key_is_reported_at_once_and_resumes_by_itself(
     start_relay: Any, wait_until: Callable[..., Awaitable[None]], status: int
 ) -> None:
-    """The run waits for a person, who is told what to put right; then it goes on, with a resume or without one."""
+    """The run waits for a person, who is told what to correct; then it goes on, with a resume or without one."""
     async with locking_provider() as (url, statuses), start_relay(url, lookup_after_s=0.2) as relay:
         statuses.append(status)
         run_id = await relay.run(ONE)

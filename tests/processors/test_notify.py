@@ -1,4 +1,4 @@
-"""What is told of a run, as its receiver gets it: signed, again until it is taken, and never in the film's way."""
+"""Notifications of a run, as their receiver gets them: signed, repeated until accepted, and never in the film's way."""
 
 import asyncio
 import io
@@ -335,7 +335,7 @@ async def test_neither_secrets_nor_paths_of_addresses_are_shown(
 async def test_the_receiver_of_the_docs_verifies_them_and_takes_repeats_for_one(
     start_relay: Any, wait_until: Any, monkeypatch: Any, capsys: Any
 ) -> None:
-    """The example as it stands on the page; what is sent to it by somebody else is 401."""
+    """The example as it is on the page; what somebody else sends to it is 401."""
     monkeypatch.setenv("FRAMERELAY_NOTIFY_SECRET", GIVEN)
     page = (Path(__file__).parents[2] / "docs" / "notifications.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)

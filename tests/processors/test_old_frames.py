@@ -108,7 +108,7 @@ async def test_what_cannot_be_made_again_stays_and_so_does_what_is_not_old(
 async def test_with_object_storage_they_are_removed_from_the_bucket_and_this_machine(
     start_provider: Any, start_relay: Any, redis: RelayRedis, wait_until: Any
 ) -> None:
-    """Only if the bucket has the clip: one that lies here alone is no reason."""
+    """Only if the bucket has the clip: one that is only here is no reason."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
         folder = await make_film(relay, wait_until)
         deps, now, storage = deps_of(relay, redis), time.time(), MemoryStore()

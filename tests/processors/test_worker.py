@@ -118,7 +118,7 @@ async def test_a_worker_that_is_full_leaves_the_wake_up_to_one_that_has_room(
         await Store(redis).enqueue([task("first")])
         await wait_until(lambda: starts == ["full"], "its only place is taken")
         async with working(redis_url, unending(starts, "idle"), grace_s=0.0) as idle:
-            await at_rest(redis, full, idle)  # The first one stands in front.
+            await at_rest(redis, full, idle)  # The first one is in front.
             await Store(redis).enqueue([task("second")])
             await wait_until(lambda: starts == ["full", "idle"], "the other one has it")
 
@@ -350,7 +350,7 @@ async def test_heavy_work_can_be_other_machines(redis: ArqRedis, redis_url: str,
 
 
 async def test_what_is_queued_is_not_pickle(redis: ArqRedis) -> None:
-    """Who can write to Redis must not be able to run code here."""
+    """A process that can write to Redis must not be able to run code here."""
     await Store(redis).enqueue([task(run="run_1")])
     raw = await redis.get("{framerelay}:arq:job:t")
 

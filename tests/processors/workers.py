@@ -106,6 +106,6 @@ async def working_by_class(
 
 
 def films_and(*names: str) -> list[Task]:
-    """Two films to be joined, and these tasks behind them."""
+    """Two films to be joined, and these tasks after them."""
     joins = [Task(id=f"join:run_{each}::0:0", function="join", arguments={"name": f"film {each}"}) for each in "ab"]
     return [*joins, *(Task(id=f"submit:{name}:s1:1:0", function="submit", arguments={"name": name}) for name in names)]

@@ -76,7 +76,7 @@ async def test_what_is_not_there_is_404_in_the_envelope(relay: Any) -> None:
 
 
 async def test_the_keys_of_redis_are_no_runs(relay: Any, board: Any) -> None:
-    """A run's history lies beside it; asking for it by its name finds nothing."""
+    """A run's history is stored next to it; asking for it by its name finds nothing."""
     run_id = await relay.run(board)
 
     assert (await relay.api.get(f"/v1/runs/{run_id}:events")).status_code == 404

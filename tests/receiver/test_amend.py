@@ -60,7 +60,7 @@ async def test_a_storyboard_is_given_back_as_it_was_given(relay: Any, film: Any)
 
 
 async def test_later_decisions_are_in_the_storyboard(relay: Any, film: Any, render: Any) -> None:
-    """A prompt that a retake changed is said in its place, and the comments beside it stay."""
+    """A prompt that a retake changed is written in its place, and the comments around it stay."""
     run_id = await film()
     await render(run_id, "s1")
     answer = await relay.api.post(f"/v1/runs/{run_id}/shots/s1/retake", json={"prompt": "a red car: fast"})
@@ -157,7 +157,7 @@ async def test_ids_that_moved_are_found_again_wherever_a_person_names_a_shot(
 
 
 async def test_the_limit_of_the_payer_holds_for_an_amendment(relay: Any, film: Any, amend: Any) -> None:
-    """Max-Jobs goes before the budget that is written; a budget that is left out is said to be gone."""
+    """Max-Jobs takes precedence over the written budget; a budget that is left out is reported as gone."""
     run_id = await film()
     longer = FILM + "  - {id: s4, prompt: a door}\n"
     outlook = (await amend(run_id, longer.replace("budget: {jobs: 9}\n", ""), dry_run="true")).json()["would"]

@@ -11,7 +11,7 @@ TWO = [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer"}]
 
 @pytest.fixture
 async def poor(relay: Any, board: Any, render: Any) -> str:
-    """A run that waits behind its first shot, since its budget is spent."""
+    """A run that waits after its first shot, since its budget is spent."""
     run: str = await relay.run({**board, "budget": {"jobs": 1}, "shots": TWO})
     await render(run, "s1")
     assert (await relay.view(run))["error"]["code"] == "budget_reached"
@@ -68,7 +68,7 @@ async def test_a_budget_that_is_smaller_than_what_was_spent_is_refused(relay: An
 
 
 async def test_the_page_asks_how_much_more(browser: Any, relay: Any, poor: str) -> None:
-    """What the film still needs stands in the field; what was said of another state of the run is refused."""
+    """The field holds what the film still needs; a decision about another state of the run is refused."""
     page = (await browser.get(f"/runs/{poor}")).text
     assert 'name="more_jobs" inputmode="numeric" required autocomplete="off" value="1"' in page
     assert "start it again" not in page

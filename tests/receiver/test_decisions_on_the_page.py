@@ -143,7 +143,7 @@ async def test_a_retake_says_what_it_spends_and_why_it_is_not_possible(
 
 
 async def test_a_retake_of_what_stopped_the_run_says_what_follows(browser: Any, relay: Any, board: Any) -> None:
-    """One button leads to the jobs of all shots that waited for it; a shot behind a gate asks for itself."""
+    """One button leads to the jobs of all shots that waited for it; a shot with a gate asks for itself."""
     shots = [{"id": name, "prompt": "a"} for name in ("s1", "s2", "s3")]
     run = await relay.run({**board, "budget": {"jobs": 9}, "shots": shots})
     for event in (

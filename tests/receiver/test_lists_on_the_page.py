@@ -72,7 +72,7 @@ async def test_a_run_is_removed_once_it_has_ended_and_was_confirmed(
 async def test_callbacks_are_filtered(
     browser: Any, relay: Any, board: Any, take_address: Any, hook_address: Any
 ) -> None:
-    """By what became of them, by run, by time; of more than a page the rest is behind a link, under the same filter."""
+    """By outcome, by run, by time; the rest of more than a page follows by a link, under the same filter."""
     run = await relay.run(board)
     for number in range(3):
         await relay.api.post(take_address("s1", run_id=run), json={"id": f"job_{number}", "status": "running"})

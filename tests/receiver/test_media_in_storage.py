@@ -59,7 +59,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
 
 @pytest.fixture
 async def relay(bucket: Bucket, start_relay: StartRelay) -> AsyncIterator[Any]:
-    """A receiver in front of that storage, where one clip and one frame lie."""
+    """A receiver in front of that storage, which has one clip and one frame."""
     for path in (CLIP, FRAME):
         await bucket.bucket.put_async(path, b"0123456789")
     async with start_relay("http://127.0.0.1:9", worker=False) as relay:

@@ -131,7 +131,7 @@ async def test_a_repeated_parameter_is_refused(relay: Any, board: Any) -> None:
 
 
 async def test_what_the_docs_name_is_taken(relay: Any, finish: Any) -> None:
-    """Parameters in any order, with nothing behind the question mark, with an empty value."""
+    """Parameters in any order, with nothing after the question mark, with an empty value."""
     run = await finish()
     for path in (
         "/v1/runs?",

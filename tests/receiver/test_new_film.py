@@ -31,7 +31,7 @@ def hidden_value(page: str, name: str) -> str:
 
 
 def typed(page: str) -> str:
-    """What stands in the text."""
+    """What is in the text."""
     (text,) = re.findall(r'<textarea id="storyboard"[^>]*>\n(.*?)</textarea>', page, re.S)
     return unescape(text)
 
@@ -61,7 +61,7 @@ async def test_what_is_pasted_is_planned_and_then_started(browser: Any, relay: A
 
 
 async def test_mistakes_are_shown_with_their_lines_and_nothing_typed_is_lost(browser: Any) -> None:
-    """Next to the text, which stands as it was; there is nothing to press."""
+    """Next to the text, which is unchanged; there is nothing to press."""
     bad = TEXT.replace("prompt: closer", "promt: closer")
     page = (await browser.post("/new", data={"storyboard": bad, "action": "start", "plan": "plan_x"})).text
     assert typed(page) == bad

@@ -26,7 +26,7 @@ GONE = "run_" + "z" * 24
 
 
 async def test_a_stranger_sees_the_form_and_then_the_requested_page(relay: Any, board: Any) -> None:
-    """401 with a form; a wrong key is told in words; the right one leads on, but never away from here."""
+    """401 with a form; a wrong key gets a sentence; the right one leads on, but never away from here."""
     url = relay.settings.listen_url
     run = await relay.run(board)
     async with httpx.AsyncClient(base_url=url, headers={**HTML, "Origin": url}, trust_env=False) as http:
@@ -264,6 +264,6 @@ async def test_text_of_people_keeps_its_own_direction_and_signs(browser: Any, re
 
 
 def test_every_event_has_words() -> None:
-    """Nothing in a shot's history is told by its name in the code."""
+    """Nothing in a shot's history is shown by its name in the code."""
     names = {name_of(each) for each in get_args(Event) if "shot_id" in each.__dataclass_fields__}
     assert names - history._WORDS.keys() == set()

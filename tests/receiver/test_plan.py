@@ -24,7 +24,7 @@ async def test_a_plan_spends_and_stores_nothing(relay: Any, redis: Any, board: A
 
 
 async def test_a_given_picture_is_checked_against_what_its_provider_takes(relay: Any, board: Any) -> None:
-    """By the beginning of its file; a name that stands for nothing is passed over."""
+    """By the beginning of its file; a name without a file is passed over."""
     head = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (3000).to_bytes(4, "big") + (300).to_bytes(4, "big")
     name = (await relay.api.post("/v1/files", content=head)).json()["name"]
     shots = [

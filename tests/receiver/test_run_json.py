@@ -150,7 +150,7 @@ async def test_a_seam_that_jumps_is_a_warning(relay: Any, board: Any, render: An
 
 
 async def test_an_odd_clip_is_a_warning_and_has_its_notes(relay: Any, board: Any, render: Any) -> None:
-    """In HDR, or interlaced; of a note that a later version wrote nothing is said but the note itself."""
+    """In HDR, or interlaced; of a note that a later version wrote only the note itself is shown."""
     run_id = await relay.run({**board, "shots": [{"id": name, "prompt": name} for name in ("s1", "s2", "s3")]})
     for name, notes in (("s1", ()), ("s2", ("hdr_pq", "interlaced")), ("s3", ("sung",))):
         await render(run_id, name, notes=notes)

@@ -266,7 +266,7 @@ async def test_a_decision_about_an_older_revision_is_409(relay: Any, board: Any)
 
 
 async def test_a_first_frame_that_arrives_makes_no_decision_stale(relay: Any, board: Any, render: Any) -> None:
-    """It is taken behind the hand-off, just when a person is asked; a decision made between is one, though."""
+    """It is taken after the hand-off, just when a person is asked; a decision made in between is one, though."""
     run_id = await relay.run(board)
     await render(run_id, "s1")
     revision = (await relay.view(run_id))["revision"]

@@ -39,7 +39,7 @@ def post(browser: Any, film: str) -> Any:
 
 
 async def test_it_is_read_as_it_was_written_and_given_back(browser: Any, relay: Any, film: str, post: Any) -> None:
-    """Comments and all; what it would do stands there first, with what it spends on the button."""
+    """Comments and all; what it would do is shown first, with what it spends on the button."""
     page = (await browser.get(f"/runs/{film}/storyboard")).text
     assert "# The film of the rain." in page
     assert 'value="apply"' not in page

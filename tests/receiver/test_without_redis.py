@@ -124,7 +124,7 @@ async def test_the_tries_of_one_callback_during_an_outage_are_one_callback(
 
 
 async def test_metrics_tell_of_an_outage(relay: Any, take_address: Any, private_server: Any) -> None:
-    """The scrape does not fail with Redis: what this receiver knows by itself is told, and that Redis is away."""
+    """The scrape does not fail with Redis: what this receiver knows by itself is exposed, and that Redis is away."""
     private_server.stop()
     await relay.api.post(take_address(), json=DONE)
     during = await relay.api.get("/metrics")

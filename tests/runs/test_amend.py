@@ -249,7 +249,7 @@ def test_a_person_may_still_pick_a_take_of_what_the_shot_was() -> None:
 
 
 def test_a_take_that_is_picked_though_it_began_with_another_shot_is_stale() -> None:
-    """Its first frame is no longer what stands before it, whatever the numbers of the takes are."""
+    """Its first frame is no longer what precedes it, whatever the numbers of the takes are."""
     world = film()
     world.amend(wanted(((NIGHT[0][0], NIGHT[0][2]),)))
     world.settle()

@@ -134,7 +134,7 @@ def test_a_film_that_is_there_is_amended_with_no_job_more_than_what_it_lacks(see
 
 @settings(max_examples=60)
 @example(seed=18388481, budget=None, cancels=False)  # The one that is to follow gets another source in between.
-@example(seed=11000921, budget=None, cancels=False)  # A job was brought in behind a shot never made.
+@example(seed=11000921, budget=None, cancels=False)  # A job was brought in after a shot never made.
 @example(seed=3001799, budget=None, cancels=False)  # Whom it was to follow is amended back to its old take.
 @given(seed=st.integers(0, 2**32), budget=st.sampled_from([None, None, 8]), cancels=st.booleans())
 def test_two_people_who_decide_and_amend_lose_nothing(seed: int, budget: int | None, cancels: bool) -> None:

@@ -222,7 +222,7 @@ def test_it_is_repeated_in_growing_steps_and_then_as_planned(event: Event, first
 
 
 def test_such_a_callback_was_not_missed() -> None:
-    """The public URL was said to be unreachable, by those who had just been called at it."""
+    """The public URL was reported as unreachable, right after a callback had arrived at it."""
     run = after(in_flight(), (70, job_sight("running", is_known=True, called_back=True)), (72, rendered()))
 
     assert take_of(run).called_back

@@ -74,7 +74,7 @@ def is_in_style(message: str) -> bool:
 
 
 def test_a_message_is_lower_case_without_a_stop() -> None:
-    """So that it can stand within a sentence, behind ``framerelay:`` or by itself, and is finished only there."""
+    """So that it fits within a sentence, after ``framerelay:`` or by itself, and is finished only there."""
     kinds = {kind.__name__ for kind in subclasses(errors.FrameRelayError)} | OUTSIDE_THE_TREE
     files = [path for path in HOUSE.glob("*/**/*.py") if path.relative_to(HOUSE).parts[0] not in NOT_OURS]
     messages = [(path.name, message) for path in files for message in messages_of(path, kinds)]

@@ -97,7 +97,7 @@ def test_the_old_storyboard_calls_it_off_for_all_that_was_to_follow(prompts: tup
 
 
 def test_a_gate_asks_again_and_may_change_the_shot() -> None:
-    """It was approved for the take that there is; what is behind it waits with it."""
+    """It was approved for the present take; what follows it waits with it."""
     run = with_shots(chain(None, "s1", "s2"), gated=True)
     for name in ("s1", "s2", "s3"):
         run = with_takes(apply(run, events.Approved(shot_id=name), NOW), name)
@@ -127,7 +127,7 @@ def test_a_budget_of_money_works_the_same_way() -> None:
 
 
 def test_a_retake_or_a_pick_of_a_following_shot_replaces_the_older_decision() -> None:
-    """Its own retake is the one that it gets; a pick leaves it as it is, and what is behind it fits then."""
+    """Its own retake is the one that it gets; a pick leaves it as it is, and what follows it fits then."""
     run = submitted(retaken(a_film()), "s1")
     again = apply(run, events.Retaken(shot_id="s2", prompt="other"), NOW)
     assert (marked(again), submits(again)) == (["s3", "s4"], [])

@@ -30,7 +30,7 @@ def resumed(run: Run, **limits: float) -> Run:
 
 
 def refusal(run: Run, **limits: float) -> str:
-    """Why *run* cannot have these limits; it is the very same run behind them."""
+    """Why *run* cannot have these limits; with them it is the very same run."""
     event = events.Resumed(**limits)  # type: ignore[arg-type]
     assert apply(run, event, NOW) is run
     return why_not(run, event, NOW) or ""

@@ -65,7 +65,7 @@ def collected(name: str = "s1", take: int = 1) -> events.Collected:
 
 
 def after(run: Run, *history: events.Event | Callable[[Run], events.Event], now: float = NOW) -> Run:
-    """*run* after that; what depends on how the run stands then is made from it."""
+    """*run* after that; what depends on the state of the run is made from it."""
     for event in history:
         run = apply(run, event(run) if callable(event) else event, now)
     return run
@@ -404,7 +404,7 @@ def test_a_clip_address_that_expired_is_asked_for_again() -> None:
 
 
 def test_a_film_that_cannot_be_joined_fails_the_run_with_its_reason() -> None:
-    """Trouble that may pass is tried again; the rest is said."""
+    """Trouble that may pass is tried again; the rest is reported."""
     run = complete(new_run(shot("s1")))
     run = after(run, events.JoinFailed(problem=BROKEN, until=NOW + 2))
     assert due(run) == []

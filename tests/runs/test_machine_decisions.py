@@ -51,7 +51,7 @@ def new_run(*, shots: int = 2, **more: object) -> Run:
 
 
 def after(run: Run, *history: events.Event | Callable[[Run], events.Event], now: float = NOW) -> Run:
-    """*run* after that; what depends on how the run stands then is made from it."""
+    """*run* after that; what depends on the state of the run is made from it."""
     for event in history:
         run = apply(run, event(run) if callable(event) else event, now)
     return run
@@ -241,7 +241,7 @@ def test_adopt_is_refused_where_the_shot_is_done_or_has_another_job() -> None:
 
 
 def test_retake_makes_one_more_take_and_the_film_again() -> None:
-    """The last shot of a finished film: the new take is gone on from, and the old one can be picked again."""
+    """The last shot of a finished film: the next shot continues the new take, and the old one can be picked again."""
     run = after(new_run(), *collected(), *collected("s2"), joined)
 
     run = after(run, events.Retaken(shot_id="s2", prompt="closer", seed=40))

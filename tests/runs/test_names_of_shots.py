@@ -1,4 +1,4 @@
-"""A shot that an amendment renamed is told of by the name that a person gave it; its old id is for files and logs."""
+"""A shot that an amendment renamed is called by the name that a person gave it; its old id is for files and logs."""
 
 from collections.abc import Iterator
 from dataclasses import replace

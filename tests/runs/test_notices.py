@@ -1,4 +1,4 @@
-"""Which change of a run is told, and that it is told once."""
+"""Which changes of a run are announced, and that each is announced once."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -79,7 +79,7 @@ def test_without_an_address_nothing_is_announced() -> None:
 
 
 def test_a_shot_that_fails_takes_the_run_with_it() -> None:
-    """Both are told: which shot, and that nothing goes on."""
+    """Both are announced: which shot, and that nothing goes on."""
     assert notice_lines(a_run(shot("s1"), shot("s2", "s1")), *refused("s1")) == [
         "shot.failed s1 failed",
         "run.failed - failed",
@@ -118,7 +118,7 @@ def test_each_gate_is_announced_when_it_is_reached() -> None:
 
 
 def test_a_gate_is_announced_while_another_scene_goes_on() -> None:
-    """A person can act before everything stands still; that it then does is told as well."""
+    """A person can act before everything stops; that it then does is announced as well."""
     scenes = a_run(shot("s1", gated=True), shot("t1", scene="b"), shot("t2", "t1", scene="b", gated=True))
 
     assert notice_lines(scenes, *whole_take("t1")) == [
@@ -129,7 +129,7 @@ def test_a_gate_is_announced_while_another_scene_goes_on() -> None:
 
 
 def test_takes_to_choose_from_wait_for_a_person() -> None:
-    """Told when there is a choice; not again for the second take, until the run stands still."""
+    """Announced when there is a choice; not again for the second take, until the run stops."""
     two = a_run(shot("s1", takes_wanted=2))
     first, second = whole_take("s1"), whole_take("s1", 2)
 
@@ -193,7 +193,7 @@ def test_in_whatever_order_it_happens_an_ending_is_announced_once(history: list[
 @settings(max_examples=60)
 @given(st.permutations([*whole_take("s1"), *refused("s1")[1:], events.RunCancelled(), events.Elapsed()]))
 def test_a_shot_is_never_announced_as_both_succeeded_and_failed(history: list[events.Event]) -> None:
-    """What is final stays so, in what is told, too."""
+    """What is final stays so, in notifications, too."""
     lines = notice_lines(a_run(shot("s1")), *history)
 
     assert len([line for line in lines if line.startswith("shot.")]) <= 1

@@ -65,7 +65,7 @@ def test_a_refusal_of_the_submit_itself_likewise() -> None:
 
 @pytest.mark.parametrize("family", [each for each in Family if each not in (Family.TEXT_MODERATED, *OUTPUT)])
 def test_other_failures_leave_the_prompt_alone(family: Family) -> None:
-    """A picture that was refused is refused again, whatever stands beside it."""
+    """A picture that was refused is refused again, whatever is sent with it."""
     run = failed(a_shot(OTHER), family)
     assert run.shots[0].input["prompt"] == "x"
     assert next_prompt(run) == ("x" if family in (Family.SERVER, Family.EXPIRED) else None)
@@ -190,7 +190,7 @@ def test_whatever_fails_when_no_refused_prompt_is_asked_for_again(
             if world.happens(0.3):
                 world.say_again()
     for shot in world.run.shots:
-        # By their takes: one whose intent was saved may reach the provider behind a later one, and says what it said.
+        # By their takes: one whose intent was saved may reach the provider after a later one, with its own words.
         jobs = sorted((job for job in world.jobs if job.shot_id == shot.id), key=attrgetter("take"))
         assert len(jobs) <= takes + (takes if other else 0) + (1 if retakes is None else retakes)
         prompts = [job.prompt for job in jobs]

@@ -35,7 +35,7 @@ def test_the_address_of_a_take_ends_and_that_of_a_hook_does_not() -> None:
 
 
 def test_nobody_can_give_an_address_a_longer_life() -> None:
-    """The end stands in the token and is bound by the MAC: neither another one nor none opens anything."""
+    """The end is in the token and is bound by the MAC: neither another one nor none opens anything."""
     tokens = Tokens("secret")
     payload, _, mac = tokens.mint(ENDING).partition(".")
     text = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode()
@@ -109,7 +109,7 @@ def test_each_take_has_an_address_of_its_own_and_always_the_same_one() -> None:
 
 @given(st.text(max_size=400))
 def test_what_we_did_not_mint_opens_nothing(text: str) -> None:
-    """Whatever stands in the address: None, never an error."""
+    """Whatever is in the address: None, never an error."""
     assert Tokens("secret").read(text, now=0) is None
 
 

@@ -107,7 +107,7 @@ class World:
         return self.run is not before
 
     def save(self, event: events.Event) -> bool:
-        """Likewise, for what a task learned: it may be saved again at any later time."""
+        """The same for what a task learned: it may be saved again at any later time."""
         self.history.append(event)
         return self.record(event)
 
@@ -143,7 +143,7 @@ class World:
             take = picked_take(source) if source else None
             is_mine = isinstance(event, events.Retaken | events.Picked) and event.shot_id == shot.id
             if isinstance(event, events.Amended):  # It may be made of something else now, or from another shot's frame;
-                # and behind a shot of which nothing is made no job that a person brought in for it serves.
+                # and after a shot of which nothing is made no job that a person brought in for it serves.
                 is_mine = was is not None and ((was.source, was.input) != (shot.source, shot.input) or take is None)
             if shot.following is not None:
                 busy = shot.status is not ShotStatus.DONE and any(each.status in OPEN for each in shot.takes)
@@ -162,7 +162,7 @@ class World:
     # --- tasks -----------------------------------------------------------------------------------------------
 
     def work_on(self, step: Step) -> Iterator[None]:
-        """The task of *step*, to be gone on with step by step."""
+        """The task of *step*, to be continued step by step."""
         match step.name:
             case StepName.SUBMIT:
                 return self.submit(step)

@@ -50,7 +50,7 @@ async def test_our_client_and_the_sandbox_understand_each_other(sandbox, tmp_pat
 
 
 async def test_every_field_of_the_page_is_taken(sandbox, picture, as_png) -> None:
-    """The page's sample as it stands, pictures and references together, only with pictures that are there."""
+    """The page's sample unchanged, pictures and references together, only with pictures that are there."""
     frame = "data:image/png;base64," + base64.b64encode(as_png(picture(640, 360))).decode()
     fields = {
         "prompt": "电影感街头运镜",

@@ -50,7 +50,7 @@ def boxes(content: bytes) -> list[tuple[bytes, int]]:
 
 
 def test_a_clip_has_the_anatomy_of_a_real_one(tmp_path: Path) -> None:
-    """moov at the end behind a uuid box and free, untagged, one keyframe, sound longer than the picture."""
+    """moov at the end after a uuid box and free, untagged, one keyframe, sound longer than the picture."""
     render(tmp_path / "a.mp4", frames=25)
 
     layout = boxes((tmp_path / "a.mp4").read_bytes())

@@ -23,7 +23,7 @@ def test_every_option_of_the_command_is_documented_and_no_other() -> None:
 
 
 def test_every_provider_that_it_plays_has_its_line_for_the_settings_file() -> None:
-    """As the command prints it: the name of a shipped profile, and where the sandbox stands for it."""
+    """As the command prints it: the name of a shipped profile, and where the sandbox imitates it."""
     block = re.search(r"^# framerelay\.yaml\n(.*?)^```", TEXT, re.M | re.S)
     assert block is not None
     lines = dict(re.findall(r"^  (\w+): .*url: 'http://127\.0\.0\.1:8090(\S+)'", block[1], re.M))

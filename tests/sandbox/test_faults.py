@@ -159,7 +159,7 @@ async def test_a_submit_can_be_refused_in_other_ways(sandbox, faults: Faults, st
 
 
 async def test_look_ups_can_lag_behind_the_callback(sandbox, receiver) -> None:
-    """The job is said to run still, and then as it is."""
+    """The job is reported as running, and then as it is."""
     async with sandbox(faults=Faults(lag=1.0)) as client:
         job_id = await client.submit(callback_url=receiver.url)
         await receiver.wait_for(3)

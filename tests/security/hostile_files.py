@@ -82,7 +82,7 @@ def naming_places(elsewhere: str) -> dict[str, Hostile]:
 
 
 def no_clips() -> dict[str, Hostile]:
-    """Everything else that may lie under the address of a clip."""
+    """Everything else that may be at the address of a clip."""
     archive_file = io.BytesIO()
     with zipfile.ZipFile(archive_file, "w") as archive:
         archive.writestr("clip.mp4", good())
@@ -287,7 +287,7 @@ def timescale(clip: bytes) -> int:
 
 
 def with_reference(path: bytes, *, levels: int) -> bytes:
-    """A clip whose samples are said to lie in the file *path*, as QuickTime wrote it (an alias record)."""
+    """A clip whose samples are declared to be in the file *path*, as QuickTime wrote it (an alias record)."""
     place = struct.pack(">HH", 2, len(path)) + path + bytes(len(path) % 2) + struct.pack(">HH", 0xFFFF, 0)
     record = bytes(10) + bytes(28) + bytes(12) + bytes(64) + bytes(16) + struct.pack(">hh", levels, levels) + bytes(16)
     entry = box(b"alis", bytes(4) + record + place)

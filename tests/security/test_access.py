@@ -177,7 +177,7 @@ async def test_a_session_opens_what_its_key_opens_and_ends_with_it(start_door: S
 
 
 async def test_no_cookie_can_be_made_or_stretched(start_door: Start) -> None:
-    """Every part of it stands under the MAC, and odd ones are refused, not errors."""
+    """Every part of it is covered by the MAC, and odd ones are refused, not errors."""
     async with start_door() as http:
         value = (await log_in(http, NEW)).headers["set-cookie"].partition(";")[0].partition("=")[2]
         until, fingerprint, name, mac = value.split(".")

@@ -70,7 +70,7 @@ async def test_what_opens_something_is_in_no_store(relay: Any, redis: Any, wait_
 
 
 async def test_spool_is_no_exception(relay: Any, redis: Any) -> None:
-    """What Redis cannot take lies on our own disk for a while."""
+    """What Redis cannot take is on our own disk for a while."""
     await redis.config_set("maxmemory", "1")
     try:
         assert (await relay.api.post(address(relay), json=DONE)).status_code == 200

@@ -217,14 +217,14 @@ async def test_nothing_that_stays_holds_a_secret(
 
 
 def _leaks(text: str, canaries: tuple[str, ...]) -> Iterator[str]:
-    """Where a canary stands in *text*, with what is around it."""
+    """Where a canary is in *text*, with what is around it."""
     for canary in canaries:
         for match in re.finditer(re.escape(canary), text):
             yield text[max(0, match.start() - 80) : match.end() + 20]
 
 
 def _without_what_must_work(place: str, text: str) -> str:
-    """In Redis a run holds the addresses of its clips, which have to be fetched, whatever stands in them."""
+    """In Redis a run holds the addresses of its clips, which have to be fetched, whatever is in them."""
     if place != "redis":
         return text
     must_work = re.compile(r"(video_url|provider_frame_url).{1,12}?https?://[^'\"\\]*")

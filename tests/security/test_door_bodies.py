@@ -1,4 +1,4 @@
-"""Bodies: counted while they come, never unpacked, and whatever stands in them is refused with a clear 4xx."""
+"""Bodies: counted while they arrive, never unpacked, and whatever is in them is refused with a clear 4xx."""
 
 import asyncio
 import gzip
@@ -73,7 +73,7 @@ async def test_what_is_no_plain_json_object_is_refused_and_looked_up_all_the_sam
 
 
 async def test_just_inside_the_bounds_is_taken(start_relay: Any, talk: Any, post: Any, path: Any) -> None:
-    """The bounds stand where they are said to stand; odd but legal JSON is no reason to lose a callback."""
+    """The bounds are as documented; odd but legal JSON is no reason to lose a callback."""
     legal = {
         "depth": b'{"a":' * (DEPTH_MAX - 1) + b"1" + b"}" * (DEPTH_MAX - 1),
         "digits": b'{"seed":' + b"9" * DIGITS_MAX + b"}",
@@ -92,7 +92,7 @@ async def test_just_inside_the_bounds_is_taken(start_relay: Any, talk: Any, post
 
 
 async def test_encoded_bodies_are_refused_unopened(start_relay: Any, talk: Any, post: Any, path: Any) -> None:
-    """A thousand to one, hidden behind another header or not: 415, and nothing is unpacked."""
+    """A thousand to one, disguised by another header or not: 415, and nothing is unpacked."""
     bomb = gzip.compress(b" " * (20 * MEBIBYTE), 9)
     forms = [("gzip",), ("identity", "gzip"), ("identity, gzip",), ("GZIP",), ("br",), ("deflate",), ("x",)]
     async with start_relay("http://127.0.0.1:1", worker=False) as relay:

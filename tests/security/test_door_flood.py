@@ -66,7 +66,7 @@ async def test_a_flood_is_logged_in_a_few_lines(start_relay: Any, address: Any) 
 
 
 async def test_garbage_does_not_fill_the_log(start_relay: Any, talk: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """What is no HTTP at all is told a few times in a minute."""
+    """What is not HTTP at all is logged a few times a minute."""
     async with start_relay(NOBODY, worker=False) as relay:
         answers = [await talk(relay, b"\x16\x03\x01 hello\r\n\r\n") for _ in range(100)]
 

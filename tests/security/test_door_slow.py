@@ -30,7 +30,7 @@ async def hasty(start_relay: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
 @pytest.fixture
 def drip(connect_to: Any) -> Any:
-    """``await drip(relay, start, piece)``: what is said to somebody who begins and goes on by pieces, until cut off."""
+    """``await drip(relay, start, piece)``: what a client gets that begins and continues in pieces, until cut off."""
 
     async def send(relay: Any, start: bytes, piece: bytes, *, pause_s: float = 0.1) -> bytes:
         reader, writer = await connect_to(relay)
@@ -55,7 +55,7 @@ def drip(connect_to: Any) -> Any:
 
 
 async def test_a_sender_that_takes_too_long_is_cut_off(hasty: Any, drip: Any) -> None:
-    """Slow heads and bodies are told 408; who says nothing, or goes on behind the answer, is not told anything."""
+    """Slow heads and bodies get 408; a silent client, or one that goes on after the answer, gets nothing."""
     path = "/webhook/" + hasty.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1))
     head = b"POST " + path.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
     unknown = b"POST /webhook/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
@@ -164,7 +164,7 @@ async def test_idle_connections_make_room_for_busy_ones(
 
 
 async def test_a_connection_that_was_turned_away_is_not_counted(start_relay: Any, post: Any) -> None:
-    """As many idlers as there may be connections, and one more with each callback: none of them is told to wait."""
+    """As many idlers as there may be connections, and one more with each callback: none of them has to wait."""
     async with start_relay("http://127.0.0.1:1", worker=False, connections_max=20) as relay:
         place = urlsplit(relay.settings.listen_url)
         with ExitStack() as open_ones:

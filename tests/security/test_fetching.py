@@ -391,7 +391,7 @@ async def test_part_of_a_file_of_unknown_size_is_not_taken_for_its_end(tmp_path:
 
 
 async def test_part_that_is_longer_than_its_range_is_not_kept(tmp_path: Path) -> None:
-    """It ends within the file, but not where it said: what came behind that could be from anywhere."""
+    """It ends within the file, but not where it said: what came after that could be from anywhere."""
     head = b"HTTP/1.1 206 X\r\nTransfer-Encoding: chunked\r\nContent-Range: bytes 100000-100099/200000\r\n\r\n"
     body = b"c8\r\n" + CLIP[100_000:100_100] + bytes(100) + b"\r\n0\r\n\r\n"
 

@@ -135,7 +135,7 @@ async def test_clip_on_the_upstreams_own_host_is_fetched_without_the_key(start_p
 
 @asynccontextmanager
 async def a_gateway(url: str, authorizations: dict[str, list[str | None]]) -> AsyncIterator[str]:
-    """The provider behind one origin for all; notes who came with which key."""
+    """The provider behind one origin for all; notes which key each request has."""
     async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
 
         async def forward(request: Request) -> Response:

@@ -131,7 +131,7 @@ async def test_computing_without_end_is_the_clips_fault(take_over: TakeOver, a_p
 
 
 async def test_memory_and_files_have_an_end(take_over: TakeOver, a_picture: Path) -> None:
-    """Two gigabytes are refused to the one who asks; so is a file past its size."""
+    """A process that asks for two gigabytes is refused; so is a file past its size."""
     take_over("grow()")
     async with Decoder() as decoder:
         with pytest.raises(DecoderFailed, match="MemoryError"):
@@ -145,7 +145,7 @@ async def test_memory_and_files_have_an_end(take_over: TakeOver, a_picture: Path
 
 
 async def test_a_job_that_dies_leaves_its_successors_alone(take_over: TakeOver, a_picture: Path) -> None:
-    """A crash is told as what it was; nothing that one job did to its process is there in the next."""
+    """A crash is reported as what it was; nothing that one job did to its process is there in the next."""
     take_over("os.abort()")
     async with Decoder() as decoder:
         with pytest.raises(DecoderFailed, match="SIG"):

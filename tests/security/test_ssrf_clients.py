@@ -73,7 +73,7 @@ def test_only_the_guard_and_the_upstream_open_connections(package: str) -> None:
 
 
 def test_each_client_of_httpx_says_no_to_redirects_and_to_the_environment() -> None:
-    """Both follow nothing by themselves and read neither proxies nor netrc; it is said where they are made."""
+    """Both follow nothing by themselves and read neither proxies nor netrc; this is set where they are made."""
     for path in {path for path, opener in ALLOWED if opener == "httpx.AsyncClient"}:
         calls = [
             {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}

@@ -78,5 +78,5 @@ def test_an_audit_that_cannot_run_says_so(tmp_path: Path) -> None:
 
 
 def test_the_build_asks() -> None:
-    """CI runs it behind the tests."""
+    """CI runs it after the tests."""
     assert "make audit" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")

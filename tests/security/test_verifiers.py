@@ -132,7 +132,7 @@ async def test_a_hook_asks_for_its_own_proof(verifying: Any, call: Any) -> None:
 
 @anyio
 async def test_only_the_headers_that_prove_something_are_kept(verifying: Any, call: Any, redis: Any) -> None:
-    """Nowhere in Redis stands a key, a cookie, or a secret that came in a header or was echoed in the body."""
+    """Nowhere in Redis is a key, a cookie, or a secret that came in a header or was echoed in the body."""
     secret = "whsec_" + base64.b64encode(KEY).decode()
     text = "verify: {scheme: static, header: X-Webhook-Secret, secret_file: secret}"
     private = {"Authorization": "Bearer canary-a", "Cookie": "session=canary-b", "X-Other": "canary-c"}

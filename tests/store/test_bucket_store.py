@@ -1,4 +1,4 @@
-"""Our calls to object storage, against one in memory: what lies where, and what is never shown half."""
+"""Our calls to object storage, against one in memory: what is where, and that nothing is ever shown half."""
 
 import asyncio
 from pathlib import Path

@@ -61,7 +61,7 @@ async def test_runs_share_the_places(redis: ArqRedis) -> None:
 
 @pytest.mark.parametrize("ahead", [40, 4000])
 async def test_a_free_place_goes_to_the_run_without_a_place(redis: ArqRedis, ahead: int) -> None:
-    """It came last, behind the tasks of two large runs, of which one has a single place."""
+    """It came last, after the tasks of two large runs, of which one has a single place."""
     first = await enqueue(redis, "first", ahead, ago_s=3)
     second = await enqueue(redis, "second", ahead, ago_s=2)
     (small,) = await enqueue(redis, "small", 1, ago_s=1)
@@ -94,7 +94,7 @@ async def test_a_run_is_not_starved_by_small_ones_that_keep_coming(redis: ArqRed
 
 
 async def test_turns_cost_the_same_however_many_wait(redis: ArqRedis) -> None:
-    """Only the oldest and the newest are looked at: what stands in the middle of many comes nearer by itself."""
+    """Only the oldest and the newest are read: what is in the middle of many comes nearer by itself."""
     commands = []
     await claim(redis, 1)  # Loads the script, finds nothing.
     for number in (1_000, 10_000):
@@ -119,7 +119,7 @@ async def films(redis: ArqRedis, number: int, *, ago_s: float) -> list[str]:
 
 
 async def test_films_take_only_the_places_reserved_for_films(redis: ArqRedis) -> None:
-    """The rest stay in the queue as they were, and what stands behind them comes at once, however many they are."""
+    """The rest stay in the queue as they were, and what is after them starts at once, however many they are."""
     first, second, *rest = await films(redis, 900, ago_s=60)
     submits = await enqueue(redis, "new", 3, ago_s=1)
     before = await redis.zrange(QUEUE, 2, 899, withscores=True)

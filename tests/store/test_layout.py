@@ -96,7 +96,7 @@ async def test_a_change_that_redis_forgot_is_not_remembered_instead(redis: ArqRe
 
 
 async def test_a_run_of_an_early_version_is_read_and_goes_on(redis: ArqRedis) -> None:
-    """It lies in one field there; its next change takes it apart, the shots that did not change included."""
+    """It is in one field there; its next change splits it, including the shots that did not change."""
     run, store = chain_of(3), Store(redis)
     whole = {"id": run.id, "title": "t", "model": "m", "created_at": 1, "updated_at": 1, "terms": {}, "revision": 4}
     body = pack({**whole, "shots": [shot for shot in run.shots]})

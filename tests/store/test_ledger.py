@@ -159,7 +159,7 @@ async def test_nothing_falls_between_two_keys_whatever_changes_during_the_copy(
     redis: RelayRedis, redis_url: str, other: RelayRedis, tmp_path: Path, moment: int
 ) -> None:
     """
-    A callback at a hook becomes a run, that run ends, and its end is told: as one step, at each moment of the copy.
+    A callback at a hook becomes a run, that run ends, and its end is announced: at each moment of the copy.
 
     In the copy the callback has its task or its run; a run that has ended has what is to be told of it; each is found
     by its status.

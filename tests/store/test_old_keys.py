@@ -61,7 +61,7 @@ def older(url: str) -> RelayRedis:
 
 
 def a_run(name: str) -> Run:
-    """It waits from its first moment, which is told."""
+    """It waits from its first moment, which is announced."""
     shots = tuple(
         Shot(id=f"s{each}", scene=str(each), origin="continue", source=None, input={"prompt": "雨夜"}, gated=each == 1)
         for each in range(2)
@@ -208,7 +208,7 @@ async def entering(url: str, *, calls: int = 1000) -> None:
 async def test_a_move_that_was_killed_at_any_moment_is_done_by_the_next_start(
     redis_url: str, server: redis_sync.Redis, before: Content
 ) -> None:
-    """Each command is whole or not there at all; behind each one of them the process ends."""
+    """Each command is whole or not there at all; after each one of them the process ends."""
     for calls in range(1, 1000):
         put(server, before)
         try:
@@ -243,7 +243,7 @@ async def test_a_server_that_was_killed_in_between_has_whole_pieces(
 async def test_any_number_of_programs_may_start_at_once(
     redis_url: str, server: redis_sync.Redis, before: Content
 ) -> None:
-    """Some of them are killed; who has entered finds everything."""
+    """Some of them are killed; one that has entered finds everything."""
 
     async def entries_there() -> int:
         redis = connect(redis_url)

@@ -1,4 +1,4 @@
-"""All processes keep files in one place: who would keep them in another one is told so before anything is split."""
+"""All processes keep files in one place: one that would use another is told so before anything is split."""
 
 import shutil
 import socket

@@ -25,7 +25,7 @@ FAILED = Delivery(at=1.0, status=500, outcome="answered 500", took_ms=3)
 
 
 def a_run(name: str = "run_1", **more: Any) -> Run:
-    """It waits from its first moment, which is told."""
+    """It waits from its first moment, which is announced."""
     shot = Shot(id="s1", scene="a", origin="continue", source=None, input={}, gated=True)
     fields: dict[str, Any] = {"title": "t", "model": "m", "created_at": 1.0, "updated_at": 1.0, "terms": Terms()}
     return Run(id=RunId(name), shots=(shot,), **{**fields, "notify_url": "https://hooks.example.com/x", **more})
@@ -53,7 +53,7 @@ async def test_notices_are_saved_with_the_change_and_wake_a_sender(redis: ArqRed
 
 
 async def test_a_save_that_lost_a_race_tells_nothing(redis: ArqRedis, outbox: Outbox) -> None:
-    """The winner's change is told, once."""
+    """The winner's change is announced, once."""
     store = Store(redis)
     await start(store, a_run())
     await start(store, a_run())

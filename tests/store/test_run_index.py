@@ -97,7 +97,7 @@ async def test_what_an_index_does_not_tell_apart_is_compared(store: Store) -> No
 
 
 async def test_pages_continue_after_the_last_one(store: Store) -> None:
-    """Also behind a run that has left the index since."""
+    """Also after a run that has left the index since."""
     assert await numbers(store, limit=1, text="rain") == [4]
     assert await numbers(store, limit=1, text="rain", after="run_0004") == [2]
     await record(store, "run_0004", events.Approved(shot_id="s1"))

@@ -247,7 +247,7 @@ async def test_a_redis_that_is_gone_is_one_foreseen_error() -> None:
 
 
 async def test_runs_are_listed_by_status_wherever_they_move(redis: ArqRedis) -> None:
-    """A run stands under exactly the status that it has, newest first; the place behind one that moved is kept."""
+    """A run is listed under exactly the status that it has, newest first; the place after one that moved is kept."""
     store = Store(redis)
     for number in range(4):
         await start(store, replace(a_run(f"run_{number}"), created_at=number))
@@ -264,7 +264,7 @@ async def test_runs_are_listed_by_status_wherever_they_move(redis: ArqRedis) -> 
 
 
 async def test_a_page_of_one_status_costs_the_page(redis: ArqRedis) -> None:
-    """The one cancelled run behind three hundred others is found without reading them."""
+    """The one cancelled run after three hundred others is found without reading them."""
     store = Store(redis)
     for number in range(300):
         await start(store, replace(a_run(f"run_{number}"), created_at=number))
@@ -296,7 +296,7 @@ async def id_of(store: Store, text: str) -> str | None:
 
 
 async def test_the_beginning_of_an_id_is_enough_while_no_other_begins_so(redis: ArqRedis) -> None:
-    """At least four signs behind run_; a whole id goes before those that it is the beginning of; last is the newest."""
+    """At least four characters after run_; a whole id precedes longer ones that begin with it; last is the newest."""
     store = Store(redis)
     assert await id_of(store, "last") is None
     for place, name in enumerate(("run_abcdef", "run_abcxyz", "run_abcxyz2", "run_zzzz")):

@@ -53,7 +53,7 @@ async def test_they_are_shown_as_they_were(start_provider: Any, start_relay: Any
 
 
 async def test_one_that_waited_goes_on_with_its_pick(start_provider: Any, start_relay: Any, stored_runs: None) -> None:
-    """Its files are gone with that machine: what cannot be joined is said, and nothing is paid for again."""
+    """Its files are gone with that machine: what cannot be joined is reported, and nothing is paid for again."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
         response = await relay.api.post(f"/v1/runs/{WAITING}/shots/s3/pick", json={"take": 2})
         run = await relay.wait_for_end(WAITING)

@@ -1,4 +1,4 @@
-"""What lies on the disk beside object storage is bounded, and nothing leaves that is not kept there."""
+"""What is on the disk besides object storage is bounded, and nothing is removed that is not kept there."""
 
 import os
 import time
@@ -57,7 +57,7 @@ async def test_the_least_recently_used_copies_are_removed_first(tmp_path: Path) 
 
 
 async def test_what_is_not_kept_and_what_is_in_use_stays_whatever_the_bound(tmp_path: Path) -> None:
-    """A clip that is still to be put there lies on this disk alone."""
+    """A clip that is still to be put there is only on this disk."""
     media = media_with(tmp_path)
     unkept = lay(media, f"{RUN}/s1.1.mp4", age_s=9 * IN_USE_S)
     torn = lay(media, f"{RUN}/s2.1.mp4", age_s=9 * IN_USE_S)
@@ -71,7 +71,7 @@ async def test_what_is_not_kept_and_what_is_in_use_stays_whatever_the_bound(tmp_
 
 
 async def test_while_the_storage_is_away_nothing_is_removed(tmp_path: Path) -> None:
-    """And it is said that there is no room, by who would fetch more."""
+    """And a worker that would fetch more reports that there is no room."""
     media = media_with(tmp_path, Away)
     place = lay(media, f"{RUN}/s1.1.mp4", age_s=9 * IN_USE_S)
 
@@ -95,5 +95,5 @@ async def test_copies_of_a_run_that_another_machine_removed_are_removed_too(redi
 
 
 async def test_a_folder_without_object_storage_is_never_cleared(redis: RelayRedis, tmp_path: Path) -> None:
-    """What lies there is all that there is."""
+    """Without object storage those are the only copies."""
     await keep_scratch(FolderStore(MediaFiles(tmp_path)), Store(redis), bytes_max=1)

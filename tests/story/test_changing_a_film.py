@@ -81,7 +81,7 @@ async def test_a_dropped_shot_is_not_in_the_film_and_stays_on_disk(start_provide
 async def test_a_picture_of_the_same_name_with_another_content_is_another_shot(
     start_provider: Any, start_relay: Any, a_picture: bytes
 ) -> None:
-    """Pictures are told apart by their bytes: the same ones change nothing, others make the shot again."""
+    """Pictures are distinguished by their bytes: the same ones change nothing, others make the shot again."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
 
         async def board(picture: bytes) -> dict[str, Any]:

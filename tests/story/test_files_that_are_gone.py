@@ -88,7 +88,7 @@ async def test_a_film_cannot_be_joined_without_a_clip_and_says_which(start_provi
 async def test_a_look_at_a_file_that_is_gone_brings_it_back(
     start_provider: Any, start_relay: Any, wait_until: Any
 ) -> None:
-    """Frames and film alike; the clip itself cannot be made, and its absence is said in words."""
+    """Frames and film alike; the clip itself cannot be made, and its absence is reported."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run = await relay.wait_for_end(await relay.run({**BOARD, "shots": BOARD["shots"][:1]}))
         folder, address = folder_of(relay, run), f"/media/{run['id']}"
@@ -139,7 +139,7 @@ async def test_a_film_says_what_it_lacks_of_a_shot(start_provider: Any, start_re
 
 
 def with_odd_sound(clip: Path, draft: Path) -> None:
-    """The clip's picture, and AC-3 that is said to be DTS, for which there is no encoder here."""
+    """The clip's picture, and AC-3 that is labeled DTS, for which there is no encoder here."""
     with av.open(str(clip)) as source, av.open(str(draft), "w") as output:
         picture = output.add_stream_from_template(source.streams.video[0], opaque=True)
         sound: Any = output.add_stream("ac3", rate=48_000, layout="stereo")

@@ -165,7 +165,7 @@ async def test_a_callback_without_an_id_that_has_our_reference_finds_the_job_at_
 async def test_a_job_that_is_not_found_is_not_submitted_again(
     cutting: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
 ) -> None:
-    """It may appear later: the take is held, and looked for ever more rarely."""
+    """It may appear later: the take is held, and searched for less and less often."""
     never = [JSONResponse({}, 404)] * 100
     async with cutting(*never) as provider, start_relay("http://127.0.0.1:9") as relay:
         run_id = await relay.run(BOARD)

@@ -114,7 +114,7 @@ def accepts(number: int) -> Response:
 
 
 async def test_a_request_that_cannot_be_made_is_no_submit_that_nobody_knows_the_end_of(relay_of: Any) -> None:
-    """Nothing left, so nothing is held: words that no header can carry failed behind the intent, and stuck there."""
+    """Nothing left, so nothing is held: words that no header can carry failed after the intent, and stuck there."""
     gateway = Gateway(create=accepts)
     board = {**ONE, "shots": [{"id": "s1", "prompt": "雨夜"}]}
     async with relay_of(gateway, create='headers: {X-Prompt: "{prompt}"}') as relay:

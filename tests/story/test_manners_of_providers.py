@@ -36,7 +36,7 @@ async def until_asked(relay: Any, run_id: str, wait_until: WaitUntil) -> Json:
 async def test_look_ups_that_lag_behind_callbacks_cost_seconds_and_raise_no_alarm(
     start_provider: Any, start_relay: Any
 ) -> None:
-    """Each shot waited for the fallback look-up, and the public URL was said to be unreachable."""
+    """Each shot waited for the fallback look-up, and the public URL was reported as unreachable."""
     async with start_provider(lag=1.0) as provider, start_relay(provider.url, lookup_after_s=500.0) as relay:
         run = await relay.wait_for_end(await relay.run(TWO))
         look_ups = [job["look_ups"] for job in (await provider.journal())["jobs"]]

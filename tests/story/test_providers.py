@@ -265,7 +265,7 @@ async def generating(relay: Any, provider: Any, run_id: str) -> None:
 async def test_a_take_is_asked_for_where_it_was_submitted_whatever_the_settings_say_by_now(
     start_provider: Any, provider_in: Any, start_relay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The provider's name stands for another one by now, with another key; the next shot goes there, and it alone."""
+    """The provider's name means another one by now, with another key; only the next shot goes there."""
     monkeypatch.setenv("FAL_KEY", "sk-fal")
     settings = tmp_path / "framerelay.yaml"
     elsewhere = {"key": "sk-fal", "faults": Exactly(hits=frozenset({("lose", "1", "succeeded")}))}

@@ -38,7 +38,7 @@ async def has_all_openings(relay: Any, run_id: str) -> bool:
 
 
 def file_of(relay: Any, frame: Any) -> Path:
-    """Where a frame of a run lies."""
+    """Where a frame of a run is."""
     return Path(relay.settings.data_dir) / "media" / str(frame["url"]).partition("/media/")[2]
 
 

@@ -57,7 +57,7 @@ async def test_a_submit_that_was_accepted_but_answered_500_is_settled_by_its_cal
 
 
 async def test_a_moderated_clip_gets_one_new_take_with_another_seed(start_provider: Any, start_relay: Any) -> None:
-    """Output moderation is said to strike at random: once more, then a person has to decide."""
+    """Output moderation is known to strike at random: once more, then a person has to decide."""
     board = {**TWO, "defaults": {"seed": 7}, "shots": TWO["shots"][:1]}
     async with start_provider(moderate=1.0) as provider, start_relay(provider.url) as relay:
         run = await relay.wait_for_end(await relay.run(board))

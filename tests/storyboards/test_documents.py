@@ -21,7 +21,7 @@ def mistakes_in(text: str | bytes, form: Any = "yaml") -> tuple[Mistake, ...]:
 
 
 def test_yaml_is_that_of_1_2() -> None:
-    """No text turns into a number, a date or a truth behind the writer's back."""
+    """No text turns into a number, a date or a boolean behind the writer's back."""
     text = "model: no\ntitle: 2024-01-01\ndefaults: {ratio: 16:9, aspect_ratio: 21:9}\nshots: [{prompt: yes, id: on}]"
 
     storyboard = read_storyboard(text, form="yaml")
@@ -45,7 +45,7 @@ def test_numbers_and_quotes_and_escapes_are_read_as_yaml_has_them() -> None:
 
 
 def test_aliases_are_followed() -> None:
-    """A mistake in what is used twice is told at each place."""
+    """A mistake in what is used twice is reported at each place."""
     text = "model: m\nshots:\n  - &a {prompt: x, seed: 7}\n  - *a\n  - {prompt: *a}\n"
 
     (mistake,) = mistakes_in(text)
@@ -190,7 +190,7 @@ def test_many_unknown_names_are_reported_without_delay(monkeypatch: pytest.Monke
 @settings(max_examples=100)
 @given(st.text(alphabet=st.sampled_from(list("ab:-,{}[]&*!|>'\"%@#?~ \n\t\\0.5é😀")), max_size=40))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    """The parser's own errors never come through, and a line that is told exists."""
+    """The parser's own errors never come through, and a reported line exists."""
     for form in ("yaml", "json"):
         for mistake in mistakes_in(text, form):
             assert mistake.line is None or 1 <= mistake.line <= text.count("\n") + 1

@@ -149,7 +149,7 @@ def test_it_warns_of_what_is_likely_to_disappoint_and_of_nothing_else(case: str)
 
 
 def test_a_warning_has_its_line_and_names_the_shots() -> None:
-    """As mistakes have it; what several shots have from one place is said once."""
+    """As mistakes have it; what several shots have from one place is reported once."""
     text = "model: m\ndefaults:\n  watermark: true\nshots:\n" + "  - {prompt: a}\n" * 4
     (caution,) = plan_of(read_storyboard(text, form="yaml")).cautions
 

@@ -1,4 +1,4 @@
-"""What a person writes: every key becomes what it says, and every mistake is told at once, with its place."""
+"""What a person writes: every key becomes what it says, and all mistakes are reported at once, with their places."""
 
 import json
 

@@ -159,7 +159,7 @@ def test_a_mistake_at_the_top_is_reported_with_its_place(change: dict[str, Any],
 
 
 def test_mistakes_between_a_scene_and_its_first_shot_are_reported() -> None:
-    """A scene's frame that nothing would use, one that stands twice, ids that stand twice, keys of a shot."""
+    """A scene's frame that nothing would use, one given twice, repeated ids, keys of a shot."""
     shots = [{"prompt": "a", "from": "cut"}]
     scenes = [
         {"id": "a", "first_frame": "a.png", "shots": shots},
@@ -221,7 +221,7 @@ any_documents = st.fixed_dictionaries(
 @settings(max_examples=150)
 @given(any_documents)
 def test_whatever_is_written_is_a_storyboard_or_has_mistakes(document: dict[str, Any]) -> None:
-    """Nothing else is ever raised; a sound one survives its own document, and every source stands earlier."""
+    """Nothing else is ever raised; a sound one survives its own document, and every source is earlier."""
     try:
         storyboard = check_storyboard(document)
     except StoryboardInvalid as error:

@@ -15,7 +15,7 @@ SAMPLES = sorted((ROOT / "docs" / "samples").glob("*.yaml"))
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 def test_the_samples_run_as_written(sample: Path) -> None:
-    """Every sample is sound, and every picture that it names lies beside it."""
+    """Every sample is sound, and every picture that it names is next to it."""
     storyboard = read_storyboard(sample.read_bytes(), form="yaml")
 
     assert storyboard.shots

@@ -1,4 +1,4 @@
-"""What a provider or model cannot do is said before money, at its place, and refuses nothing."""
+"""What a provider or model cannot do is reported before money is spent, at its place, and refuses nothing."""
 
 import base64
 import json
@@ -105,7 +105,7 @@ def test_what_cannot_be_done_is_reported_with_its_place(shot: Any, top: Any, exp
 
 
 def test_a_provider_without_a_key_is_named_once_for_all_its_shots() -> None:
-    """At the place that names it; that of the settings likewise, unless nobody has chosen one."""
+    """At the place that names it; the same for that of the settings, unless nobody has chosen one."""
     assert warnings({"prompt": "a"}, {"prompt": "b"}, environ={}) == [("provider_without_key", "provider")]
     assert warnings({"prompt": "a"}, environ={}, provider=None, model="m") == []
     warnings_there = warnings({"prompt": "a"}, environ={}, provider=None, default="kling")
@@ -172,7 +172,7 @@ def test_a_picture_in_the_storyboard_itself_is_looked_at_as_well(tmp_path: Path)
 
 
 def test_a_last_frame_that_does_not_fit_is_reported_where_its_size_is_certain() -> None:
-    """By the resolution of its shot and the ratio of its chain; where either is open, nothing is told."""
+    """By the resolution of its shot and the ratio of its chain; where either is open, nothing is reported."""
     kling = {"prompt": "b", "provider": "kling", "model": "kling-3.0"}
 
     def warnings_of(**first: Any) -> list[tuple[str, str]]:
@@ -237,7 +237,7 @@ def is_as_ever(profile: Profile, model: str, field: str, value: object) -> bool:
 
 
 def test_a_ratio_that_the_first_frame_gives_is_not_warned_about_twice() -> None:
-    """Where the shot before has one, it is handed on with its frame; another one is told of as a change."""
+    """Where the shot before has one, it is handed on with its frame; another one is reported as a change."""
     first = {"prompt": "a", "ratio": "16:9"}
     assert warnings(first, {"prompt": "b", "ratio": "16:9"}) == []
     assert warnings({"prompt": "a"}, {"prompt": "b", "ratio": "16:9"}) == [("field_not_sent", "shots[1].ratio")]

@@ -232,7 +232,7 @@ async def test_a_trickle_cannot_hold_a_call_open() -> None:
 
 
 async def test_a_submit_that_cannot_connect_has_sent_nothing() -> None:
-    """Safe to try again, so it is told apart from an unknown outcome."""
+    """Safe to try again, so it is distinguished from an unknown outcome."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -82,7 +82,7 @@ def test_what_is_put_out_is_open() -> None:
 
 
 def test_another_model_is_read_as_well() -> None:
-    """Where it stands in the body; a raw field that is no name leaves it open."""
+    """Where it is in the body; a raw field that is not a name leaves it open."""
     assert terms("ark", "doubao-seedance-2-5-260628", {"model": "dearer"}).model == "dearer"
     assert terms("ark", "doubao-seedance-2-5-260628", {"model": {"id": 1}}).unpriced
     assert terms("kling", "kling-3.0", {"model": "dearer"}).unpriced == ("model",)

@@ -349,7 +349,7 @@ async def test_an_encoded_answer_is_refused_before_it_is_unpacked(provider: Any,
 
 
 async def test_an_encoded_refusal_is_one_by_its_status(provider: Any) -> None:
-    """Its words are not unpacked; that nothing was accepted is said by the status."""
+    """Its words are not unpacked; the status says that nothing was accepted."""
     headers = {"Content-Encoding": "gzip"}
     body = gzip.compress(b'{"error": {"message": "no"}}')
 

@@ -11,7 +11,7 @@ from framerelay.upstream.profile_file import load_shipped
 
 
 def profile_with(*patterns: str) -> Profile:
-    """One at two hosts, whose clips lie at *patterns*."""
+    """One at two hosts, whose clips are at *patterns*."""
     fields: dict[str, Any] = {"base": "https://api.maker.example", "hosts": ["files.maker.example"]}
     download = msgspec.structs.replace(load_shipped("veo").download, hosts=list(patterns))
     return msgspec.structs.replace(load_shipped("veo"), **fields, download=download)

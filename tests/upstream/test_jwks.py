@@ -144,7 +144,7 @@ async def test_old_keys_do_not_count(publishing: Any, wait_until: Any, monkeypat
 
 
 def test_only_ed25519_keys_are_read() -> None:
-    """Other kinds stand in the same sets; so may rubbish."""
+    """Other kinds are in the same sets; so may be rubbish."""
     odd = [key(b"short"), key(OLD, kty="RSA"), key(OLD, crv="X25519"), key(OLD, x=5), key(OLD, x="é"), key(OLD, x="*")]
     bare = {"x": key(NEW)["x"]}
     body = json.dumps({"keys": [*odd, key(OLD, kid="k", use="sig"), bare], "more": 1}).encode()

@@ -156,7 +156,7 @@ def test_paths_are_chosen_by_the_frames_that_there_are() -> None:
     ],
 )
 def test_a_word_in_an_address_is_never_more_than_its_part(template: str, words: Any, address: str) -> None:
-    """Names of models have slashes of their own, ids have none; an address that was kept is used as it came."""
+    """Names of models have slashes of their own, ids have none; a kept address is used unchanged."""
     assert fill_address(template, words) == address
 
 

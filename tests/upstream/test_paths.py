@@ -42,7 +42,7 @@ def test_a_path_goes_down_by_keys_positions_and_values(path: str, value: object)
 
 
 def test_a_path_can_begin_at_the_whole_body() -> None:
-    """Where the record stands deeper."""
+    """Where the record is deeper."""
     record = BODY["data"]
     assert read_path("id").find(record, BODY) == 7
     assert read_path("@.id").find(record, BODY) == "job_1"

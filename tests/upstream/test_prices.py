@@ -177,7 +177,7 @@ def test_what_may_make_it_dearer_is_named(
 
 
 def test_frames_say_the_length_of_a_clip_that_is_paid_by_tokens() -> None:
-    """289 of them are 12 s, whatever stands beside them."""
+    """289 of them are 12 s, whatever else is given."""
     price = usd(per_mtok=1_000_000, tokens=TOKENS)
     price_range = estimate(price, None, asked({"duration": 5, "frames": 289, "resolution": "720p"}))
     assert price_range is not None
@@ -240,7 +240,7 @@ def test_tokens_become_money_by_their_price() -> None:
 
 
 def test_tokens_without_a_price_are_no_money() -> None:
-    """Nobody pays in tokens: they stand in the usage of the take."""
+    """Nobody pays in tokens: they are in the usage of the take."""
     assert cost(counted_in("tokens"), None, report_of(108_900)) is None
     assert cost(counted_in("tokens"), usd(per_s=0.1), report_of(108_900)) is None
 
@@ -255,7 +255,7 @@ def test_a_cost_below_nothing_settles_nothing(amount: float) -> None:
     "price", [usd(per_clip=-1.0), usd(per_s=-0.1), usd(per_s={"720p": [-0.1, 0.2]}), usd(per_s=1e308)]
 )
 def test_a_price_below_nothing_or_beyond_all_numbers_is_not_known(price: Price) -> None:
-    """So that no budget of money is kept to by it."""
+    """So that no budget of money relies on it."""
     assert estimate(price, None, asked({"duration": 100})) is None
 
 

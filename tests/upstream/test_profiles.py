@@ -278,7 +278,7 @@ NAMED_HOOKS = {
 
 
 def test_no_provider_is_named_in_the_code() -> None:
-    """What one does differently stands in its profile; what data cannot say is a hook with a name."""
+    """What one does differently is in its profile; what data cannot say is a hook with a name."""
     names = set(profile_names())
     names.remove("jobs")  # Also a plain word, and what FrameRelay speaks where nobody says otherwise.
     hits = []

@@ -1,4 +1,4 @@
-"""Who can be asked: the provider of the settings, those of ``framerelay.yaml``, and the profiles that are shipped."""
+"""The providers there are: that of the settings, those of ``framerelay.yaml``, and the profiles that are shipped."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -140,7 +140,7 @@ def test_a_missing_provider_is_reported_where_it_is_named(providers: Providers, 
     ],
 )
 def test_a_raw_field_makes_a_take_as_dear_as_it_is(providers: Providers, extra: str, most: float) -> None:
-    """So that no more than the budget is spent, in whosever words it is asked for."""
+    """So that no more than the budget is spent, in whatever words it is requested."""
     fields = "duration: 5, resolution: 720p, generate_audio: false"
     (estimate,) = estimates(
         f"provider: kling\nmodel: kling-3.0\nextra: {{{extra}}}\nshots: [{{prompt: a, {fields}}}]\n", providers

@@ -1,4 +1,4 @@
-"""Who has to prove what: providers of the settings, and those that a storyboard names by the name of their profile."""
+"""Which callbacks need a proof: of providers in the settings, and of those that a storyboard names by their profile."""
 
 import base64
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_what_a_provider_is_configured_as_counts() -> None:
 
 
 def test_a_secret_that_cannot_be_used_lets_nobody_in() -> None:
-    """It is told once, by its variable; the callbacks wait in quarantine until it is put right."""
+    """It is reported once, by its variable; the callbacks wait in quarantine until it is corrected."""
     verifiers = proving(KLING_WEBHOOK_SECRET="not base64, surely!")
     with structlog.testing.capture_logs() as lines:
         recipes = [verifiers.providers.get("kling") for _ in range(2)]
@@ -71,7 +71,7 @@ def test_the_same_settings_read_again_are_the_same(tmp_path: Path) -> None:
 
 
 def test_a_provider_that_always_signs_is_named_with_the_variable_of_its_secret() -> None:
-    """Who may be set to sign is only said to, by doctor."""
+    """Doctor only mentions those that can be set to sign."""
     kling = load_shipped("kling")
     signature = msgspec.structs.replace(kling.callback.signature, required=True)
     always = msgspec.structs.replace(kling, callback=msgspec.structs.replace(kling.callback, signature=signature))

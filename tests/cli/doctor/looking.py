@@ -46,7 +46,7 @@ def settings_of(relay: Any, **fields: Any) -> Settings:
 
 
 def assert_finding(finding: Finding, status: Status, *words: str) -> None:
-    """The finding has that status, and all *words* stand in it."""
+    """The finding has that status, and all *words* are in it."""
     assert finding.status is status, finding
     whole = f"{finding.message} {finding.advice or ''}"
     assert [word for word in words if word not in whole] == [], whole

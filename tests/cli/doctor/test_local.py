@@ -88,7 +88,7 @@ async def test_a_hook_that_the_worker_would_not_start_with_is_reported(tmp_path:
 async def test_a_proof_that_the_receiver_would_not_start_with_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its secret is missing; a mistake that hooks and proofs both stumble over is said once; a secret that is there."""
+    """Its secret is missing; a mistake that hooks and proofs share is reported once; a secret that is there."""
     file = tmp_path / "framerelay.yaml"
     settings = Settings(config_file=file, trusted_hosts=frozenset({"bad/host"}))
     file.write_text("verify: {scheme: hmac, header: X-Signature}\n")

@@ -35,7 +35,7 @@ def coming(clip: Path, step: int) -> Growing:
 def test_a_clip_that_arrives_in_small_pieces_is_read_as_a_whole(
     step: int, fields: dict[str, Any], make_clip: MakeClip, tmp_path: Path
 ) -> None:
-    """The edge of what is there may lie within a header, at the first byte as at any other."""
+    """The edge of what is there may be within a header, at the first byte as at any other."""
     clip = make_clip(**FEW, **fields)
     whole = examine(clip, frame_into=tmp_path / "whole.png")
 
@@ -97,7 +97,7 @@ def test_fragments_that_last_as_long_as_they_say_are_all_there(
 
 
 def test_fragments_of_sound_that_lasts_longer_are_no_sign_of_missing_ones(make_clip: MakeClip, clipmaker: Any) -> None:
-    """What is said is the length of the longest track."""
+    """The reported length is that of the longest track."""
     clip = make_clip(fragmented=True, gop=4, **{**FEW, "audio_s": 1.5})
     clip.write_bytes(told_length(1.5)(clip.read_bytes(), clipmaker))
 

@@ -112,7 +112,7 @@ def test_every_codec_that_we_accept_is_copied(film_of: FilmOf, watch: Watch, cod
 
 @pytest.mark.parametrize("codec", ["vp9", "av1"])
 def test_webm_clips_are_copied_into_an_mp4(film_of: FilmOf, watch: Watch, codec: str) -> None:
-    """Its times are whole milliseconds; in the film every frame stands exactly 1/24 s again. Opus becomes AAC."""
+    """Its times are whole milliseconds; in the film every frame lasts exactly 1/24 s again. Opus becomes AAC."""
     clip = {"codec": codec, "suffix": ".webm", "audio_rate": 48_000}
     path, facts = film_of(clip, clip)
     film = watch(path)

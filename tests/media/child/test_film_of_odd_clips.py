@@ -2,7 +2,7 @@
 What is accepted can be joined: the film of a clip that was paid for does not fail at the end, however odd the clip is.
 
 Every clip here goes through the examination that decides before the next submit, and the joiner: alone, doubled, and
-behind a plain clip, so that it is copied where that is possible, and encoded. The boxes of MP4 are patched where no
+after a plain clip, so that it is copied where that is possible, and encoded. The boxes of MP4 are patched where no
 writer makes what is wanted.
 """
 
@@ -314,7 +314,7 @@ def is_a_reason(message: str) -> bool:
 
 
 def patch(clip: Path, path: Sequence[bytes], change: Callable[[bytes], bytes]) -> None:
-    """Give the box at *path* another body, and all boxes around it their new size; the index stands at the end."""
+    """Give the box at *path* another body, and all boxes around it their new size; the index is at the end."""
     data = clip.read_bytes()
     clip.write_bytes(patched(data, 0, len(data), path, change))
 
@@ -373,7 +373,7 @@ def split(source: Path, into: Path, bit_filter: str) -> Path:
 
 
 def hidden_first(source: Path, into: Path, *, together: bool) -> Path:
-    """The first frame's show_frame bit taken away, and what shows the frame behind it: in its packet, or the next."""
+    """The first frame's show_frame bit taken away, and what shows the frame after it: in its packet, or the next."""
     with av.open(str(source)) as clip, av.open(str(into), "w") as output:
         copy = output.add_stream_from_template(clip.streams.video[0], opaque=True)
         for n, packet in enumerate(clip.demux(video=0)):

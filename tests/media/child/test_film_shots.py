@@ -18,7 +18,7 @@ UNLIKE: tuple[dict[str, Any], ...] = (
     {"bframes": 0},
     {"size": (320, 180), "fps": Fraction(25)},
 )
-"""Clips that cannot stand in one track as they are."""
+"""Clips that cannot be in one track as they are."""
 
 
 class CutShort(BaseException):

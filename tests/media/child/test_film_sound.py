@@ -1,4 +1,4 @@
-"""The sound of a film: which codecs are taken, what is said of those that are not, and that no film fails for one."""
+"""The sound of a film: which codecs are taken, what is reported of others, and that no film fails for one."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -130,7 +130,7 @@ def test_opus_in_matroska_by_an_older_ffmpeg_is_in_its_place(tmp_path: Path, bfr
 
 
 def as_dts(clip: Path) -> Path:
-    """AC-3 that is said to be DTS, for which there is no encoder here."""
+    """AC-3 that is labeled DTS, for which there is no encoder here."""
     data = clip.read_bytes()
     assert data.count(b"A_AC3") == 1
     clip.write_bytes(data.replace(b"A_AC3", b"A_DTS"))

@@ -213,7 +213,7 @@ def test_a_frame_is_what_was_drawn(make_clip: MakeClip, clipmaker: ModuleType) -
 
 @pytest.mark.parametrize("name", ["seedance_twin.mp4", "faststart.mp4", "fragmented.mp4", "h264.mkv", "vp9.webm"])
 def test_a_truncated_clip_gives_no_frame(name: str, make_clip: MakeClip) -> None:
-    """Part of a body is told apart, so that it is fetched again, and never mistaken for a shorter clip."""
+    """Part of a body is recognized, so that it is fetched again, and never mistaken for a shorter clip."""
     clip = make_clip(name, **CLIPS[name])
     whole = clip.read_bytes()
 
@@ -378,7 +378,7 @@ def stream_of(name: str) -> str:
 
 
 def display(image: Pixels, clip: Path, clipmaker: ModuleType) -> Pixels:
-    """*image* as a player shows it: moved pixel by pixel by the matrix that stands in the MP4's track header."""
+    """*image* as a player shows it: moved pixel by pixel by the matrix in the MP4's track header."""
     data = clip.read_bytes()
     headers = list(clipmaker.find_deep(data, b"moov", b"trak", b"tkhd")) if clip.suffix == ".mp4" else []
     for at in headers:

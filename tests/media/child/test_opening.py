@@ -73,7 +73,7 @@ def test_the_difference_is_zero_from_itself_and_large_from_another_picture(make_
 
 
 def test_a_picture_of_another_size_covers_the_clip_and_is_cut_evenly(make_clip: MakeClip, tmp_path: Path) -> None:
-    """As providers do: twice as large is scaled, and what stands out above and below does not count."""
+    """As providers do: twice as large is scaled, and what extends above and below does not count."""
     clip = make_clip(**FEW)
     _, picture = opening(clip)
     large, tall = tmp_path / "large.png", tmp_path / "tall.png"

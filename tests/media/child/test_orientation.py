@@ -14,7 +14,7 @@ from framerelay.media.child.orientation import Orientation, orientation_by, orie
 ONE = 1 << 16
 MATRICES = [(ONE, 0, 0, ONE), (-ONE, 0, 0, ONE), (ONE, 0, 0, -ONE), (-ONE, 0, 0, -ONE)]
 MATRICES += [(b, a, d, c) for a, b, c, d in MATRICES]
-"""Every way in which a picture can lie: a, b, c, d of ISO 14496-12, 6.2.2."""
+"""Every way in which a picture can be turned: a, b, c, d of ISO 14496-12, 6.2.2."""
 
 
 def display_matrix(a: int, b: int, c: int, d: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Whether a clip itself says where its color lies, and what a frame is whose color is put in the center."""
+"""Whether a clip itself declares its chroma siting, and what a frame is whose chroma is centered."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -87,7 +87,7 @@ def test_headers_that_cannot_be_read_say_nothing(make_clip: MakeClip) -> None:
 
 
 def test_a_centered_frame_is_the_same_picture() -> None:
-    """Its samples, size, time and tags; where its color lies alone is another."""
+    """Its samples, size, time and tags; only its chroma siting is different."""
     image = np.random.default_rng(5).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
     frame.pts, frame.colorspace = 7, 1

@@ -61,7 +61,7 @@ def test_many_bodies_are_kept_as_each_alone(many: list[dict[str, object]], ascii
 
 
 def test_a_body_is_the_same_whatever_arrives_with_it() -> None:
-    """What is no JSON may hold anything, even what stands between the bodies."""
+    """What is not JSON may hold anything, even what separates the bodies."""
     plain = b'{"a":"https://clips.example/a.mp4?sig=1"}'
     for stranger in (b"\0", b'{"a":"https://clips.example/a.mp4?', b'"https://clips.example', b"\xff", b'?"', b""):
         for bodies in ([plain, stranger], [stranger, plain]):

@@ -163,5 +163,5 @@ FOR = "X-Forwarded-For"
 def test_only_our_own_proxies_are_believed_and_only_as_far_as_they_reach(
     peer: str | None, headers: list[tuple[str, str]], expected: str
 ) -> None:
-    """From the right, the first that is no proxy of ours; what stands left of it is a stranger's word."""
+    """From the right, the first that is not a proxy of ours; what is left of it is a stranger's word."""
     assert client_of(request_from(peer, *headers), proxies=OURS) == expected

@@ -80,7 +80,7 @@ async def last_words_of(folder: Path, end: Callable[[str], object]) -> dict[str,
 async def test_the_log_has_the_last_words_of_a_server_that_could_not_write(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that syncs every write ends on a full disk; why stands in its own log, which nobody reads."""
+    """A server that syncs every write ends on a full disk; the reason is in its own log, which nobody reads."""
     patient = tmp_path / "server"
     patient.write_text(f"#!/bin/sh\ntrap '' XFSZ\nexec {find_server()} \"$@\"\n")
     patient.chmod(0o700)
