@@ -1,4 +1,4 @@
-"""Runs that an earlier version stored: they are shown, and go on from where they stand."""
+"""Runs that an earlier version stored: they are shown, and go on from where they are."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""A wrong key, put right while `up` runs, as a person does it: what doctor says of it, resume, and SIGHUP."""
+"""A wrong key that a person corrects while `up` runs: what doctor says of it, resume, and SIGHUP."""
 
 import asyncio
 import json
