@@ -8,7 +8,7 @@ from framerelay.upstream.profile_words import MediaForm, PathText, Section, Temp
 
 
 class ImageLimits(Section, frozen=True, kw_only=True):
-    """What a picture may be: megabytes (inline, too), pixels of a side and width by height, each least and most."""
+    """Limits for a picture: megabytes (also inline), pixels of a side, and width divided by height."""
 
     max_mb: float | None = None
     max_mb_inline: float | None = None
@@ -39,7 +39,7 @@ class Upload(Section, frozen=True, kw_only=True):
 
 
 class Media(Section, frozen=True, kw_only=True):
-    """What a picture may be given as, whatever the order (uploads are tried first, links last), and its limits."""
+    """How a picture may be given, in any order (uploads are tried first, links last), and its limits."""
 
     accepts: list[MediaForm] = field(default_factory=lambda: ["url"])
     image: ImageLimits | None = None
