@@ -33,7 +33,7 @@ INPUT_SCHEMAS: Final[Schema] = {
 }
 
 
-def _described(schema: Schema, description: str, *examples: str) -> Schema:
+def _describe(schema: Schema, description: str, *examples: str) -> Schema:
     """What an editor shows at the key, and offers as its value."""
     return {**schema, "description": description, **({"examples": list(examples)} if examples else {})}
 
@@ -44,13 +44,13 @@ def _group(needs: tuple[str, ...] = (), /, **keys: Schema) -> Schema:
 
 
 _CHOICE: Final = {
-    "provider": _described(TEXT, "Who makes it: a shipped profile, or a name from framerelay.yaml."),
-    "model": _described(TEXT, "The provider's model."),
-    "extra": _described({"type": "object"}, "Raw fields of that provider, merged into the request last."),
+    "provider": _describe(TEXT, "Who makes it: a shipped profile, or a name from framerelay.yaml."),
+    "model": _describe(TEXT, "The provider's model."),
+    "extra": _describe({"type": "object"}, "Raw fields of that provider, merged into the request last."),
 }
 """At the top, in a scene and in a shot; the inner one counts."""
 
-_ON_FAILED: Final = _described(
+_ON_FAILED: Final = _describe(
     {
         "anyOf": [
             {"enum": ["retake", "stop"]},
@@ -61,20 +61,20 @@ _ON_FAILED: Final = _described(
 )
 _SHOT: Final = _group(
     ("prompt",),
-    id=_described(ID, "Its name, unique in the whole storyboard."),
-    prompt=_described(TEXT, "What is to be seen."),
-    **{"from": _described(TEXT, "continue, bridge, cut, or the id of an earlier shot.", "continue", "bridge", "cut")},
+    id=_describe(ID, "Its name, unique in the whole storyboard."),
+    prompt=_describe(TEXT, "What is to be seen."),
+    **{"from": _describe(TEXT, "continue, bridge, cut, or the id of an earlier shot.", "continue", "bridge", "cut")},
     first_frame=FRAME,
     first_frame_url=URL,
     last_frame=FRAME,
     last_frame_url=URL,
-    takes=_described(
+    takes=_describe(
         {"type": "integer", "minimum": 1, "maximum": TAKES_MAX},
         "How many are made, each a paid job; you pick one of them.",
     ),
-    pick=_described({"const": "first"}, "The first take that is done is the one."),
-    gate=_described({"const": "approve"}, "It is submitted after you approved it."),
-    on_moderated=_described(
+    pick=_describe({"const": "first"}, "The first take that is done is the one."),
+    gate=_describe({"const": "approve"}, "It is submitted after you approved it."),
+    on_moderated=_describe(
         {**_group(prompt=TEXT, generate_audio={"const": False}), "minProperties": 1},
         "In place of its own, once, when prompt, picture or sound is refused.",
     ),
@@ -91,8 +91,8 @@ _SHOTS: Final[Schema] = {
 _SCENE: Final = _group(("shots",), id=ID, first_frame=FRAME, first_frame_url=URL, **_CHOICE, shots=_SHOTS)
 _WHOLE: Final = _group(
     version={"const": 1},
-    title=_described(TEXT, "The name of the run."),
-    labels=_described(
+    title=_describe(TEXT, "The name of the run."),
+    labels=_describe(
         {
             "type": "object",
             "propertyNames": {"pattern": ID["pattern"]},
@@ -102,29 +102,29 @@ _WHOLE: Final = _group(
         "By which its run is found: project, episode, whatever you sort by.",
     ),
     **_CHOICE,
-    budget=_described(
+    budget=_describe(
         {
             **_group(jobs={"type": "integer", "minimum": 1}, money={"type": "number", "exclusiveMinimum": 0}),
             "minProperties": 1,
         },
         "No submit past it, retakes included.",
     ),
-    currency=_described(
+    currency=_describe(
         {"type": "string", "pattern": "^([A-Z]{3}|credits|units)$"}, "What money is counted in.", "USD", "CNY"
     ),
-    defaults=_described(_group(**INPUT_SCHEMAS), "Input fields of the jobs API for every shot."),
+    defaults=_describe(_group(**INPUT_SCHEMAS), "Input fields of the jobs API for every shot."),
     **{
-        "pass": _described(
+        "pass": _describe(
             {"anyOf": [{"enum": ["draft", "final"]}, _group(("draft",), draft=_group(**PLAIN_SCHEMAS))]},
             "draft: small and cheap, to look at; promote makes the final of it.",
         )
     },
-    service_tier=_described(TEXT, "For all shots; flex: later and cheaper, where the provider has it.", "flex"),
+    service_tier=_describe(TEXT, "For all shots; flex: later and cheaper, where the provider has it.", "flex"),
     on_failed=_ON_FAILED,
-    style=_described(TEXT, "What all prompts share; it is added to the end of each."),
+    style=_describe(TEXT, "What all prompts share; it is added to the end of each."),
     scenes={"type": "array", "items": {"$ref": "#/components/schemas/StoryboardScene"}, "minItems": 1},
     shots=_SHOTS,
-    notify_url=_described(URL, "We POST there when the run ends or waits for you."),
+    notify_url=_describe(URL, "We POST there when the run ends or waits for you."),
 )
 
 STORYBOARD_SCHEMAS: Final[dict[str, Schema]] = {

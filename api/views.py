@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import UNSET
 
 from framerelay.api import shapes
-from framerelay.config.logs import redacted
+from framerelay.config.logs import redact
 from framerelay.config.urls import host_of
 from framerelay.network.policy import HOW_TO_TRUST
 from framerelay.runs.attention import needs_person
@@ -118,12 +118,12 @@ def callback_view(callback: Callback, *, secrets: tuple[str, ...]) -> shapes.Cal
         shot_id=callback.shot_id,
         take=callback.take,
         hook=callback.hook,
-        job_id=redacted(callback.job_id, secrets=secrets),
-        status=redacted(callback.word, secrets=secrets),
+        job_id=redact(callback.job_id, secrets=secrets),
+        status=redact(callback.word, secrets=secrets),
         replay_of=callback.replay_of,
         repeats=callback.repeats,
         bytes=len(callback.body) if callback.size is None else callback.size,
-        body=redacted(beginning, secrets=secrets)[:BODY_CHARS_MAX],
+        body=redact(beginning, secrets=secrets)[:BODY_CHARS_MAX],
     )
 
 
@@ -270,7 +270,7 @@ def _is_strange(take: Take) -> bool:
 
 
 def _strange_words(run: Run, shot: Shot, take: Take) -> str:
-    word = f'says "{redacted(take.word)}"' if take.word else "names no status"
+    word = f'says "{redact(take.word)}"' if take.word else "names no status"
     when = "you are asked about it" if take.question else f"you are asked after {duration(run.terms.ask_after_s)}"
     return (
         f"shot {shot.name}: the provider {word} of job {take.job_id}, which is not known here; it is looked up, {when}"
@@ -278,7 +278,7 @@ def _strange_words(run: Run, shot: Shot, take: Take) -> str:
 
 
 def _why_unsent(problem: Problem) -> str:
-    return f"nothing is sent to notify_url: {redacted(problem.message)}; {HOW_TO_TRUST}"
+    return f"nothing is sent to notify_url: {redact(problem.message)}; {HOW_TO_TRUST}"
 
 
 def _shot(run: Run, shot: Shot, base_url: str, *, stale: bool, position: int | None) -> shapes.Shot:
@@ -323,7 +323,7 @@ def _take(take: Take, base_url: str) -> shapes.Take:
         provider_status=take.word,
         provider_status_known=not _is_strange(take),
         cost=_take_cost(take),
-        usage=dict(redacted(take.usage)),
+        usage=dict(redact(take.usage)),
         error=_problem(take.error),
         question=_problem(take.question),
         video=_video(take.video, base_url) if take.video and take.video.kept else None,
@@ -367,7 +367,7 @@ def _first_frame(first: FirstFrame | None, base_url: str) -> shapes.FirstFrame |
     """Our own file where there is one; a provider's address only without its query, which may hold a signature."""
     if first is None:
         return None
-    url = _url(first.path, base_url) if first.path else redacted(first.url)
+    url = _url(first.path, base_url) if first.path else redact(first.url)
     return shapes.FirstFrame(url=url if not url.startswith("data:") else "data:", source=first.source)
 
 
@@ -391,7 +391,7 @@ def _film(run: Run, base_url: str) -> shapes.Film | None:
 def _problem(problem: Problem | None) -> shapes.Problem | None:
     if problem is None:
         return None
-    return shapes.Problem(code=problem.code, message=redacted(problem.message), family=problem.family)
+    return shapes.Problem(code=problem.code, message=redact(problem.message), family=problem.family)
 
 
 def _url(path: str, base_url: str) -> str:

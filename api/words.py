@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from framerelay.api import shapes
 from framerelay.runs.machine import NO_PLACE
 from framerelay.runs.takes import FOR_A_PERSON
-from framerelay.runs.text import amount_words, clause, duration, listed, ordinal, soon
+from framerelay.runs.text import amount_words, clause, duration, join_names, ordinal, soon
 
 IN_QUEUE: Final = frozenset({"queued", "pending", "submitted", "created"})
 FRAMES: Final = {
@@ -91,7 +91,7 @@ def coming(run: shapes.Run, *, now: float) -> str | None:
 def _callback_words(shots: list[shapes.Shot], now: float) -> str:
     looks = [take.next_look for shot in shots for take in shot.takes if take.status == "generating"]
     names = [shot.id for shot in shots]
-    about = listed(names, "or") if len(names) < 4 else f"one of {len(names)} shots"
+    about = join_names(names, "or") if len(names) < 4 else f"one of {len(names)} shots"
     return f"a callback about {about} (else a look-up {soon(min(looks) - now)})"
 
 
@@ -99,7 +99,7 @@ def _follows(run: shapes.Run, shot: shapes.Shot) -> str | None:
     """What begins with its last frame, or is made of the last clip."""
     dependents = [other.id for other in run.shots if other.source == shot.id and not other.takes]
     if dependents:
-        return f"shot{'s' if len(dependents) > 1 else ''} {listed(dependents, 'and')}"
+        return f"shot{'s' if len(dependents) > 1 else ''} {join_names(dependents, 'and')}"
     return "the film" if all(other.status == "done" or other is shot for other in run.shots) else None
 
 
@@ -247,7 +247,7 @@ def _takes_words(run: shapes.Run, shot: shapes.Shot, now: float) -> list[str]:
     numbers: dict[str, list[str]] = {}
     for take in takes:
         numbers.setdefault(take_words(run, take, now=now), []).append(str(take.number))
-    return [f"take{'s' if len(same) > 1 else ''} {listed(same, 'and')} {words}" for words, same in numbers.items()]
+    return [f"take{'s' if len(same) > 1 else ''} {join_names(same, 'and')} {words}" for words, same in numbers.items()]
 
 
 def take_words(run: shapes.Run, take: shapes.Take, *, now: float) -> str:

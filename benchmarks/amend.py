@@ -19,7 +19,7 @@ from framerelay.runs.amend_outlook import amend_outlook
 from framerelay.runs.content import content_key
 from framerelay.runs.machine import apply
 from framerelay.runs.model import FirstFrame, Run, RunId, Shot, Take, TakeStatus, Terms
-from framerelay.storyboards.edits import dumped
+from framerelay.storyboards.edits import dump_yaml
 from framerelay.storyboards.storyboard import read_storyboard, start_run
 
 SHOTS = 500
@@ -36,7 +36,7 @@ def measure() -> dict[str, Any]:
         for change, other in (("insert", [["new"], *scenes]), ("turn", [scene[::-1] for scene in scenes[::-1]])):
             found.append({"film": film, "change": change, **_measured(_made(_run(scenes)), _run(other))})
     text = json.dumps(_document(_films()["scenes"]))
-    yaml = dumped(json.loads(text))
+    yaml = dump_yaml(json.loads(text))
     return {
         "question": "amend",
         "shots": SHOTS,

@@ -12,7 +12,7 @@ import av
 from av.video.frame import PictureType
 
 from benchmarks.last_frame_peers import FRAMES
-from framerelay.media.child.clips import find_picture, last_shown, list_samples, open_clip
+from framerelay.media.child.clips import find_picture, last_sample, list_samples, open_clip
 from framerelay.media.child.frames import decode_everything, tags_of, write_frame
 from framerelay.sandbox.clip import ClipOrder, render_clip
 
@@ -51,7 +51,7 @@ def write_reference(clip: Path) -> None:
     """The last frame after decoding everything, in one thread."""
     with open_clip(clip, "mp4", probe=False) as container:
         stream = find_picture(container)
-        last_pts = last_shown(list_samples(container, stream)).pts
+        last_pts = last_sample(list_samples(container, stream)).pts
         tags = tags_of(clip, "mp4", stream)
     write_frame(decode_everything(clip, "mp4", last_pts, tags), clip.with_suffix(".png"))
 

@@ -13,7 +13,7 @@ from framerelay.cli.output import echo_json
 from framerelay.cli.runs import asks, confirms, print_json, print_run, title_of
 from framerelay.cli.start import give_pictures
 from framerelay.languages.catalogs import translate
-from framerelay.runs.text import listed, printable
+from framerelay.runs.text import join_names, printable
 
 
 def print_storyboard(run_id: str, *, as_json: bool) -> int:
@@ -72,4 +72,4 @@ def outlook_lines(outlook: shapes.AmendOutlook) -> Iterator[str]:
         ("made again", outlook.stale),
     ):
         if names:
-            yield f"  {word}: {listed(names, 'and')}"
+            yield f"  {word}: {join_names(names, 'and')}"

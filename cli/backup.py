@@ -20,7 +20,7 @@ from framerelay.config.logs import configure_logging
 from framerelay.config.marks import SECRET, marks_of
 from framerelay.config.settings import Settings
 from framerelay.runs.model import Run
-from framerelay.runs.text import listed, number_of, printable
+from framerelay.runs.text import join_names, number_of, printable
 from framerelay.store.backup_folder import (
     FORMAT,
     BackupFolder,
@@ -28,7 +28,7 @@ from framerelay.store.backup_folder import (
     BackupUnusable,
     CopiedFile,
     sources,
-    spooled,
+    spool_files,
 )
 from framerelay.store.client import RelayRedis, connect, disconnect
 from framerelay.store.closed import ClosedReason, Closing, RedisClosed, close, closing_of, reopen
@@ -114,7 +114,7 @@ async def _closure(redis: RelayRedis) -> AsyncIterator[None]:
 def who_runs(running: Iterable[Any]) -> str:
     """The processes, in words."""
     names = sorted({f"a {each.part} runs on {each.host} (pid {each.pid})" for each in running})
-    return listed(names, "and")
+    return join_names(names, "and")
 
 
 async def _write(
@@ -131,7 +131,7 @@ async def _write(
     id, made_at = secrets.token_hex(8), time.time()
     is_local = settings.store is None
     # Callbacks that wait for Redis come first: one that reaches it meanwhile is in both, and counts once.
-    files = await asyncio.to_thread(_take_files, folder, spooled(settings.data_dir), old_files)
+    files = await asyncio.to_thread(_take_files, folder, spool_files(settings.data_dir), old_files)
     paths: set[str] = set()
     ledger, keys, counts = await _ledger(folder, redis, id, paths)
     pairs = sources(settings.data_dir, media=media and is_local)

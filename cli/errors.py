@@ -85,14 +85,14 @@ def _forget_output(stream: TextIO | None = None) -> None:
 
 
 def _say(exit_code: int, message: str, **_: object) -> NoReturn:
-    with _heard_or_not():
+    with _ignore_lost_output():
         for line in message.splitlines() or [message]:
             click.echo(_fit_to_terminal(f"framerelay: {printable(translate(line))}"), err=True)
     sys.exit(exit_code)
 
 
 @contextmanager
-def _heard_or_not() -> Iterator[None]:
+def _ignore_lost_output() -> Iterator[None]:
     """That nobody reads what went wrong does not change what went wrong."""
     try:
         yield
@@ -109,6 +109,6 @@ def _fit_to_terminal(line: str) -> str:
 
 def _say_json(exit_code: int, message: str, *, code: str, param: str | None = None, **more: object) -> NoReturn:
     error = {"code": code, "message": printable("; ".join(message.splitlines())), "param": param, **more}
-    with _heard_or_not():
+    with _ignore_lost_output():
         echo_json(json.dumps({"error": error}, ensure_ascii=False), err=True)
     sys.exit(exit_code)

@@ -13,7 +13,7 @@ from framerelay.cli.output import echo
 from framerelay.cli.runs import print_json
 from framerelay.languages.catalogs import translate
 from framerelay.languages.columns import ljust
-from framerelay.runs.text import listed
+from framerelay.runs.text import join_names
 
 
 def export(run_id: str, *, to: Path | None, as_json: bool) -> int:
@@ -81,7 +81,7 @@ def _report(run: shapes.Run, folder: Folder, missing: list[str], as_json: bool) 
 
 def _missing_words(missing: list[str], *, is_over: bool) -> str:
     """Which shots have no clip, and that the timeline has gaps there; *is_over*: there will be none."""
-    names = f"{listed(missing[:6], 'and')}{' and others' if len(missing) > 6 else ''}"
+    names = f"{join_names(missing[:6], 'and')}{' and others' if len(missing) > 6 else ''}"
     gaps = f"which is a gap in {TIMELINE}" if len(missing) == 1 else f"which are gaps in {TIMELINE}"
     if is_over:
         return f"no clip of {names}, {gaps}"

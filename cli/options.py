@@ -135,12 +135,12 @@ def change_options(*, seed_default: str) -> Callable[[Command], Command]:
         ),
     )
 
-    def added(command: Command) -> Command:
+    def add_options(command: Command) -> Command:
         for option in reversed(options):
             command = option(command)
         return command
 
-    return added
+    return add_options
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

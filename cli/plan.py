@@ -20,12 +20,12 @@ from framerelay.network.policy import TrustedHosts
 from framerelay.runs.errors import Mistake, RequestInvalid, StoryboardInvalid
 from framerelay.runs.model import Shot
 from framerelay.runs.text import amount_words, number_of, printable, range_words
-from framerelay.store.files import name_of_given
+from framerelay.store.files import picture_name
 from framerelay.storyboards.plan import Plan, plan_of
 from framerelay.storyboards.storyboard import Storyboard
 from framerelay.upstream.abilities import ability_checks
 from framerelay.upstream.given import HEAD_BYTES, GivenPicture, picture_in
-from framerelay.upstream.quotes import priced
+from framerelay.upstream.quotes import with_estimates
 
 PROMPT_CHARS: Final = 60
 WHOLE: Final = 1000  # Columns that nothing here fills: what is not a terminal gets lines that are not cut.
@@ -36,7 +36,7 @@ def show_plan(path: Path, *, as_json: bool) -> int:
     settings = settings_of_command()
     providers = providers_of(settings)
     board, pictures = _name_files(*read_board(path))
-    board = priced(board, providers)
+    board = with_estimates(board, providers)
     plan = plan_of(board, TrustedHosts(settings.trusted_hosts), more=ability_checks(board, providers, pictures))
     if as_json:
         print_json(plan_view(plan))
@@ -65,7 +65,7 @@ def _name_files(board: Storyboard, folder: Path) -> tuple[Storyboard, dict[str, 
     for name, places in board.local_files().items():
         try:
             content = (folder / name).read_bytes()
-            names[name] = f"file:{name_of_given(content)}"
+            names[name] = f"file:{picture_name(content)}"
             if picture := picture_in(content[:HEAD_BYTES], size_bytes=len(content)):
                 pictures[names[name]] = picture
         except (RequestInvalid, OSError) as error:

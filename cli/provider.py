@@ -27,7 +27,7 @@ from framerelay.storyboards.documents import Spot, line_at, read_document
 from framerelay.storyboards.storyboard import Storyboard
 from framerelay.upstream.preview import preview
 from framerelay.upstream.profile import Profile
-from framerelay.upstream.profile_file import load_profile, shipped
+from framerelay.upstream.profile_file import load_profile, profile_names
 from framerelay.upstream.providers import HandOff, Provider, plain
 from framerelay.upstream.summary import is_old, summary_of
 from framerelay.upstream.understanding import AnswerKind, Understanding, differences, understand
@@ -38,7 +38,7 @@ WIDE: Final = 200  # Columns that nothing here fills: what is not a terminal get
 def list_providers(*, as_json: bool) -> int:
     """All that can be named, those of the settings first."""
     providers = providers_of(settings_of_command())
-    names = dict.fromkeys((providers.default, *providers.entries, *shipped()))
+    names = dict.fromkeys((providers.default, *providers.entries, *profile_names()))
     rows = [summary_of(providers.of(name), is_default=name == providers.default) for name in names]
     if as_json:
         _print({"object": "list", "data": rows})
@@ -60,7 +60,7 @@ def show_provider(name: str, *, as_json: bool) -> int:
     """The profile as it is used here, without any key."""
     provider = _provider(name, settings_of_command())
     if as_json:
-        _print(_resolved(provider))
+        _print(_resolve(provider))
         return 0
     profile = provider.profile
     click.echo(f"{provider.name}{joint(': ')}{printable(translate(profile.title))}")
@@ -163,7 +163,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return way, ", ".join(row["accepts"]), "its own" if row["returns_last_frame"] else "ours", facts
 
 
-def _resolved(provider: Provider) -> dict[str, Any]:
+def _resolve(provider: Provider) -> dict[str, Any]:
     profile = cast("dict[str, Any]", msgspec.to_builtins(provider.profile))
     profile["hosts"] = list(provider.profile.hosts)
     profile["models"] = profile.get("models", {})

@@ -10,7 +10,7 @@ from framerelay.api.words import waits_for
 from framerelay.cli.client import Receiver, ReceiverRefusal
 from framerelay.cli.output import echo
 from framerelay.languages.catalogs import joint, translate
-from framerelay.runs.text import listed, number_of, printable
+from framerelay.runs.text import join_names, number_of, printable
 
 Verdict = tuple[str, dict[str, object]]
 
@@ -63,7 +63,7 @@ def _approval(shot: shapes.Shot) -> Verdict | None:
 def _pick(shot: shapes.Shot) -> Verdict | None:
     """The number of a take that is done, or nothing."""
     numbers = tuple(str(take.number) for take in shot.takes if take.status == "done")
-    number = _word(f"Pick take {listed(numbers, 'or')} of {shot.id}? [a number; Enter: later]", numbers)
+    number = _word(f"Pick take {join_names(numbers, 'or')} of {shot.id}? [a number; Enter: later]", numbers)
     return ("pick", {"take": int(number)}) if number else None
 
 
@@ -72,7 +72,7 @@ def _word(question: str, words: tuple[str, ...]) -> str:
     while reply := _ask(question).lower():
         if reply in words:
             return reply
-        echo(f"Type {listed(words, 'or')}, or Enter.", err=True)
+        echo(f"Type {join_names(words, 'or')}, or Enter.", err=True)
     return ""
 
 

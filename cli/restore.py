@@ -25,11 +25,11 @@ from framerelay.cli.settings import settings_of_command
 from framerelay.config.logs import configure_logging
 from framerelay.config.marks import SECRET, marks_of
 from framerelay.config.settings import Settings
-from framerelay.config.text import read_text, trimmed
+from framerelay.config.text import read_text, trim
 from framerelay.processors.restoration import mark_restored
 from framerelay.runs.text import number_of
 from framerelay.store import schema
-from framerelay.store.addresses import shown
+from framerelay.store.addresses import redact_url
 from framerelay.store.backup_folder import (
     BackupFolder,
     BackupManifest,
@@ -79,7 +79,7 @@ def restore(source: Path, *, yes: bool, as_json: bool) -> int:
     """Bring back the backup in *source*; returns the exit code. Raises what `cli.errors` explains."""
     settings = settings_of_command()
     configure_logging(settings, program="restore")
-    backup = _verified(source, settings)
+    backup = _verify(source, settings)
     if settings.redis_url is not None and is_in_use(settings.data_dir / "redis"):
         raise CommandError(f"something still runs on FrameRelay's own Redis in {settings.data_dir}: end it first")
     if asks(yes, as_json) and not confirms(f"{backup.words}, is restored into {_where(settings)}"):
@@ -93,10 +93,10 @@ def restore(source: Path, *, yes: bool, as_json: bool) -> int:
 
 
 def _where(settings: Settings) -> str:
-    return " · ".join([str(settings.data_dir), *([shown(settings.redis_url)] if settings.redis_url else [])])
+    return " · ".join([str(settings.data_dir), *([redact_url(settings.redis_url)] if settings.redis_url else [])])
 
 
-def _verified(source: Path, settings: Settings) -> _Backup:
+def _verify(source: Path, settings: Settings) -> _Backup:
     """What can be wrong with it is found before anything is touched. Raises: BackupUnusable; SchemaTooNew."""
     folder = BackupFolder(source)
     manifest = folder.manifest()
@@ -118,7 +118,7 @@ def _verified(source: Path, settings: Settings) -> _Backup:
 def _check_secret(folder: BackupFolder, manifest: BackupManifest, settings: Settings) -> None:
     """With another one the callbacks of all jobs that are under way would be refused. Raises: BackupUnusable."""
     places = [folder.root / "keys" / "secret", settings.data_dir / "secret"]
-    texts = [trimmed(read_text(place)) for place in places if place.is_file()]
+    texts = [trim(read_text(place)) for place in places if place.is_file()]
     secret = settings.secret or (Secret(texts[0]) if texts else None)
     if secret is None:
         raise BackupUnusable(
@@ -153,7 +153,7 @@ async def _restore(settings: Settings, backup: _Backup) -> dict[str, Any]:
         "backup": manifest.id,
         "made_at": manifest.made_at,
         "folder": str(settings.data_dir),
-        "redis": shown(settings.redis_url) if settings.redis_url else None,
+        "redis": redact_url(settings.redis_url) if settings.redis_url else None,
         "runs": manifest.runs,
         "held_runs": holds,
         "keys": keys,
@@ -191,8 +191,8 @@ async def _close(redis: RelayRedis, settings: Settings, backup: _Backup) -> Clos
 def _why_occupied(settings: Settings) -> str:
     if settings.redis_url:
         return (
-            f"{shown(settings.redis_url)} has runs or callbacks, and a backup is restored into an empty Redis only: "
-            "give another database (…/1), or empty this one yourself"
+            f"{redact_url(settings.redis_url)} has runs or callbacks, and a backup is restored into an empty Redis "
+            "only: give another database (…/1), or empty this one yourself"
         )
     return (
         f"{settings.data_dir} has runs or callbacks, and a backup is restored into an empty place only: move "

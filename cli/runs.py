@@ -16,7 +16,7 @@ from framerelay.cli.output import echo, echo_json
 from framerelay.languages.catalogs import translate
 from framerelay.languages.joints import join, with_wide_title
 from framerelay.languages.reader import ENGLISH, language
-from framerelay.runs.text import listed, new_submits, number_of, printable
+from framerelay.runs.text import join_names, new_submits, number_of, printable
 
 UNDER_WAY = frozenset({"submitting", "generating", "collecting", "unsure"})
 ID_CHARS: Final = 12  # Enough to type in place of an id, and room for titles.
@@ -185,7 +185,7 @@ def _under_way(run: shapes.Run) -> str:
 def _files(run: shapes.Run) -> str:
     clips = sum(bool(take.video) for shot in run.shots for take in shot.takes)
     parts = [*([number_of("clip", clips)] if clips else []), *(["its film"] if run.film else []), "its history"]
-    return listed(parts, "and")
+    return join_names(parts, "and")
 
 
 def resume(run_id: str, *, jobs: int | None, money: float | None, as_json: bool) -> int:

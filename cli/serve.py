@@ -40,7 +40,7 @@ from framerelay.receiver.door.fast_path import FastConnection
 from framerelay.receiver.door.verification import Verification
 from framerelay.runs.errors import FrameRelayError
 from framerelay.store import closed, schema
-from framerelay.store.addresses import redis_address, shown
+from framerelay.store.addresses import redact_url, redis_address
 from framerelay.store.client import RelayRedis, connect, disconnect
 from framerelay.store.copies import Copies
 from framerelay.store.disk import Disk
@@ -114,7 +114,7 @@ async def _serve(
     _listen_to_signals(stop, live)
     async with AsyncExitStack() as stack:
         redis_url = await stack.enter_async_context(redis_at(settings))
-        parts = [await stack.enter_async_context(_watching(redis_url, closed.refuse_closed, closed.watch))]
+        parts = [await stack.enter_async_context(_watching(redis_url, closed.require_open, closed.watch))]
         entry = _watching(redis_url, schema.enter, schema.watch, timeout_s=MOVED_WITHIN_S)
         parts.append(await stack.enter_async_context(entry))
         parts.append(await stack.enter_async_context(one_place(settings, redis_url)))
@@ -239,7 +239,7 @@ async def redis_at(settings: Settings) -> AsyncIterator[str]:
         await check_support(redis, copies=Copies.of(settings, redis))
     except (*REDIS_ERRORS, RedisUnsupported) as error:
         reason = error.message if isinstance(error, RedisUnsupported) else redis_words(error)
-        raise CommandError(f"FRAMERELAY_REDIS_URL = {shown(url)}: {reason}") from error
+        raise CommandError(f"FRAMERELAY_REDIS_URL = {redact_url(url)}: {reason}") from error
     finally:
         await disconnect(redis)
     yield url

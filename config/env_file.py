@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from framerelay.config.text import read_text, trimmed
+from framerelay.config.text import read_text, trim
 
 
 class SettingInvalid(Exception):
@@ -22,9 +22,9 @@ def lines_of(env_file: Path) -> list[tuple[int, str, str | None]]:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise SettingInvalid(f"cannot read {env_file}: {reason.lower()}") from None
     lines: list[tuple[int, str, str | None]] = []
-    for number, line in enumerate(map(trimmed, re.split(r"\r\n|\r|\n", text)), start=1):
+    for number, line in enumerate(map(trim, re.split(r"\r\n|\r|\n", text)), start=1):
         if line and not line.startswith("#"):
             name, equals, value = line.partition("=")
-            name = trimmed(trimmed(name).removeprefix("export "))
-            lines.append((number, name, trimmed(value).strip("\"'") if equals else None))
+            name = trim(trim(name).removeprefix("export "))
+            lines.append((number, name, trim(value).strip("\"'") if equals else None))
     return lines

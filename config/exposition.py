@@ -72,7 +72,7 @@ class Histogram:
         row[-1] += seconds
 
     @contextmanager
-    def timed(self, *values: str) -> Iterator[None]:
+    def time(self, *values: str) -> Iterator[None]:
         """Observe the block; the last label is the outcome: ``ok`` · ``cancelled`` · its error's code."""
         began, outcome = perf_counter(), "ok"
         try:
@@ -103,7 +103,7 @@ class Histogram:
             yield "_count", labels_text(self.labels, values), so_far
 
 
-def measured(measures: Iterable[Measure]) -> Iterator[str]:
+def measure_lines(measures: Iterable[Measure]) -> Iterator[str]:
     """The lines of what was counted."""
     for each in measures:
         yield from _head(each.name, each.kind, each.about)
@@ -125,11 +125,11 @@ def figure(name: str, kind: str, about: str, values: Mapping[str, float]) -> Ite
 
 def labels_text(labels: Iterable[str], values: Iterable[str]) -> str:
     """Labels with their values, as they are behind a name."""
-    pairs = ",".join(f'{label}="{_escaped(value)}"' for label, value in zip(labels, values, strict=True))
+    pairs = ",".join(f'{label}="{_escape(value)}"' for label, value in zip(labels, values, strict=True))
     return f"{{{pairs}}}" if pairs else ""
 
 
-def _escaped(value: str) -> str:
+def _escape(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 

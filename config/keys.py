@@ -12,7 +12,7 @@ from starlette.datastructures import Secret
 
 from framerelay.config.env_file import SettingInvalid
 from framerelay.config.settings import Settings
-from framerelay.config.text import read_text, trimmed
+from framerelay.config.text import read_text, trim
 
 CHARS_MIN: Final = 20
 DIFFERENT_MIN: Final = 8
@@ -135,7 +135,7 @@ def _load_or_make(path: Path, prefix: str) -> tuple[Secret, bool]:
 def _read(path: Path) -> Secret:
     """An empty key would be one that everybody has."""
     try:
-        text = trimmed(read_text(path))
+        text = trim(read_text(path))
     except UnicodeDecodeError:
         text = ""
     if not text or not text.isascii():

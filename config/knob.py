@@ -11,7 +11,7 @@ from starlette.config import Config
 
 from framerelay.config.env_file import SettingInvalid
 from framerelay.config.parse import as_secret, as_secrets, as_signing_secrets
-from framerelay.config.text import read_text, trimmed
+from framerelay.config.text import read_text, trim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +43,14 @@ def knob(
 
 def text_of(config: Config, entry: Knob) -> str:
     """What is set for *entry*, or is in the file that is named for it; empty if neither. Raises: SettingInvalid."""
-    text = trimmed(config(entry.variable, default=""))
+    text = trim(config(entry.variable, default=""))
     if text or not entry.secret:
         return text
-    path = trimmed(config(entry.variable + "_FILE", default=""))
+    path = trim(config(entry.variable + "_FILE", default=""))
     if not path:
         return ""
     try:
-        secret = trimmed(read_text(Path(path)))
+        secret = trim(read_text(Path(path)))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise SettingInvalid(f"{entry.variable}_FILE: cannot read {path}: {reason.lower()}") from None

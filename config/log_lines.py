@@ -62,12 +62,12 @@ class Lines(logging.Handler):
         self._due_in: asyncio.AbstractEventLoop | None = None
         self._is_writing, self._is_torn = False, False
         self._guard = threading.RLock()
-        os.register_at_fork(after_in_child=_forgetting(weakref.ref(self)))
+        os.register_at_fork(after_in_child=_forget_after_fork(weakref.ref(self)))
 
     def add(self, event: EventDict) -> None:
         """A line for *event*, which shows its fields, and the time, as they are now."""
         if not _IMMUTABLE.issuperset(map(type, event.values())):
-            event = {name: _copied(value) for name, value in event.items()}
+            event = {name: _copy(value) for name, value in event.items()}
         event["timestamp"] = datetime.now(UTC)
         self._append(event)
 
@@ -146,7 +146,7 @@ class LinesLogger:
     debug = info = warning = warn = error = err = critical = fatal = failure = exception = msg = log
 
 
-def _copied(value: object, depth: int = 0) -> object:
+def _copy(value: object, depth: int = 0) -> object:
     """
     *value* as a line would show it now: lists and mappings copied, anything else that may change as its ``repr``.
 
@@ -158,15 +158,15 @@ def _copied(value: object, depth: int = 0) -> object:
         if value is None or isinstance(value, (int, float)):
             return value
         if isinstance(value, Mapping) and depth < DEPTH_MAX:
-            return {_copied_name(name): _copied(inner, depth + 1) for name, inner in value.items()}
+            return {_copy_name(name): _copy(inner, depth + 1) for name, inner in value.items()}
         if isinstance(value, (list, tuple)) and depth < DEPTH_MAX:
-            return [_copied(inner, depth + 1) for inner in value]
+            return [_copy(inner, depth + 1) for inner in value]
         return repr(value)
     except Exception as error:
         return f"[{type(value).__name__} cannot be shown: {type(error).__name__}]"
 
 
-def _copied_name(name: object) -> str | int | float | None:
+def _copy_name(name: object) -> str | int | float | None:
     if isinstance(name, str):
         return str.__str__(name)
     return name if name is None or isinstance(name, (int, float)) else repr(name)
@@ -204,7 +204,7 @@ def _wait_for_room(descriptor: int) -> None:
     poll.poll()
 
 
-def _forgetting(lines: "weakref.ref[Lines]") -> Callable[[], None]:
+def _forget_after_fork(lines: "weakref.ref[Lines]") -> Callable[[], None]:
     def forget() -> None:
         if (writer := lines()) is not None:
             writer.forget()

@@ -105,7 +105,7 @@ def configure_logging(
     )
     front = LinesLogger(lines)
     structlog.configure(
-        processors=[_completed, _as_argument],
+        processors=[_add_context, _as_argument],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level.upper()),
         logger_factory=lambda *_: front,
         cache_logger_on_first_use=False,
@@ -157,7 +157,7 @@ def texts_of(settings: Settings) -> set[str]:
     return {str(secret) for secret in secrets if secret}
 
 
-def redacted(value: Any, *, secrets: tuple[str, ...] = ()) -> Any:
+def redact(value: Any, *, secrets: tuple[str, ...] = ()) -> Any:
     """
     *value* with tokens, keys, URL queries and *secrets* taken out of all its texts, however deep.
 
@@ -165,24 +165,24 @@ def redacted(value: Any, *, secrets: tuple[str, ...] = ()) -> Any:
     since that is what the log would show.
     """
     if isinstance(value, str):
-        return _redacted_text(value, secrets)
+        return _redact_text(value, secrets)
     if value is None or isinstance(value, (int, float)):
         return value
     if isinstance(value, Mapping):
         return {
-            redacted(name, secrets=secrets): "[secret]"
+            redact(name, secrets=secrets): "[secret]"
             if str(name).lower() in SECRET_FIELDS
-            else redacted(inner, secrets=secrets)
+            else redact(inner, secrets=secrets)
             for name, inner in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [redacted(inner, secrets=secrets) for inner in value]
-    return _redacted_text(repr(value), secrets)
+        return [redact(inner, secrets=secrets) for inner in value]
+    return _redact_text(repr(value), secrets)
 
 
-def redacted_at_a_glance(text: str) -> str | None:
+def redact_queries(text: str) -> str | None:
     """
-    *text*, which is JSON, as `redacted` shows it, if queries of addresses are all that has to go, else None.
+    *text*, which is JSON, as `redact` shows it, if queries of addresses are all that has to go, else None.
 
     Several of them may be one text, with NUL between them, which none can hold.
     """
@@ -207,7 +207,7 @@ def _looks_harmless(text: str) -> bool:
     return not any(map(lower.__contains__, _TELLING))
 
 
-def _redacted_text(text: str, secrets: tuple[str, ...]) -> str:
+def _redact_text(text: str, secrets: tuple[str, ...]) -> str:
     for secret in secrets:
         text = text.replace(secret, "[key]")
     if not _SUSPICIOUS.search(text):
@@ -220,7 +220,7 @@ def _redacted_text(text: str, secrets: tuple[str, ...]) -> str:
     return text
 
 
-def _completed(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+def _add_context(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
     """With what is bound, the level and, where there is one, the traceback: one step, since there are thousands."""
     event = structlog.contextvars.merge_contextvars(logger, name, event)
     event = structlog.processors.add_log_level(logger, name, event)
@@ -256,7 +256,7 @@ def _json_lines(secrets: tuple[str, ...], ending: bytes) -> Render:
         text = data.decode()
         return not any(map(text.__contains__, secrets)) and _looks_harmless(text)
 
-    def encoded(events: Sequence[LogEvent]) -> bytes | None:
+    def encode_harmless(events: Sequence[LogEvent]) -> bytes | None:
         with suppress(UnicodeEncodeError, TypeError):  # Half a surrogate pair; a name of a field that is not text.
             data = encode(events)
             doubtful = [event for event in events if not isinstance(event, CleanLine)]
@@ -265,11 +265,11 @@ def _json_lines(secrets: tuple[str, ...], ending: bytes) -> Render:
         return None
 
     def render(events: Sequence[LogEvent]) -> bytes:
-        data = encoded(events) or b"".join(encoded([event]) or closely(event) for event in events)
+        data = encode_harmless(events) or b"".join(encode_harmless([event]) or redact_line(event) for event in events)
         return data.replace(b"}\n", ending)
 
-    def closely(event: LogEvent) -> bytes:
-        fields = _redacted_event(event, secrets)
+    def redact_line(event: LogEvent) -> bytes:
+        fields = _redact_event(event, secrets)
         with suppress(UnicodeEncodeError, TypeError):
             return encode([fields])
         return json.dumps(fields, default=repr).encode() + b"\n"
@@ -283,18 +283,18 @@ def _plain_lines(secrets: tuple[str, ...], stream: Any) -> Render:
     encoding = getattr(stream, "encoding", None) or "utf-8"
 
     def render(events: Sequence[LogEvent]) -> bytes:
-        lines = [str(renderer(None, "", _redacted_event(event, secrets))) for event in events]
+        lines = [str(renderer(None, "", _redact_event(event, secrets))) for event in events]
         return "".join(f"{line}\n" for line in lines).encode(encoding, "backslashreplace")
 
     return render
 
 
-def _redacted_event(event: LogEvent, secrets: tuple[str, ...]) -> EventDict:
+def _redact_event(event: LogEvent, secrets: tuple[str, ...]) -> EventDict:
     if isinstance(event, CleanLine):
         fields = zip(event.__struct_encode_fields__, astuple(event), strict=True)
         event = {name: value for name, value in fields if value is not msgspec.UNSET}
     stamp = event["timestamp"].isoformat().replace("+00:00", "Z")
-    return dict(redacted({**event, "timestamp": stamp}, secrets=secrets))
+    return dict(redact({**event, "timestamp": stamp}, secrets=secrets))
 
 
 def _event_of_record(record: logging.LogRecord) -> EventDict:
@@ -310,7 +310,7 @@ def _event_of_record(record: logging.LogRecord) -> EventDict:
     level = record.levelname.lower()
     event = name_foreign(None, level, cast(EventDict, _extra(None, level, event)))
     del event["_record"]
-    return _completed(None, level, event)
+    return _add_context(None, level, event)
 
 
 def name_foreign(logger: WrappedLogger, _: str, event: EventDict) -> EventDict:

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from framerelay.config.exposition import SLOW, Counter, Histogram, Measure, figure, gauge, labels_text, measured
+from framerelay.config.exposition import SLOW, Counter, Histogram, Measure, figure, gauge, labels_text, measure_lines
 
 ACKNOWLEDGE: Final = Histogram("acknowledge_seconds", "From a callback that is here whole to its answer.")
 HOP: Final = Histogram(
@@ -46,7 +46,7 @@ _BEGAN: Final = time.time()
 
 def of_this_process(*, disk_free_bytes: int | None) -> Iterator[str]:
     """The lines of all that was counted, of this build, and of what this process and its disk have left."""
-    yield from measured(ALL)
+    yield from measure_lines(ALL)
     build = labels_text(("version", "python"), (build_version(), platform.python_version()))
     yield from gauge("build_info", "1, with what runs here.", {build: 1})
     yield from gauge("start_time_seconds", "When this process began, in seconds since 1970.", {"": round(_BEGAN, 3)})

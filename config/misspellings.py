@@ -8,7 +8,7 @@ from pathlib import Path
 
 from framerelay.config.env_file import lines_of
 from framerelay.config.settings import knobs
-from framerelay.config.text import trimmed
+from framerelay.config.text import trim
 
 
 def misspellings(environ: Mapping[str, str] | None = None, *, env_file: Path | None = None) -> list[str]:
@@ -23,7 +23,7 @@ def misspellings(environ: Mapping[str, str] | None = None, *, env_file: Path | N
     }
     return [
         *(
-            f"{trimmed(name)} is not a FrameRelay setting{_hint(name, variables)}; it has no effect"
+            f"{trim(name)} is not a FrameRelay setting{_hint(name, variables)}; it has no effect"
             for name in sorted(names - variables)
         ),
         *(
@@ -40,11 +40,11 @@ def _is_meant_for_us(name: str) -> bool:
 
 
 def _near(name: str, variables: set[str], *, cutoff: float = 0.85) -> list[str]:
-    return difflib.get_close_matches(trimmed(name).upper(), variables, n=1, cutoff=cutoff)
+    return difflib.get_close_matches(trim(name).upper(), variables, n=1, cutoff=cutoff)
 
 
 def _hint(name: str, variables: set[str]) -> str:
-    if trimmed(name) in variables:
+    if trim(name) in variables:
         return ": signs that nobody sees are around its name"
     near = _near(name, variables, cutoff=0.6)
     return f" (did you mean {near[0]}?)" if near else ""

@@ -31,6 +31,6 @@ def text_of(data: bytes) -> str:
     return text.lstrip("\ufeff")
 
 
-def trimmed(text: str) -> str:
+def trim(text: str) -> str:
     """*text* without what cannot be seen at its ends: white space, and signs without a width."""
     return _AROUND.sub("", text)

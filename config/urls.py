@@ -11,12 +11,12 @@ def parse_url(text: str) -> httpx.URL:
     is done here. Raises: ValueError, with words that repeat nothing of *text*.
     """
     try:
-        return checked_url(httpx.URL(text))
+        return check_parts(httpx.URL(text))
     except (httpx.InvalidURL, TypeError) as error:
         raise ValueError("it must be an address that can be opened") from error
 
 
-def checked_url(url: httpx.URL) -> httpx.URL:
+def check_parts(url: httpx.URL) -> httpx.URL:
     """*url*, whose parts were asked for once. Raises: ValueError, as `parse_url`."""
     try:
         _ = url.host, url.port, url.raw_host.decode("ascii"), url.userinfo
@@ -25,10 +25,10 @@ def checked_url(url: httpx.URL) -> httpx.URL:
     return url
 
 
-def joined_url(url: httpx.URL, location: str) -> httpx.URL:
+def join_url(url: httpx.URL, location: str) -> httpx.URL:
     """Where *location*, found at *url*, leads: as it stands, or relative. Raises: ValueError, as `parse_url`."""
     try:
-        return checked_url(url.join(location))
+        return check_parts(url.join(location))
     except (httpx.InvalidURL, TypeError) as error:
         raise ValueError("it must be an address that can be opened") from error
 

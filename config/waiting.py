@@ -3,7 +3,7 @@
 import asyncio
 
 
-async def set_within(event: asyncio.Event, seconds: float) -> bool:
+async def wait_within(event: asyncio.Event, seconds: float) -> bool:
     """Whether *event* is set by then; returns as soon as it is. *seconds* may be zero or less: others run first."""
     try:
         async with asyncio.timeout(max(seconds, 0.001)):

@@ -221,7 +221,7 @@ class _Search:
         yield from self._with_ids(text, depth)
         if not OF_OTHERS.match(text):
             yield from self._without_ends(text, depth)
-            yield from self._apart(text, depth)
+            yield from self._in_pieces(text, depth)
             yield from self._with_tail(text, depth)
         yield from self._whole(text, depth)
 
@@ -305,7 +305,7 @@ class _Search:
         if is_bracketed and (reading := self.find(text[1:-1], depth + 1)):
             yield Reading(f"（{reading.text}）", reading.letters)
 
-    def _apart(self, text: str, depth: int) -> Iterator[Reading]:
+    def _in_pieces(self, text: str, depth: int) -> Iterator[Reading]:
         """Taken apart at each kind of joint, where one of its parts is ours."""
         for joint, wide in _JOINTS:
             pieces = split(text, joint)
@@ -315,12 +315,12 @@ class _Search:
                 yield from self._together([pieces[0], joint.join(pieces[1:])], wide, depth)
                 yield from self._together([joint.join(pieces[:-1]), pieces[-1]], wide, depth)
         if text.endswith(")") and (at := bracket_of(text)) > 0 and not OF_OTHERS.search(text[:at]):
-            outer, inner = self.find(text[:at], depth + 1), self._bracketed(text[at + 1 :], depth)
+            outer, inner = self.find(text[:at], depth + 1), self._in_brackets(text[at + 1 :], depth)
             if outer or inner:
                 head, tail = outer or Reading(text[:at], 0), inner or Reading(f"（{text[at + 2 : -1]}）", 0)
                 yield Reading(head.text + tail.text, head.letters + tail.letters)
 
-    def _bracketed(self, text: str, depth: int) -> Reading | None:
+    def _in_brackets(self, text: str, depth: int) -> Reading | None:
         """What is in brackets behind a sentence; some messages have theirs with them."""
         if inner := self.find(text[1:-1], depth + 1):
             return Reading(f"（{inner.text}）", inner.letters)

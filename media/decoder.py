@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 import msgspec
 
 from framerelay.config.metrics import DECODE, JOIN
-from framerelay.media.decoder_process import Child, end_starting, has_child, say_what_holds, start_child
+from framerelay.media.decoder_process import Child, end_starting, has_child, log_limits, start_child
 from framerelay.media.follow import Follower
 from framerelay.media.model import Examination, FilmFacts, FilmPart, Opening
 from framerelay.media.wire import (
@@ -59,7 +59,7 @@ class Decoder:
     async def __aenter__(self) -> Self:
         self._starting = asyncio.create_task(start_child())
         try:
-            say_what_holds(await self._warm_child())
+            log_limits(await self._warm_child())
         except BaseException:
             await self._stop()
             raise
@@ -121,7 +121,7 @@ class Decoder:
 
     async def join(self, parts: Sequence[FilmPart], into: Path) -> FilmFacts:
         """Join the clips of *parts* into one film (see media.child.film.join)."""
-        with JOIN.timed():
+        with JOIN.time():
             return await self._ask(Join(parts=list(parts), into=into), FilmFacts, self._join_s_max)
 
     async def _ask(self, request: Request, kind: type[T], seconds_max: float, follower: Follower | None = None) -> T:

@@ -111,7 +111,7 @@ async def start_child() -> Child:
     return child
 
 
-def say_what_holds(child: Child) -> None:
+def log_limits(child: Child) -> None:
     """Which of the limits on what a clip may do are enforced on this system, and, loudly, which are not."""
     log.info("decoder_caged", holds=child.holds)
     missing = [limit for limit in CAGE if limit not in child.holds]

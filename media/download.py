@@ -19,7 +19,7 @@ from typing import BinaryIO, NoReturn
 import anyio
 import httpx
 
-from framerelay.config.urls import joined_url, parse_url
+from framerelay.config.urls import join_url, parse_url
 from framerelay.media.follow import Follower
 from framerelay.media.host_headers import HostHeaders
 from framerelay.media.tail import Tail
@@ -163,11 +163,11 @@ class _Transfer:
     async def run(self) -> None:
         """Ask, and ask again for what is missing, until the file is whole or the tries are used up."""
         try:
-            await self.try_and_try()
+            await self.fetch_with_retries()
         finally:
             await self.tail.close()
 
-    async def try_and_try(self) -> None:
+    async def fetch_with_retries(self) -> None:
         """As `run`, which tidies up after it."""
         trouble = "no try was allowed"
         for n in range(self.limits.tries):
@@ -214,7 +214,7 @@ class _Transfer:
                 if not response.has_redirect_location:
                     return response
                 await response.aclose()
-                url = joined_url(url, response.headers["location"])
+                url = join_url(url, response.headers["location"])
         except (httpx.InvalidURL, ValueError) as error:
             raise AddressForbidden("the address is not a valid URL") from error
         except httpx.RemoteProtocolError as error:

@@ -34,7 +34,7 @@ async def fetch_clip(
     """
     follower = Follower(decoder.follow, frame_into=frame_into, on_frame=on_frame)
     try:
-        with DOWNLOAD.timed():
+        with DOWNLOAD.time():
             clip = await download(url, into, client=client, limits=limits, follower=follower, key=key)
         DOWNLOADED.add(by=clip.bytes)
         examination = await follower.result() or await decoder.examine(into, frame_into=frame_into)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from framerelay.media.model import Examination, FrameFacts
-from framerelay.media.wire import Follow, FrameTaken, Has, Interim, Stop, Wants, joined, to_json
+from framerelay.media.wire import Follow, FrameTaken, Has, Interim, Stop, Wants, merge_parts, to_json
 
 TELL_S = 0.01
 """A thin line brings hundreds of pieces a second, and each word about one wakes the decoder: they are sent together."""
@@ -50,7 +50,7 @@ class Follower:
         """The bytes from *first* to before *end* are in the file; none are sent twice."""
         if self._task and not self._is_over:
             self._missing -= end - first
-            self._news = joined(self._news, (first, end))
+            self._news = merge_parts(self._news, (first, end))
             if not self._missing:
                 self._tell()
                 self._ending()

@@ -172,7 +172,7 @@ class GaveWay(Exception):
     """The owner has other work for this process, or the file starts over."""
 
 
-def joined(parts: list[tuple[int, int]], new: tuple[int, int]) -> list[tuple[int, int]]:
+def merge_parts(parts: list[tuple[int, int]], new: tuple[int, int]) -> list[tuple[int, int]]:
     """*parts* with *new* among them, in order, those that touch being one."""
     spans: list[tuple[int, int]] = []
     for first, end in sorted([*parts, new]):

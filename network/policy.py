@@ -13,7 +13,7 @@ from typing import Final
 
 import httpx
 
-from framerelay.config.urls import checked_url, parse_url
+from framerelay.config.urls import check_parts, parse_url
 from framerelay.runs.errors import AddressForbidden
 
 HOW_TO_TRUST: Final = "a host of your own has to be named in FRAMERELAY_TRUSTED_HOSTS where FrameRelay runs"
@@ -96,7 +96,7 @@ def check_url(url: httpx.URL, trusted_hosts: TrustedHosts) -> None:
     Raises: AddressForbidden; its message names the host, never the path or query.
     """
     try:
-        checked_url(url)
+        check_parts(url)
     except ValueError:
         raise AddressForbidden("the address has no host that can be a name") from None
     if url.scheme not in ("http", "https") or not url.host:
@@ -148,7 +148,7 @@ def _number(host: str) -> str | None:
 
 def is_public(address: str) -> bool:
     """Whether *address* (an IP as text) belongs to a host on the public internet, as far as registries tell."""
-    ip = _unwrapped(ip_address(address.partition("%")[0]))
+    ip = _unwrap(ip_address(address.partition("%")[0]))
     if isinstance(ip, IPv4Address):
         return not any(ip in block for block in FORBIDDEN_V4)
     if ip not in GLOBAL_V6 or (int(ip) >> 32) & 0xFFFF_FFFF in ISATAP:
@@ -156,7 +156,7 @@ def is_public(address: str) -> bool:
     return not any(ip in block for block in FORBIDDEN_V6)
 
 
-def _unwrapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+def _unwrap(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     """The IPv4 address that an IPv6 one stands for; None where it stands for none, or may not."""
     if isinstance(ip, IPv6Address) and any(ip in block for block in CARRIES_V4):
         return IPv4Address(int(ip) & 0xFFFF_FFFF)

@@ -56,7 +56,7 @@ class Clients:
         variables that the profile names. A key that has changed is sent to no address that it is not meant for.
         Raises: as `of`.
         """
-        now = self._remembered(maker)
+        now = self._provider_of(maker)
         then = usable(replace(now, base=maker.base))
         is_another_key = maker.key_mark not in (None, key_mark(now.key or ""))
         if is_another_key and host_of(maker.base) not in hosts_of(now.base, now.profile):
@@ -81,7 +81,7 @@ class Clients:
         except NotFound:
             return None
 
-    def _remembered(self, maker: Maker) -> Provider:
+    def _provider_of(self, maker: Maker) -> Provider:
         try:
             now = self.providers.of(maker.provider)
         except NotFound:

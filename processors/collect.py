@@ -16,7 +16,7 @@ from framerelay.media.host_headers import HostHeaders
 from framerelay.media.model import Examination
 from framerelay.processors.deps import Deps
 from framerelay.processors.keep import keep_clip
-from framerelay.processors.opening import is_ahead, is_waited_for, keep_opening, leave_opening, left_by
+from framerelay.processors.opening import is_ahead, is_waited_for, keep_opening, take_opening_later, takes_ahead_of
 from framerelay.processors.problems import problem_of
 from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
@@ -57,7 +57,7 @@ async def collect(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int
     if run is None or current is None or current.turns != turn or not current.video_url:
         return "not_due"
     if current.status is TakeStatus.DONE and current.opening is None:  # We were interrupted between the two.
-        await leave_opening(deps, run_id, shot_id, take)
+        await take_opening_later(deps, run_id, shot_id, take)
     if current.status is not TakeStatus.COLLECTING:
         return "not_due"
     if is_unkept(current):  # The same, by an end that came before its clip was kept.
@@ -84,8 +84,8 @@ async def _collect_now(deps: Deps, run: Run, shot_id: str, current: Take, video_
     after = (await record(deps.store, run_id, event)).run.take(shot_id, take)
     if after is not None and is_unkept(after):  # The next submit is on its way; this continues at the same time.
         return f"collected, {await keep_clip(deps, run_id, shot_id, after)}"
-    if later or left_by(now, shot_id, take):
-        await leave_opening(deps, run_id, shot_id, take)
+    if later or takes_ahead_of(now, shot_id, take):
+        await take_opening_later(deps, run_id, shot_id, take)
     return "collected"
 
 
@@ -105,7 +105,7 @@ async def _fetch_all(deps: Deps, run_id: str, shot_id: str, take: Take, video_ur
     try:
         place = deps.files.place(clip_path)
         frame_place = deps.files.place(frame_path)
-        result, examination = await _left_here(deps, take, place, frame_place) or await fetch_clip(
+        result, examination = await _find_clip(deps, take, place, frame_place) or await fetch_clip(
             video_url,
             place,
             frame_into=frame_place,
@@ -134,7 +134,7 @@ async def _fetch_all(deps: Deps, run_id: str, shot_id: str, take: Take, video_ur
     )
 
 
-async def _left_here(deps: Deps, take: Take, place: Path, frame_place: Path) -> tuple[Download, Examination] | None:
+async def _find_clip(deps: Deps, take: Take, place: Path, frame_place: Path) -> tuple[Download, Examination] | None:
     """The clip, if it was fetched before and only its frame could not be kept; None: it has to be fetched again."""
     if take.error is None or take.error.code != StorageFailed.code or not await asyncio.to_thread(place.is_file):
         return None

@@ -16,8 +16,8 @@ from framerelay.network.signing import signing_secrets
 from framerelay.network.tls import tls_of
 from framerelay.processors.clients import Clients
 from framerelay.processors.keeping import Keeping
-from framerelay.processors.notify import ANSWER_S, CONNECT_S, HANDS, Courier
-from framerelay.processors.turnstile import Turnstile
+from framerelay.processors.look_up_gate import LookUpGate
+from framerelay.processors.notify import ANSWER_S, CONNECT_S, HANDS, NotificationSender
 from framerelay.runs.tokens import Links, Tokens
 from framerelay.store.client import RelayRedis
 from framerelay.store.copies import Copies
@@ -60,11 +60,11 @@ class Deps:
     limits: DownloadLimits
     inbox: Inbox
     pace: Pace
-    turnstile: Turnstile
+    look_up_gate: LookUpGate
     frames: Decoder
     films: Decoder
     hooks: Mapping[str, Hook]
-    courier: Courier
+    sender: NotificationSender
     frame_times: FrameTimes
     keeping: Keeping
     has_another_key: Callable[[], Awaitable[bool]] = _has_none
@@ -105,7 +105,7 @@ async def open_deps(
             ),
             inbox=Inbox(redis, keep_s=settings.callbacks_keep_s, copies=copies),
             pace=Pace(redis),
-            turnstile=Turnstile(settings.lookups_max, LookUps(redis)),
+            look_up_gate=LookUpGate(settings.lookups_max, LookUps(redis)),
             limits=DownloadLimits(size_bytes_max=settings.clip_bytes_max, total_s=settings.download_timeout_s),
             frames=await stack.enter_async_context(Decoder()),
             films=await stack.enter_async_context(Decoder()),
@@ -113,7 +113,7 @@ async def open_deps(
             keeping=keeping,
             frame_times=FrameTimes(redis),
             has_company=partial(has_other_workers, redis),
-            courier=Courier(
+            sender=NotificationSender(
                 Outbox(redis),
                 store,
                 notify_client,

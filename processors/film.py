@@ -9,7 +9,7 @@ import structlog
 from framerelay.media.model import FilmPart
 from framerelay.processors.deps import Deps
 from framerelay.processors.missing import look_again_s
-from framerelay.processors.opening import keep_those_left
+from framerelay.processors.opening import keep_missing_openings
 from framerelay.processors.problems import problem_of
 from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
@@ -37,7 +37,7 @@ async def join(deps: Deps, *, run_id: str, turn: int, shot_id: str = "", take: i
     run = await deps.store.load(run_id)
     if run is None or Step(name=StepName.JOIN, run_id=run.id, turn=turn) not in steps_due(run, deps.store.clock.now()):
         return "not_due"
-    await keep_those_left(deps, run)
+    await keep_missing_openings(deps, run)
     try:
         with storing():
             film = await _join(deps, run)

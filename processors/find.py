@@ -84,7 +84,7 @@ async def search(deps: Deps, name: str, client: JobsClient, submit: LostSubmit) 
 async def _turn(deps: Deps, name: str) -> AsyncIterator[None]:
     """Raises: UpstreamRateLimited, to come again."""
     per_minute = deps.clients.polls_per_minute(name)
-    async with deps.turnstile.passing(name, per_minute=per_minute, planned=True) as wait_s:
+    async with deps.look_up_gate.passing(name, per_minute=per_minute, planned=True) as wait_s:
         if not wait_s:
             yield
             return

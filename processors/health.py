@@ -47,8 +47,8 @@ def health_app(worker: RelayWorker, deps: Deps, disk: Disk) -> Starlette:
 async def _obstacle(deps: Deps, disk: Disk) -> str | None:
     """Why it cannot work now, if it cannot."""
     try:
-        await deps.inbox.prove_writable()
-        await disk.prove_writable()
+        await deps.inbox.check_writable()
+        await disk.check_writable()
     except (StoreUnavailable, StorageFailed) as error:
         return error.message
     if not (deps.frames.is_well and deps.films.is_well):

@@ -13,7 +13,7 @@ from framerelay.runs.model import RunId
 from framerelay.store.progress import start
 from framerelay.storyboards.hooks import START, Hook, hook_run
 from framerelay.storyboards.terms import terms_of
-from framerelay.upstream.quotes import priced
+from framerelay.upstream.quotes import with_estimates
 from framerelay.upstream.wire import read_state
 
 LAGS_MAX: Final = 6  # After 1, 2, 4 … 32 s.
@@ -59,7 +59,7 @@ async def hook(
         return error.code
     except FrameRelayError as error:
         return error.code
-    definition = _priced(deps, deps.hooks.get(hook) or Hook(name=hook))
+    definition = _with_estimates(deps, deps.hooks.get(hook) or Hook(name=hook))
     model = report.model or "unknown"
     run = hook_run(
         definition, run_id=run_id, job_id=job_id, model=model, now=deps.store.clock.now(), terms=terms_of(deps.settings)
@@ -70,7 +70,7 @@ async def hook(
     return "started"
 
 
-def _priced(deps: Deps, definition: Hook) -> Hook:
+def _with_estimates(deps: Deps, definition: Hook) -> Hook:
     """The hook with what each shot of its storyboard may cost."""
-    board = definition.storyboard
-    return definition if board is None else replace(definition, storyboard=priced(board, deps.clients.providers))
+    board, providers = definition.storyboard, deps.clients.providers
+    return definition if board is None else replace(definition, storyboard=with_estimates(board, providers))

@@ -25,7 +25,7 @@ class DepsInUse:
     """Lends `now` to each task; the client with an old key is closed when the last task that uses it has ended."""
 
     def __init__(self, deps: Deps, live: LiveSettings) -> None:
-        self.now = self._asking(deps)
+        self.now = self._with_key_check(deps)
         self._live = live
         self._first = deps.clients  # Closed by its owner.
         self._users: Counter[Clients] = Counter()
@@ -40,7 +40,7 @@ class DepsInUse:
             yield deps
         finally:
             self._users[deps.clients] -= 1
-            await self._close_unused(deps.clients)
+            await self._close_if_idle(deps.clients)
 
     async def close(self) -> None:
         """No more tasks: whatever was opened here is closed."""
@@ -49,7 +49,7 @@ class DepsInUse:
 
     async def _take(self, settings: Settings, keys: Keys) -> None:
         former = self.now
-        former.courier.sign_with(signing_secrets(settings, keys.secret))
+        former.sender.sign_with(signing_secrets(settings, keys.secret))
         try:
             clients = await asyncio.to_thread(open_clients, settings)
         except (FrameRelayError, SettingInvalid) as error:
@@ -59,17 +59,17 @@ class DepsInUse:
             self.now = replace(former, settings=settings)
             await clients.aclose()
             return
-        self.now = self._asking(replace(former, clients=clients, settings=settings))
-        await self._close_unused(former.clients)
+        self.now = self._with_key_check(replace(former, clients=clients, settings=settings))
+        await self._close_if_idle(former.clients)
 
-    def _asking(self, deps: Deps) -> Deps:
+    def _with_key_check(self, deps: Deps) -> Deps:
         return replace(deps, has_another_key=partial(self._has_changed, deps.clients))
 
     async def _has_changed(self, clients: Clients) -> bool:
         await self._live.read_again()
         return self.now.clients is not clients
 
-    async def _close_unused(self, clients: Clients) -> None:
+    async def _close_if_idle(self, clients: Clients) -> None:
         if not self._users[clients]:
             del self._users[clients]
             if clients not in (self.now.clients, self._first):

@@ -6,7 +6,7 @@ from typing import Any, Final
 import structlog
 
 from framerelay.processors.deps import Deps
-from framerelay.processors.opening import leave_opening, left_by
+from framerelay.processors.opening import take_opening_later, takes_ahead_of
 from framerelay.processors.problems import problem_of
 from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
@@ -53,8 +53,8 @@ async def keep_clip(deps: Deps, run_id: str, shot_id: str, take: Take) -> str:
         return "lost"
     run = (await record(deps.store, run_id, events.ClipKept(**about))).run
     after = run.take(shot_id, take.number)
-    if after is not None and (after.opening is None or left_by(run, shot_id, take.number)):
-        await leave_opening(deps, run_id, shot_id, take.number)
+    if after is not None and (after.opening is None or takes_ahead_of(run, shot_id, take.number)):
+        await take_opening_later(deps, run_id, shot_id, take.number)
     return "kept"
 
 

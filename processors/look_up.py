@@ -85,7 +85,7 @@ async def look_up(
     if job_id is not None and not at_work and _is_second(run, shot_id, current, job_id, ends_at):
         await _keep_second_job(deps, run, shot_id, current, job_id, tries)
     if current.status not in LOOKING and not is_unheard(current):
-        return await _too_late(deps, run_id, shot_id, current, callback, received_at, has_ended=not at_work)
+        return await _record_late_callback(deps, run_id, shot_id, current, callback, received_at, has_ended=not at_work)
     if not planned and at_work and current.status is TakeStatus.GENERATING:
         return "no_news"
     lookup_id = current.job_id or job_id
@@ -95,7 +95,7 @@ async def look_up(
         async with _turn(deps, run, shot_id, current, planned=planned):
             report = await _get_job(deps, run, shot_id, current, lookup_id, is_patient=planned)
     except FrameRelayError as error:
-        return await _poll_failed(deps, run, shot_id, current, error, tries, has_ended=has_ended)
+        return await _record_failure(deps, run, shot_id, current, error, tries, has_ended=has_ended)
     if current.job_id is None and _is_foreign(report, run, oldest(run, current), lookup_id):
         return "foreign_job"
     report = _without_bad_frame(deps, report)
@@ -193,7 +193,7 @@ async def _turn(deps: Deps, run: Run, shot_id: str, take: Take | None, *, planne
     """Entered when the provider may be asked. Raises: arq.Retry, to come again later."""
     name = _provider_name(deps, run, shot_id, take)
     per_minute = deps.clients.polls_per_minute(name)
-    async with deps.turnstile.passing(name, per_minute=per_minute, planned=planned) as wait_s:
+    async with deps.look_up_gate.passing(name, per_minute=per_minute, planned=planned) as wait_s:
         if not wait_s:
             yield
             return
@@ -226,7 +226,7 @@ async def _get_job(
     return await client.get_job(job_id, addresses=addresses, model=model, is_patient=is_patient)
 
 
-async def _too_late(
+async def _record_late_callback(
     deps: Deps,
     run_id: str,
     shot_id: str,
@@ -332,7 +332,7 @@ def _ending(report: JobReport) -> Problem:
     return problem(code, message, family)
 
 
-async def _poll_failed(
+async def _record_failure(
     deps: Deps, run: Run, shot_id: str, take: Take, error: FrameRelayError, tries: int, *, has_ended: bool
 ) -> str:
     """A take in flight has its next look-up in its state; if only the callback knew its id, that must not be lost."""

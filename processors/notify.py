@@ -1,8 +1,8 @@
 """
 Sending notifications: signed, to public addresses only, for up to a day, and independently of everything else.
 
-They are not tasks: a courier in each worker takes what is due from `store.outbox`. So a receiver that hangs blocks a
-few of the courier's slots, and none of those in which films are made.
+They are not tasks: a sender in each worker takes what is due from `store.outbox`. So a receiver that hangs blocks a few
+of the sender's slots, and none of those in which films are made.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ import msgspec
 import structlog
 from starlette.datastructures import Secret
 
-from framerelay.config.logs import redacted
+from framerelay.config.logs import redact
 from framerelay.config.metrics import NOTIFICATIONS
 from framerelay.config.urls import host_of
-from framerelay.config.waiting import set_within
+from framerelay.config.waiting import wait_within
 from framerelay.network.signing import signed_headers
 from framerelay.runs.errors import AddressForbidden, Conflict, NotFound, StoreUnavailable
 from framerelay.runs.events import NotificationSettled
@@ -59,7 +59,7 @@ class _Outcome:
     refusal: str | None = None
 
 
-class Courier:
+class NotificationSender:
     """Sends what is due; `wake` tells it that there may be something."""
 
     def __init__(
@@ -94,7 +94,7 @@ class Courier:
                     log.warning("notifications_put_off", reason=error.message)
                 except Exception as error:  # An unforeseen error must not end it for good.
                     log.exception("notifications_surprised", reason=str(error))
-                await set_within(self._wake_up, rest_s)
+                await wait_within(self._wake_up, rest_s)
         finally:
             await self._part()
 
@@ -123,7 +123,7 @@ class Courier:
             self._under_way.discard(task)
             self._hosts[host] -= 1
             if not task.cancelled() and (error := task.exception()):
-                log.error("notifications_surprised", reason=redacted(repr(error)))
+                log.error("notifications_surprised", reason=redact(repr(error)))
             self.wake()
 
         task.add_done_callback(note_end)
@@ -172,7 +172,7 @@ class Courier:
                 retry_after_s = read_retry_after(wait, now=datetime.now(UTC))
                 return _Outcome(words=_words_for(status), status=status, retry_after_s=retry_after_s)
         except AddressForbidden as error:
-            refusal = redacted(error.message)
+            refusal = redact(error.message)
             return _Outcome(words=f"not sent: {refusal}", refusal=refusal)
         except (httpx.InvalidURL, ValueError):  # Stored by a version that did not check it.
             refusal = "it is not an address that can be opened"
@@ -182,7 +182,7 @@ class Courier:
         except (TimeoutError, httpx.TimeoutException):
             return _Outcome(words=f"no answer within {ANSWER_S:.0f} s")
         except httpx.ConnectError as error:
-            return _Outcome(words=f"no connection: {redacted(str(error))[:200]}")
+            return _Outcome(words=f"no connection: {redact(str(error))[:200]}")
         except (httpx.HTTPError, OSError):
             return _Outcome(words="the connection broke before an answer came")
 

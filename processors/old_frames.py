@@ -16,7 +16,7 @@ AT_ONCE: Final = 20
 log = structlog.get_logger()
 
 
-async def let_frames_go(deps: Deps, now: float) -> None:
+async def remove_old_frames(deps: Deps, now: float) -> None:
     """
     A few runs each time; nothing for a week after the log has first announced it.
 
@@ -36,11 +36,11 @@ async def let_frames_go(deps: Deps, now: float) -> None:
     for run_id in run_ids:
         run = await deps.store.load(run_id)
         if run is not None and has_ended(run) and run.updated_at <= now - keep_s:
-            await _let_go(deps, run)
+            await _remove_frames(deps, run)
     await deps.frame_times.settle(moment)
 
 
-async def _let_go(deps: Deps, run: Run) -> None:
+async def _remove_frames(deps: Deps, run: Run) -> None:
     names, total = [], 0
     for take, frame in _frames_of(run):
         video = take.video

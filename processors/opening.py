@@ -32,7 +32,7 @@ def is_ahead(run: Run, shot_id: str, take: Take) -> bool:
     return source is not None and source.status is TakeStatus.COLLECTING and source.last_frame is None
 
 
-def left_by(run: Run, shot_id: str, number: int) -> list[tuple[str, Take]]:
+def takes_ahead_of(run: Run, shot_id: str, number: int) -> list[tuple[str, Take]]:
     """Takes before that one in the film that have no opening because of it."""
     return [
         (shot.id, take)
@@ -43,7 +43,7 @@ def left_by(run: Run, shot_id: str, number: int) -> list[tuple[str, Take]]:
     ]
 
 
-async def leave_opening(deps: Deps, run_id: str, shot_id: str, take: int) -> None:
+async def take_opening_later(deps: Deps, run_id: str, shot_id: str, take: int) -> None:
     """
     Queue it for when the shots that begin with the last frame are on their way.
 
@@ -62,7 +62,7 @@ async def opening(deps: Deps, *, run_id: str, shot_id: str, take: int) -> str:
     if run is None or current is None or current.status is not TakeStatus.DONE:
         return "not_due"
     ours = [(shot_id, current)] if current.opening is None and not is_ahead(run, shot_id, current) else []
-    due = [*ours, *left_by(run, shot_id, take)]
+    due = [*ours, *takes_ahead_of(run, shot_id, take)]
     for each, its_take in due:
         await keep_opening(deps, run, each, its_take)
     return "looked_at" if due else "not_due"
@@ -82,7 +82,7 @@ async def keep_opening(deps: Deps, run: Run, shot_id: str, take: Take) -> None:
             await deps.media.fetch(frames[1])  # The small copy is made from it.
         size = take.video.bytes if take.video else None
         clip = await deps.media.fetch(deps.files.clip(run.id, shot_id, take.number), size=size)
-        begun_with = await handed_on(deps, run, shot, take.first_frame) if shot and take.first_frame else None
+        begun_with = await first_frame_file(deps, run, shot, take.first_frame) if shot and take.first_frame else None
         decoder = deps.frames if deps.films.is_busy else deps.films
         async with asyncio.timeout(OPENING_S_MAX):
             answer = await decoder.open(
@@ -103,7 +103,7 @@ async def keep_opening(deps: Deps, run: Run, shot_id: str, take: Take) -> None:
         log.info("seam_measured", levels=seam)
 
 
-async def keep_those_left(deps: Deps, run: Run) -> None:
+async def keep_missing_openings(deps: Deps, run: Run) -> None:
     """Before the film is made: a run that has ended should no longer change."""
     for shot in run.shots:
         take = picked_take(shot)
@@ -111,7 +111,7 @@ async def keep_those_left(deps: Deps, run: Run) -> None:
             await keep_opening(deps, run, shot.id, take)
 
 
-async def handed_on(deps: Deps, run: Run, shot: Shot, first: FirstFrame) -> Path | None:
+async def first_frame_file(deps: Deps, run: Run, shot: Shot, first: FirstFrame) -> Path | None:
     """
     The picture that *shot* was given from its source, if we keep it.
 

@@ -22,7 +22,7 @@ from framerelay.upstream.pictures import body_bytes_max, inline_bytes, inline_te
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.providers import Provider
 from framerelay.upstream.search import can_be_searched
-from framerelay.upstream.transport import encoded
+from framerelay.upstream.transport import encode_body
 
 BESIDE_PICTURES: Final = 4096  # Bytes of a request for names of fields, the callback address and our reference.
 CALLED_LATE_S: Final = 86_400.0  # A callback is sent after its job's end, and again if that failed.
@@ -97,7 +97,7 @@ async def _has_room(deps: Deps, shot: Shot, profile: Profile, pictures: _Picture
     size += sum(len(text) for texts in pictures.references.values() for text in texts)
     if most is None or (not inline and size <= most):
         return True
-    return size + len(encoded([shot.input, shot.extra])) + BESIDE_PICTURES <= most
+    return size + len(encode_body([shot.input, shot.extra])) + BESIDE_PICTURES <= most
 
 
 async def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Preparation) -> Order:

@@ -1,6 +1,6 @@
 """Errors of the packages below as `Problem`s: what is stored with a run and shown to a person, without secrets."""
 
-from framerelay.config.logs import redacted
+from framerelay.config.logs import redact
 from framerelay.runs.errors import (
     AddressForbidden,
     FrameRelayError,
@@ -32,8 +32,8 @@ def problem(code: str, message: str, family: Family) -> Problem:
 
     A provider may repeat a signed address in its message, or what was posted to it.
     """
-    text = cut(redacted(message), MESSAGE_CHARACTERS_MAX + OUR_WORDS_CHARACTERS_MAX)
-    return Problem(code=cut(redacted(code), CODE_CHARACTERS_MAX), message=text, family=family)
+    text = cut(redact(message), MESSAGE_CHARACTERS_MAX + OUR_WORDS_CHARACTERS_MAX)
+    return Problem(code=cut(redact(code), CODE_CHARACTERS_MAX), message=text, family=family)
 
 
 def _family(error: FrameRelayError) -> Family:

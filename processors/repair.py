@@ -51,7 +51,7 @@ async def _once(
             number += [await change(deps, run) for run in page].count(True)
             after = page[-1].id
             await asyncio.sleep(REST_S)
-    await deps.store.set_repaired(step)
+    await deps.store.mark_repaired(step)
     return number
 
 

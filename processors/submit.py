@@ -93,7 +93,7 @@ async def _submit_now(deps: Deps, run: Run, shot: Shot, take: int) -> str:
         ready = await prepare(deps, run, shot)
         doubt = await restoration.ask(deps, run, shot, take, ready) if is_in_doubt(run, shot) else None
     except FrameRelayError as error:
-        return await _put_off_unprepared(deps, run, shot, take, error)
+        return await _put_off(deps, run, shot, take, error)
     try:
         new_take = await _intend(deps, run, shot, take, ready)
     except CopiesMissing:
@@ -129,7 +129,7 @@ async def _without_place(deps: Deps, run: Run, shot_id: str, take: int, name: st
             await places.leave(deps, run, shot_id, take, provider)
 
 
-async def _put_off_unprepared(deps: Deps, run: Run, shot: Shot, take: int, error: FrameRelayError) -> str:
+async def _put_off(deps: Deps, run: Run, shot: Shot, take: int, error: FrameRelayError) -> str:
     run_id = run.id
     with suppress(FrameRelayError):  # At a provider that does not exist, nobody has a place.
         await places.leave(deps, run, shot.id, take, deps.clients.provider(run.provider_of(shot)))
@@ -314,7 +314,7 @@ async def _post_once(
         return "outcome_unknown", events.SubmitLost(**about, problem=problem_of(error))
     except Exception as error:  # Whatever it was: its meaning depends on whether anything was sent.
         log.exception("submit_failed", left=leaving.is_set())
-        return "failed", _failed(about, error, is_sent=leaving.is_set())
+        return "failed", _failure_event(about, error, is_sent=leaving.is_set())
     addresses = {name: url for name, url in answer.addresses.items() if ready.client.is_own(url)}
     event = events.Submitted(
         **about, job_id=answer.job_id, aliases=answer.aliases, word=answer.status_word, kept=addresses
@@ -322,7 +322,7 @@ async def _post_once(
     return "submitted", event
 
 
-def _failed(about: _About, error: Exception, *, is_sent: bool) -> Event:
+def _failure_event(about: _About, error: Exception, *, is_sent: bool) -> Event:
     """What an unforeseen failure means: a request that could not be made was accepted by nobody."""
     words = error.message if isinstance(error, FrameRelayError) else type(error).__name__
     if is_sent:

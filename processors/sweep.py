@@ -22,14 +22,14 @@ async def sweep(deps: Deps) -> str:
     count = 0
     while run_ids := await deps.store.overdue(deps.store.clock.now(), put_off_s=PUT_OFF_S, at_most=AT_ONCE):
         for run_id in run_ids:
-            await _visit(deps, run_id)
+            await _let_time_pass(deps, run_id)
         count += len(run_ids)
         if len(run_ids) < AT_ONCE:
             break
     return f"{count} runs"
 
 
-async def _visit(deps: Deps, run_id: str) -> None:
+async def _let_time_pass(deps: Deps, run_id: str) -> None:
     try:
         result = await record(deps.store, run_id, events.Elapsed())
     except NotFound:

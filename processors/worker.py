@@ -19,7 +19,7 @@ from arq import worker as arq_worker
 from arq.worker import Worker, func
 
 from framerelay.config.live import LiveSettings
-from framerelay.config.waiting import set_within
+from framerelay.config.waiting import wait_within
 from framerelay.processors.again import make_again
 from framerelay.processors.catch_up import catch_up
 from framerelay.processors.collect import collect
@@ -33,7 +33,7 @@ from framerelay.processors.keep import keep
 from framerelay.processors.look_up import look_up
 from framerelay.processors.opening import opening
 from framerelay.processors.repair import repair
-from framerelay.processors.retention import keep_tidy
+from framerelay.processors.retention import run_retention
 from framerelay.processors.submit import submit
 from framerelay.processors.sweep import sweep
 from framerelay.processors.waits import retry_wait_s
@@ -139,7 +139,7 @@ class RelayWorker(Worker):
                     reason = error.message if isinstance(error, StoreUnavailable) else redis_words(error)
                     log.warning("redis_unavailable", reason=reason)
                     idle_s = 0.25
-                await set_within(self._wake, idle_s)
+                await wait_within(self._wake, idle_s)
         finally:
             self._claims_no_more.set()
             for helper in helpers:
@@ -353,11 +353,11 @@ def create_worker(
         tasks=tasks,
         heavy_max=deps.settings.films_max,
         chores=[
-            partial(keep_tidy, deps),
+            partial(run_retention, deps),
             partial(keep_scratch, deps.media, deps.store, bytes_max=deps.settings.scratch_bytes_max),
             partial(catch_up, deps),
             partial(repair, deps),
-            deps.courier.deliver,
+            deps.sender.deliver,
             presence.keep,
         ],
         on_request=live.read_again,
@@ -375,6 +375,6 @@ def _this_worker(in_use: DepsInUse, live: LiveSettings) -> Process:
 
 
 async def _notify(deps: Deps) -> str:
-    """A change was saved that has to be sent: this worker's courier looks at once."""
-    deps.courier.wake()
+    """A change was saved that has to be sent: this worker's sender looks at once."""
+    deps.sender.wake()
     return "woken"

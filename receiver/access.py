@@ -27,13 +27,13 @@ PLACE: Final = re.compile(rf"/({_PAGES}|runs/[a-z0-9_]{{1,60}}(/shots/[A-Za-z0-9
 CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}  # HTTP requires it in every 401.
 
 
-def keyed(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",)) -> Route:
+def protected_route(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",)) -> Route:
     """A route that needs a key: one that may operate, unless all *methods* only read."""
     right = Right.READ if SAFE.issuperset(methods) else Right.OPERATE
-    return unkeyed(path, handler, methods=methods, right=right)
+    return api_route(path, handler, methods=methods, right=right)
 
 
-def unkeyed(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",), right: Right | None = None) -> Route:
+def api_route(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",), right: Right | None = None) -> Route:
     """
     A route of the API for everybody, or for clients that have *right*.
 
@@ -57,7 +57,7 @@ async def require(request: Request, right: Right) -> None:
     access = key_check.access(request)
     if access is None or (access.by_cookie and await _was_ended(request)):
         state_of(request).limits.count_stranger(request)
-        await key_check.turn_away(request)
+        await key_check.reject(request)
         raise HTTPException(
             401,
             "this needs the API key as Bearer: FRAMERELAY_API_KEY, or the file api_key in the data folder",

@@ -33,10 +33,10 @@ from framerelay.receiver import (
     plan,
     runs_api,
 )
-from framerelay.receiver.access import invite, keyed, log_in, log_out, unkeyed
+from framerelay.receiver.access import api_route, invite, log_in, log_out, protected_route
 from framerelay.receiver.callbacks import receiving, release, replay
 from framerelay.receiver.door.keys import KeyCheck
-from framerelay.receiver.door.limits import STREAMS_MAX, Limits, Seats
+from framerelay.receiver.door.limits import STREAMS_MAX, Limits, Slots
 from framerelay.receiver.door.quarantine import Quarantine
 from framerelay.receiver.door.strangers import Strangers
 from framerelay.receiver.door.verification import Verification
@@ -150,7 +150,7 @@ async def _open(
         secrets=secrets_to_hide(settings, keys, callers.verification.verifiers),
         store=Store(redis, notices_keep_s=settings.callbacks_keep_s, copies=copies),
         history=Store(stream_redis),
-        streams=Seats(STREAMS_MAX),
+        streams=Slots(STREAMS_MAX),
         inbox=inbox,
         outbox=Outbox(redis),
         spool=spool,
@@ -196,36 +196,36 @@ def routes() -> list[Route]:
     return [
         Route("/webhook/{token:path}", receiving.CallbackEndpoint(), methods=["POST"]),
         Route("/webhook/{token:path}", addresses.look),
-        keyed("/v1/runs", runs_api.start, methods=["POST"]),
-        keyed("/v1/runs", runs_api.list_runs),
-        keyed("/v1/plan", plan.plan, methods=["POST"]),
-        keyed(run_id, runs_api.read),
-        keyed(run_id, runs_api.remove, methods=["DELETE"]),
-        keyed(f"{run_id}/events", runs_api.watch),
-        keyed(f"{run_id}/cancel", runs_api.cancel, methods=["POST"]),
-        keyed(f"{run_id}/resume", runs_api.resume, methods=["POST"]),
-        keyed(f"{run_id}/storyboard", amend_api.storyboard),
-        keyed(f"{run_id}/amend", amend_api.amend, methods=["POST"]),
-        keyed(f"{run_id}/promote", beginning.promote, methods=["POST"]),
-        keyed(f"{shot_id}/retake", runs_api.retake, methods=["POST"]),
-        keyed("/v1/jobs/adopt", runs_api.adopt, methods=["POST"]),
-        keyed(f"{shot_id}/approve", runs_api.approve, methods=["POST"]),
-        keyed(f"{shot_id}/pick", runs_api.pick, methods=["POST"]),
-        keyed("/v1/callbacks", runs_api.callbacks),
-        keyed("/v1/callbacks/{callback}/replay", replay.replay, methods=["POST"]),
-        keyed("/v1/callbacks/release", release.release_all, methods=["POST"]),
-        keyed("/v1/callbacks/{callback}/release", release.release, methods=["POST"]),
-        keyed("/v1/notifications", notifications.list_notifications),
-        keyed("/v1/notifications/{notification}/replay", notifications.replay_notification, methods=["POST"]),
-        keyed("/v1/files", runs_api.give_file, methods=["POST"]),
-        keyed("/v1/invitations", invite, methods=["POST"]),
+        protected_route("/v1/runs", runs_api.start, methods=["POST"]),
+        protected_route("/v1/runs", runs_api.list_runs),
+        protected_route("/v1/plan", plan.plan, methods=["POST"]),
+        protected_route(run_id, runs_api.read),
+        protected_route(run_id, runs_api.remove, methods=["DELETE"]),
+        protected_route(f"{run_id}/events", runs_api.watch),
+        protected_route(f"{run_id}/cancel", runs_api.cancel, methods=["POST"]),
+        protected_route(f"{run_id}/resume", runs_api.resume, methods=["POST"]),
+        protected_route(f"{run_id}/storyboard", amend_api.storyboard),
+        protected_route(f"{run_id}/amend", amend_api.amend, methods=["POST"]),
+        protected_route(f"{run_id}/promote", beginning.promote, methods=["POST"]),
+        protected_route(f"{shot_id}/retake", runs_api.retake, methods=["POST"]),
+        protected_route("/v1/jobs/adopt", runs_api.adopt, methods=["POST"]),
+        protected_route(f"{shot_id}/approve", runs_api.approve, methods=["POST"]),
+        protected_route(f"{shot_id}/pick", runs_api.pick, methods=["POST"]),
+        protected_route("/v1/callbacks", runs_api.callbacks),
+        protected_route("/v1/callbacks/{callback}/replay", replay.replay, methods=["POST"]),
+        protected_route("/v1/callbacks/release", release.release_all, methods=["POST"]),
+        protected_route("/v1/callbacks/{callback}/release", release.release, methods=["POST"]),
+        protected_route("/v1/notifications", notifications.list_notifications),
+        protected_route("/v1/notifications/{notification}/replay", notifications.replay_notification, methods=["POST"]),
+        protected_route("/v1/files", runs_api.give_file, methods=["POST"]),
+        protected_route("/v1/invitations", invite, methods=["POST"]),
         Route("/media/{path:path}", media.serve),  # A key, a session, or a signed link.
-        keyed("/openapi.json", openapi.serve),
-        keyed("/metrics", metrics.serve),
+        protected_route("/openapi.json", openapi.serve),
+        protected_route("/metrics", metrics.serve),
         page("/login", log_in, methods=["POST"], open_to_all=True, names=OPERATIONS["POST /login"].names),
         page("/logout", log_out, methods=["POST"], open_to_all=True, names=OPERATIONS["POST /logout"].names),
-        unkeyed("/livez", health.live),
-        unkeyed("/readyz", health.ready),
+        api_route("/livez", health.live),
+        api_route("/readyz", health.ready),
     ]
 
 

@@ -26,7 +26,7 @@ from framerelay.store.progress import start as start_run_now
 from framerelay.storyboards.plan import plan_id
 from framerelay.storyboards.storyboard import Storyboard, start_run
 from framerelay.storyboards.terms import terms_of
-from framerelay.upstream.quotes import priced
+from framerelay.upstream.quotes import with_estimates
 
 ID_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -66,7 +66,7 @@ async def promote(request: Request) -> Response:
     draft = await stored_run(state, request.path_params["run"])
     check_revision(draft, revision)
     board = final_of(state, draft, jobs=jobs, money=money)
-    return shape_answer(_outlook(board)) if asks else started(state, await begin_final(state, draft, board))
+    return shape_answer(_outlook(board)) if asks else start_answer(state, await begin_final(state, draft, board))
 
 
 def final_of(state: State, draft: Run, *, jobs: int | None = None, money: float | None = None) -> Storyboard:
@@ -77,7 +77,7 @@ def final_of(state: State, draft: Run, *, jobs: int | None = None, money: float 
     """
     if words := why_not_promoted(draft):
         raise Conflict(words)
-    return priced(_unpriced(draft, jobs, money), state.providers)
+    return with_estimates(_final_board(draft, jobs, money), state.providers)
 
 
 async def begin_final(state: State, draft: Run, board: Storyboard) -> Run:
@@ -87,13 +87,13 @@ async def begin_final(state: State, draft: Run, board: Storyboard) -> Run:
     return await begin_run(state, board, original=same, key=key, promoted_from=draft.id)
 
 
-def started(state: State, run: Run) -> Response:
+def start_answer(state: State, run: Run) -> Response:
     """Where it is, and its status."""
     view = run_view(run, base_url=state.settings.reachable_url)
     return shape_answer(view, status=201, headers={"Location": f"/v1/runs/{run.id}"})
 
 
-def _unpriced(draft: Run, jobs: int | None, money: float | None) -> Storyboard:
+def _final_board(draft: Run, jobs: int | None, money: float | None) -> Storyboard:
     """In the form in which it would have been read."""
     return Storyboard(
         title=draft.title,

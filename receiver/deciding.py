@@ -96,7 +96,7 @@ def stored_shot(run: Run, text: str) -> str:
 
 async def stored_run(state: State, run_id: str) -> Run:
     """The run with that id, or with an id that begins so; the newest for ``last``. Raises: NotFound; IdAmbiguous."""
-    run = await state.store.find_named(run_id)
+    run = await state.store.find_by_name(run_id)
     if run is None:
         raise RunNotFound(run_id)
     return run

@@ -2,8 +2,7 @@
 The names that a request may use, in its query and in its body: any other is refused, with the nearest valid one.
 
 Ignoring ``{"duration": 8}`` in a retake would spend money on something other than what was asked for. Names are checked
-where routes are made (`receiver.access.unkeyed`, `receiver.page.rendering.page`), so new routes are covered
-automatically.
+where routes are made (`receiver.access.api_route`, `receiver.page.rendering.page`), so new routes are covered, too.
 """
 
 from codecs import BOM_UTF8
@@ -17,7 +16,7 @@ from framerelay.api.access import Names
 from framerelay.api.parameters import PARAMETERS
 from framerelay.receiver.door.body import read_body
 from framerelay.runs.errors import RequestInvalid
-from framerelay.storyboards.notation import shown
+from framerelay.storyboards.notation import excerpt
 from framerelay.storyboards.parts import unknown
 from framerelay.upstream.callback import parse_object
 
@@ -53,7 +52,7 @@ def check_names(kind: str, names: Iterable[str], choices: Collection[str]) -> No
     for name in names:
         if name not in choices:
             hint = "" if choices else f"; no {kind} is known here"
-            raise RequestInvalid(unknown(name, choices, kind=kind) + hint, param=shown(name))
+            raise RequestInvalid(unknown(name, choices, kind=kind) + hint, param=excerpt(name))
 
 
 def fields_of(request: Request) -> dict[str, Any]:

@@ -20,7 +20,7 @@ async def list_notifications(request: Request) -> Response:
     limit, after = page_of(request)
     state = state_of(request)
     run_text = request.query_params.get("run")
-    run = await state.store.find_named(run_text) if run_text is not None else None
+    run = await state.store.find_by_name(run_text) if run_text is not None else None
     run_id = run.id if run else run_text  # A run that was removed still has notifications.
     records = await state.outbox.recent(limit=limit + 1, after=after, run_id=run_id)
     more = records[limit - 1].notice.id if len(records) > limit else None
@@ -36,7 +36,7 @@ async def replay_notification(request: Request) -> Response:
 
 async def send_again(outbox: Outbox, text: str) -> Notification:
     """The notification that *text* refers to, which is sent again. Raises: NotFound; IdAmbiguous."""
-    record = await outbox.find_named(text)
+    record = await outbox.find_by_name(text)
     sent = record is not None and await outbox.send_again(record.notice.id)
     notification = await outbox.find(record.notice.id) if record else None
     if not sent or notification is None:

@@ -22,7 +22,7 @@ from framerelay.storyboards.plan import Plan, plan_of
 from framerelay.storyboards.storyboard import Storyboard, read_storyboard
 from framerelay.upstream.abilities import ability_checks
 from framerelay.upstream.given import GivenPicture, picture_at
-from framerelay.upstream.quotes import priced
+from framerelay.upstream.quotes import with_estimates
 
 STORYBOARD_BYTES_MAX: Final = 1 << 20
 
@@ -68,7 +68,7 @@ async def read_board(request: Request) -> Storyboard:
     state = state_of(request)
     trusted_hosts = TrustedHosts(state.settings.trusted_hosts)
     board = await asyncio.to_thread(read_storyboard, body, form=form, allow_paths=False, trusted_hosts=trusted_hosts)
-    return priced(board, state.providers)
+    return with_estimates(board, state.providers)
 
 
 def apply_plan_headers(request: Request, board: Storyboard) -> Storyboard:

@@ -47,12 +47,12 @@ class Readiness:
 
     async def _try(self) -> ReadinessReport:
         try:
-            await self._inbox.prove_writable()
+            await self._inbox.check_writable()
             return ReadinessReport(status="ok")
         except StoreUnavailable as error:
             trouble = error.message
         try:
-            await self._spool.prove_writable()
+            await self._spool.check_writable()
         except StorageFailed as error:
             return ReadinessReport(status="refused", reason=f"{trouble}; callbacks are refused, since {error.message}")
         consequence = "callbacks are kept on this machine's disk and handed on when Redis is back"

@@ -6,7 +6,7 @@ from framerelay.runs.errors import RequestInvalid
 from framerelay.runs.model import RunStatus
 from framerelay.store.run_index import TEXT_MAX, RunQuery, has_words
 from framerelay.storyboards.labels import LABELS_MAX, label_of
-from framerelay.storyboards.notation import shown
+from framerelay.storyboards.notation import excerpt
 
 
 def run_query_of(request: Request) -> RunQuery:
@@ -33,5 +33,5 @@ def _labels(texts: list[str]) -> tuple[tuple[str, str], ...]:
     pairs = [(text, label_of(text)) for text in texts]
     for text, pair in pairs:
         if pair is None:
-            raise RequestInvalid(f'"{shown(text)}" is not a label: write name:value, as project:rain', param="label")
+            raise RequestInvalid(f'"{excerpt(text)}" is not a label: write name:value, as project:rain', param="label")
     return tuple(pair for _, pair in pairs if pair is not None)

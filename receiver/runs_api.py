@@ -17,7 +17,7 @@ from framerelay.api import shapes
 from framerelay.api.access import PICTURE_BYTES_MAX, VIDEO_BYTES_MAX
 from framerelay.api.views import callback_view, outlook_view, run_view
 from framerelay.receiver.answers import shape_answer
-from framerelay.receiver.beginning import begin_run, started
+from framerelay.receiver.beginning import begin_run, start_answer
 from framerelay.receiver.deciding import decide, intend, stored_run
 from framerelay.receiver.decision_fields import budget_of, change_of, revision_of, yes_no
 from framerelay.receiver.door.body import read_body
@@ -52,7 +52,7 @@ async def start(request: Request) -> Response:
     board = await read_board(request)
     key = request.headers.get("idempotency-key")
     run = await begin_run(state, apply_plan_headers(request, board), original=board, key=_key(key) if key else None)
-    return started(state, run)
+    return start_answer(state, run)
 
 
 async def read(request: Request) -> Response:
@@ -135,7 +135,7 @@ async def retake(request: Request) -> Response:
 async def adopt(request: Request) -> Response:
     """``POST /v1/jobs/adopt`` ``{"job_id": …, "run": …, "shot": …}``: a job that was paid for belongs to this shot."""
     body = fields_of(request)
-    job_id, run_id, shot_id = (_named(body, name) for name in ("job_id", "run", "shot"))
+    job_id, run_id, shot_id = (_read_id(body, name) for name in ("job_id", "run", "shot"))
     return await _act(request, events.Adopted(shot_id=shot_id, job_id=job_id), run_id)
 
 
@@ -161,11 +161,11 @@ class _Stream(StreamingResponse):
     def __init__(self, state: State, run_id: str, after: str) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # For proxies that buffer what they pass on.
         super().__init__(_events(state, run_id, after), media_type="text/event-stream", headers=headers)
-        self._seats = state.streams
+        self._slots = state.streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Until the run has ended or the reader has left."""
-        with self._seats.seat():
+        with self._slots.slot():
             await super().__call__(scope, receive, send)
 
 
@@ -185,7 +185,7 @@ async def give_file(request: Request) -> Response:
     if len(content) > PICTURE_BYTES_MAX and not is_video(content):
         raise HTTPException(413, f"a picture may have {PICTURE_BYTES_MAX} bytes at most")
     with storing():
-        path = await asyncio.to_thread(state_of(request).files.keep_given, content)
+        path = await asyncio.to_thread(state_of(request).files.keep_picture, content)
     await state_of(request).media.keep(path)
     return shape_answer(shapes.File(object="file", name=f"file:{path}", bytes=len(content)), status=201)
 
@@ -227,7 +227,7 @@ async def _run(state: State, request: Request) -> Run:
     return await stored_run(state, request.path_params["run"])
 
 
-def _named(body: dict[str, Any], name: str) -> str:
+def _read_id(body: dict[str, Any], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str) or not NAME.fullmatch(value):
         raise RequestInvalid(f"{name} is missing, or is not an id", param=name)

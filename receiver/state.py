@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection
 from framerelay.config.live import LiveSettings
 from framerelay.config.settings import Settings
 from framerelay.receiver.door.keys import KeyCheck
-from framerelay.receiver.door.limits import Limits, Seats
+from framerelay.receiver.door.limits import Limits, Slots
 from framerelay.receiver.door.quarantine import Quarantine
 from framerelay.receiver.door.strangers import Strangers
 from framerelay.receiver.door.verification import Verification
@@ -45,7 +45,7 @@ class State:
     secrets: tuple[str, ...]
     store: Store
     history: Store
-    streams: Seats
+    streams: Slots
     inbox: Inbox
     outbox: Outbox
     spool: Spool

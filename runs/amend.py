@@ -19,9 +19,9 @@ from framerelay.runs.earlier_input import EarlierInput
 from framerelay.runs.matches import matches
 from framerelay.runs.model import Run, Shot, Take, TakeStatus
 from framerelay.runs.outlook import take_behind
-from framerelay.runs.standing import is_complete, picked_take, takes_in_play, unjoined
+from framerelay.runs.standing import is_complete, picked_take, reset_film, takes_in_play
 from framerelay.runs.takes import OPEN
-from framerelay.runs.text import listed
+from framerelay.runs.text import join_names
 
 SHOTS_KEPT_MAX: Final = 2_000  # Per run, including those that were dropped.
 ID_CHARS_MAX: Final = 40
@@ -45,7 +45,7 @@ class Change:
     stale: list[str] = field(default_factory=list)
 
 
-def amended(run: Run, event: events.Amended, now: float) -> Run:
+def apply_amendment(run: Run, event: events.Amended, now: float) -> Run:
     """*run* as its new storyboard wants it; the same object if `why_no_change` has an answer."""
     return run if _refusal(run, event.target) else change_of(run, event.target, now).run
 
@@ -77,7 +77,9 @@ def _why_not_that_money(run: Run, target: Run) -> str | None:
     others = {target.currency or next((shot.estimate.currency for shot in target.shots if shot.estimate), None)}
     if currencies <= others:
         return None
-    return f"the run has spent {listed(sorted(currencies), 'and')}, which a budget of another currency does not count"
+    return (
+        f"the run has spent {join_names(sorted(currencies), 'and')}, which a budget of another currency does not count"
+    )
 
 
 def change_of(run: Run, target: Run, now: float) -> Change:
@@ -86,7 +88,7 @@ def change_of(run: Run, target: Run, now: float) -> Change:
 
     Whatever is under way is followed to its end, and what was spent stays spent.
     """
-    before = _marked(run)
+    before = _with_earlier_keys(run)
     change = Change(run=run)
     shots = _Amendment(before, target, change, now).shots()
     after = replace(
@@ -104,7 +106,7 @@ def change_of(run: Run, target: Run, now: float) -> Change:
         shots=shots,
     )
     if after != before:
-        change.run = unjoined(after) if _is_another_film(before, after) else after
+        change.run = reset_film(after) if _is_another_film(before, after) else after
     return change
 
 
@@ -116,12 +118,12 @@ def _is_another_film(before: Run, after: Run) -> bool:
     return old != new
 
 
-def _marked(run: Run) -> Run:
+def _with_earlier_keys(run: Run) -> Run:
     """*run* with what the takes of early versions were asked for, as far as that is known: as their shots are now."""
-    return replace(run, shots=tuple(_marked_shot(run, shot) for shot in run.shots))
+    return replace(run, shots=tuple(_with_earlier_key(run, shot) for shot in run.shots))
 
 
-def _marked_shot(run: Run, shot: Shot) -> Shot:
+def _with_earlier_key(run: Run, shot: Shot) -> Shot:
     if all(take.key is not None for take in shot.takes):
         return shot
     key, numbers = content_key(run, shot), {take.number for take in takes_in_play(shot)} | {shot.picked}
@@ -148,18 +150,18 @@ class _Amendment:
     def shots(self) -> tuple[Shot, ...]:
         old_shots = matches(self._before, self._target, old_keys=self._old_keys, new_keys=self._new_keys)
         pairs = list(zip(self._target.shots, old_shots, strict=True))
-        story = [self._added(new) if old is None else self._carried(old, new) for new, old in pairs]
+        story = [self._add(new) if old is None else self._carry_over(old, new) for new, old in pairs]
         story_ids = {shot.id for shot in story}
-        return (*story, *(self._dropped(shot) for shot in self._before.shots if shot.id not in story_ids))
+        return (*story, *(self._drop(shot) for shot in self._before.shots if shot.id not in story_ids))
 
-    def _added(self, new: Shot) -> Shot:
+    def _add(self, new: Shot) -> Shot:
         self._change.add.append(new.id)
         names = (new.id, *(f"{new.id[: ID_CHARS_MAX - 4]}-{number}" for number in range(2, 1000)))
         shot_id = next(name for name in names if name.lower() not in self._ids)
         self._ids.add(shot_id.lower())
-        return self._placed(replace(new, id=shot_id, source=self._source_of(new)), new)
+        return self._place(replace(new, id=shot_id, source=self._source_of(new)), new)
 
-    def _dropped(self, shot: Shot) -> Shot:
+    def _drop(self, shot: Shot) -> Shot:
         """It no longer begins with another shot's frame, and the run no longer says whose frame it was."""
         if shot.dropped:
             return shot
@@ -177,7 +179,7 @@ class _Amendment:
             following=None,
         )
 
-    def _carried(self, old: Shot, new: Shot) -> Shot:
+    def _carry_over(self, old: Shot, new: Shot) -> Shot:
         """*old* as it continues in the place of *new*."""
         source = self._source_of(new)
         original = as_written(old)
@@ -207,10 +209,10 @@ class _Amendment:
         )
         if is_same and not old.dropped and old.source == source and source not in self._moved_ids:
             self._change.keep.append(new.id)
-            return self._placed(shot, new)
-        return self._placed(self._begun_anew(shot, old, new, is_same=is_same and old.source == source), new)
+            return self._place(shot, new)
+        return self._place(self._begin_again(shot, old, new, is_same=is_same and old.source == source), new)
 
-    def _begun_anew(self, shot: Shot, old: Shot, new: Shot, *, is_same: bool) -> Shot:
+    def _begin_again(self, shot: Shot, old: Shot, new: Shot, *, is_same: bool) -> Shot:
         """It asks for different takes than those it continues with, or these begin with another frame."""
         keys = self._keys_of(old, new)
         serving = [take.number for take in shot.takes if self._serves(shot, take, new, keys)]
@@ -254,7 +256,7 @@ class _Amendment:
     def _source_of(self, new: Shot) -> str | None:
         return None if new.source is None else self._new_shots[new.source].id
 
-    def _placed(self, shot: Shot, new: Shot) -> Shot:
+    def _place(self, shot: Shot, new: Shot) -> Shot:
         shot = replace(shot, alias=None if shot.id == new.id else new.id, dropped=False)
         self._new_shots[new.id] = shot
         return shot

@@ -6,8 +6,8 @@ from typing import Final
 from framerelay.runs.amend import Change, change_of
 from framerelay.runs.costs import Estimate, together
 from framerelay.runs.model import Run, Shot
-from framerelay.runs.standing import budget_left, jobs_left, settled, takes_to_come
-from framerelay.runs.text import amount_words, listed, number_of, range_words
+from framerelay.runs.standing import budget_left, jobs_left, settle, takes_to_come
+from framerelay.runs.text import amount_words, join_names, number_of, range_words
 
 NAMED_MAX: Final = 12  # Most names in a sentence for people.
 
@@ -31,10 +31,10 @@ class AmendOutlook:
 def amend_outlook(run: Run, target: Run, now: float) -> AmendOutlook:
     """What it would mean for *run* to become like *target*, if it can (see `amend.why_no_change`)."""
     change = change_of(run, target, now)
-    after = settled(change.run)
+    after = settle(change.run)
     jobs = _jobs_to_come(after)
     number = sum(count for _, count in jobs)
-    cost = _cost_of(jobs) if number else _nothing_paid(after)
+    cost = _cost_of(jobs) if number else _zero_cost(after)
     return AmendOutlook(
         change=change,
         jobs=number,
@@ -60,7 +60,7 @@ def _cost_of(jobs: list[tuple[Shot, int]]) -> Estimate | None:
     return together((shot.estimate, number) for shot, number in jobs)
 
 
-def _nothing_paid(run: Run) -> Estimate | None:
+def _zero_cost(run: Run) -> Estimate | None:
     currencies = {shot.estimate.currency for shot in run.story if shot.estimate}
     return Estimate(low=0.0, high=0.0, currency=currencies.pop()) if len(currencies) == 1 else None
 
@@ -86,11 +86,13 @@ def _budget_words(before: Run, after: Run) -> str:
         return ""
     jobs = [] if after.budget_jobs is None else [number_of("job", after.budget_jobs)]
     money = [] if after.budget_money is None else [amount_words(after.budget_money, after.currency or "")]
-    return f"; the budget is {listed(jobs + money, 'and')} then" if jobs + money else "; there is no budget any more"
+    return (
+        f"; the budget is {join_names(jobs + money, 'and')} then" if jobs + money else "; there is no budget any more"
+    )
 
 
 def _part(names: list[str], one: str, many: str) -> str:
     if not names:
         return ""
     words = [*names[:NAMED_MAX], *([f"{len(names) - NAMED_MAX} more"] if len(names) > NAMED_MAX else [])]
-    return f"{listed(words, 'and')} {one if len(names) == 1 else many}"
+    return f"{join_names(words, 'and')} {one if len(names) == 1 else many}"

@@ -2,7 +2,7 @@
 
 from framerelay.runs.costs import MICROS, Balance
 from framerelay.runs.model import Run, Shot
-from framerelay.runs.text import amount_words, listed, number_of
+from framerelay.runs.text import amount_words, join_names, number_of
 
 
 def budget_words(run: Run, shot: Shot, balance: Balance) -> str:
@@ -26,4 +26,4 @@ def words_of_no_price(model: str, shot: Shot) -> str | None:
         return f"no price is known for {model}"
     parts = shot.estimate.unpriced
     adds = "adds" if len(parts) == 1 else "add"
-    return f"what {listed(parts, 'and')} {adds} to the price of {model} is not known" if parts else None
+    return f"what {join_names(parts, 'and')} {adds} to the price of {model} is not known" if parts else None

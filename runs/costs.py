@@ -78,7 +78,7 @@ class CostTally:
     estimated: bool
 
 
-def reserved(estimate: Estimate | None) -> Cost | None:
+def reservation(estimate: Estimate | None) -> Cost | None:
     """What is reserved for one take until the provider reports its cost; None if no price is known."""
     return Cost(amount=estimate.high, currency=estimate.currency) if estimate else None
 

@@ -12,10 +12,10 @@ from typing import Final
 from framerelay.runs import events
 from framerelay.runs.budget import budget_words
 from framerelay.runs.changes import changed_by, estimate_after, why_not_changed
-from framerelay.runs.costs import reserved
+from framerelay.runs.costs import reservation
 from framerelay.runs.limits import why_no_budget, with_budget
 from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
-from framerelay.runs.standing import budget_left, dependents, problem_of, takes_in_play, unjoined
+from framerelay.runs.standing import budget_left, dependents, problem_of, reset_film, takes_in_play
 from framerelay.runs.takes import BROUGHT_IN, NEVER_ARRIVED, OPEN, is_refused_a_look
 
 Decision = events.Approved | events.Picked | events.Resumed | events.Adopted | events.Retaken | events.RunCancelled
@@ -25,7 +25,7 @@ REFUSED_FOR_EVER: Final = frozenset({Family.TEXT_MODERATED, Family.IMAGE_MODERAT
 _FINAL: Final = frozenset({TakeStatus.FAILED, TakeStatus.EXPIRED, TakeStatus.CANCELLED})
 
 
-def decided(run: Run, event: Decision, now: float) -> Run:
+def apply_decision(run: Run, event: Decision, now: float) -> Run:
     """*run* after a person's decision; the same object if `why_not` has an answer."""
     if why_not(run, event, now):
         return run
@@ -33,7 +33,7 @@ def decided(run: Run, event: Decision, now: float) -> Run:
         case events.RunCancelled():
             return replace(run, cancelled=True)
         case events.Resumed():
-            return _resumed(with_budget(run, event), now)
+            return _resume(with_budget(run, event), now)
     shot = _shot_of(run, event)
     match event:
         case events.Approved():
@@ -44,7 +44,7 @@ def decided(run: Run, event: Decision, now: float) -> Run:
         case events.Adopted():
             return _with_job(run, shot, event.job_id, now)
         case events.Retaken():
-            return retaken(run, shot, event, now)
+            return retake(run, shot, event, now)
 
 
 def why_not(run: Run, event: Decision, now: float) -> str | None:
@@ -111,28 +111,28 @@ def _why_not_resumed(run: Run, event: events.Resumed, now: float) -> str | None:
         return None
     if run.status is RunStatus.SUCCEEDED:
         return "the run has succeeded"
-    if _resumed(run, now) is not run:
+    if _resume(run, now) is not run:
         return None
     if event.budget_jobs is not None or event.budget_money is not None:
         return "the run has this budget already, and there is nothing else to resume"
     return f"there is nothing to resume: {run.error.message if run.error else 'the run is going on'}"
 
 
-def _resumed(run: Run, now: float) -> Run:
-    shots = tuple(_resumed_shot(shot, now) for shot in run.shots)
+def _resume(run: Run, now: float) -> Run:
+    shots = tuple(_resume_shot(shot, now) for shot in run.shots)
     if run.join_error is not None:
-        return unjoined(replace(run, shots=shots))
+        return reset_film(replace(run, shots=shots))
     return run if shots == run.shots else replace(run, shots=shots)
 
 
-def _resumed_shot(shot: Shot, now: float) -> Shot:
+def _resume_shot(shot: Shot, now: float) -> Shot:
     """Existing takes come before anything that would have to be paid for again."""
     if shot.status not in (ShotStatus.FAILED, ShotStatus.WAITING):
         return shot
     again = replace(shot, due_at=now, turns=shot.turns + 1)
     if shot.error is not None or shot.held_by is not None:
         return replace(again, error=None, held_by=None)
-    takes = tuple(_resumed_take(shot, take, now) for take in shot.takes)
+    takes = tuple(_resume_take(shot, take, now) for take in shot.takes)
     if takes != shot.takes:
         return replace(shot, takes=takes)
     waits = shot.status is ShotStatus.WAITING or not shot.takes_wanted
@@ -141,16 +141,16 @@ def _resumed_shot(shot: Shot, now: float) -> Shot:
     return replace(again, set_aside=_last_number(shot))
 
 
-def _resumed_take(shot: Shot, take: Take, now: float) -> Take:
+def _resume_take(shot: Shot, take: Take, now: float) -> Take:
     if take.status is TakeStatus.UNSURE and take.due_at <= now:
         return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
     if is_refused_a_look(take):
-        return _asked_again(take, now)
+        return _ask_again(take, now)
     rendered = take.status is TakeStatus.FAILED and take.video_url is not None
-    return _asked_again(take, now) if rendered and take in takes_in_play(shot) else take
+    return _ask_again(take, now) if rendered and take in takes_in_play(shot) else take
 
 
-def _asked_again(take: Take, now: float) -> Take:
+def _ask_again(take: Take, now: float) -> Take:
     """It was submitted once and is not submitted again: the provider is asked what became of it."""
     again = replace(take, strange_since=None, question=None, told_at=None)
     return replace(again, status=TakeStatus.GENERATING, due_at=now, turns=take.turns + 1, fetches=0, error=None)
@@ -185,10 +185,10 @@ def why_no_other_job(shot: Shot) -> str | None:
 def _with_job(run: Run, shot: Shot, job_id: str, now: float) -> Run:
     holder = next((take for take in shot.takes if job_id in take.job_ids), None)
     if holder is not None:
-        return _with_take(run, shot, _asked_again(holder, now))
+        return _with_take(run, shot, _ask_again(holder, now))
     unsure = next((take for take in shot.takes if take.status is TakeStatus.UNSURE), None)
     if unsure is not None:
-        return _with_take(run, shot, replace(_asked_again(unsure, now), job_ids=(job_id,), adopted=True))
+        return _with_take(run, shot, replace(_ask_again(unsure, now), job_ids=(job_id,), adopted=True))
     shot = _without_question(shot)
     take = Take(
         number=_last_number(shot) + 1,
@@ -198,7 +198,7 @@ def _with_job(run: Run, shot: Shot, job_id: str, now: float) -> Run:
         due_at=now,
         job_ids=(job_id,),
         adopted=True,
-        cost=reserved(shot.estimate),
+        cost=reservation(shot.estimate),
     )
     return run.with_shots(replace(shot, takes=(*shot.takes, take), error=None, held_by=None))
 
@@ -239,14 +239,14 @@ def _why_not_taken_again(run: Run, shot: Shot, event: events.Retaken) -> str | N
     return None if balance.allows(after.estimate) else budget_words(run, after, balance)
 
 
-def retaken(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run:
+def retake(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run:
     """
     *run* with *shot* to be made again, with the changes in *event*; if it says so, everything made from it follows.
 
     Otherwise later shots that are done were paid for and stay as they are, stale (`runs.outlook`).
     """
     followers = all_dependents(run, shot) if event.following else []
-    after = begun_again(run, changed_by(shot, event, _last_number(shot) + 1), now)
+    after = begin_again(run, changed_by(shot, event, _last_number(shot) + 1), now)
     takes = {each.id: each.picked or 0 for each in run.shots}
     dependents = (
         replace(after.shots[run.index.places[each.id]], following=takes[each.source or ""]) for each in followers
@@ -254,7 +254,7 @@ def retaken(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run:
     return after.with_shots(*dependents)
 
 
-def begun_again(run: Run, shot: Shot, now: float) -> Run:
+def begin_again(run: Run, shot: Shot, now: float) -> Run:
     """
     *run* with one more take of *shot*, from which it continues when that is done.
 
@@ -272,7 +272,7 @@ def begun_again(run: Run, shot: Shot, now: float) -> Run:
         due_at=now,
         turns=shot.turns + 1,
     )
-    return run.with_shots(again, *dependents_begun_again(run, shot))
+    return run.with_shots(again, *dependents_to_begin_again(run, shot))
 
 
 def all_dependents(run: Run, shot: Shot, *, past_done: bool = True) -> list[Shot]:
@@ -290,7 +290,7 @@ def all_dependents(run: Run, shot: Shot, *, past_done: bool = True) -> list[Shot
     return dependents
 
 
-def dependents_begun_again(run: Run, shot: Shot) -> list[Shot]:
+def dependents_to_begin_again(run: Run, shot: Shot) -> list[Shot]:
     """The shots that wait for its last frame, or failed with it, as a retake leaves them: with no tries yet."""
     dependents = all_dependents(run, shot, past_done=False)
     return [replace(each, set_aside=_last_number(each), error=None) for each in dependents]

@@ -9,10 +9,10 @@ back to the old one. Each gets one take. A gate asks again before it; a budget s
 from collections import deque
 from dataclasses import replace
 
-from framerelay.runs.decisions import begun_again
+from framerelay.runs.decisions import begin_again
 from framerelay.runs.model import Run, Shot, ShotStatus
 from framerelay.runs.reactions import with_other_input
-from framerelay.runs.standing import hands_on, picked_take, places_changed, takes_in_play
+from framerelay.runs.standing import changed_places, hands_on, picked_take, takes_in_play
 from framerelay.runs.takes import OPEN
 
 
@@ -25,17 +25,17 @@ def with_following(run: Run, *, before: Run | None, now: float) -> Run:
     """
     if run.cancelled:
         return run
-    places = deque(range(len(run.shots)) if before is None else places_changed(run, before=before))
+    places = deque(range(len(run.shots)) if before is None else changed_places(run, before=before))
     while places:
         place = places.popleft()
         for each in (place, *run.index.dependents.get(run.shots[place].id, ())):
-            if (after := _followed(run, run.shots[each], now)) is not run:
+            if (after := _follow(run, run.shots[each], now)) is not run:
                 run = after
                 places.append(each)
     return run
 
 
-def _followed(run: Run, shot: Shot, now: float) -> Run:
+def _follow(run: Run, shot: Shot, now: float) -> Run:
     source = run.shot(shot.source) if shot.source is not None else None
     take = picked_take(source) if source else None
     if shot.following is None or source is None or source.following is not None:
@@ -46,7 +46,7 @@ def _followed(run: Run, shot: Shot, now: float) -> Run:
         return run.with_shots(replace(shot, following=None))
     if shot.status is not ShotStatus.DONE and any(each.status in OPEN for each in shot.takes):
         return run  # A job that a person adopted in the meantime: its end is waited for.
-    return begun_again(run, replace(shot, approved=False), now)
+    return begin_again(run, replace(shot, approved=False), now)
 
 
 def _begins_with(shot: Shot, number: int) -> bool:
@@ -59,7 +59,7 @@ def with_reactions(run: Run, *, before: Run) -> Run:
     """*run*, not settled yet, after the storyboard's reaction to the takes that failed since *before*."""
     if run.cancelled:
         return run
-    candidates = (run.shots[place] for place in places_changed(run, before=before))
+    candidates = (run.shots[place] for place in changed_places(run, before=before))
     failures = [shot for shot in candidates if shot.reaction is not None and picked_take(shot) is None]
     others = [(shot, with_other_input(shot, takes_in_play(shot))) for shot in failures]
     return run.with_shots(*results) if (results := [after for shot, after in others if after is not shot]) else run

@@ -36,7 +36,7 @@ class Shortfall:
     money: float
 
 
-def more_needed(run: Run) -> Shortfall:
+def shortfall(run: Run) -> Shortfall:
     """What has to be added to the budgets of *run* so that it can finish."""
     balance = budget_left(run)
     missing = [(shot.estimate, takes_to_come(run, shot)) for shot in run.story]

@@ -14,22 +14,22 @@ from dataclasses import replace
 from typing import Final
 
 from framerelay.runs import events
-from framerelay.runs.amend import amended
+from framerelay.runs.amend import apply_amendment
 from framerelay.runs.content import content_key
-from framerelay.runs.costs import reserved
-from framerelay.runs.decisions import decided
+from framerelay.runs.costs import reservation
+from framerelay.runs.decisions import apply_decision
 from framerelay.runs.events import Event, TakeEvent
 from framerelay.runs.following import with_following, with_reactions
 from framerelay.runs.model import Run, Shot, ShotStatus, Take, TakeStatus
-from framerelay.runs.restoration import restored
+from framerelay.runs.restoration import with_restoration
 from framerelay.runs.standing import (
     awake,
     is_complete,
     picks,
-    settled,
+    reset_film,
+    settle,
     takes_in_play,
     takes_to_submit,
-    unjoined,
 )
 from framerelay.runs.steps import StepName, steps_due, wants_film
 from framerelay.runs.takes import (
@@ -65,7 +65,7 @@ def apply(run: Run, event: Event, now: float) -> Run:
     only moves forward, what is final stays final, and events about another state are dropped. This also holds for a run
     that has ended: its jobs are followed to their end, since they were paid for.
     """
-    new = _changed(_with_clock(run, now), event, now)
+    new = _change(_with_clock(run, now), event, now)
     if new is run:
         return run
     new = replace(new, revision=run.revision + 1)
@@ -74,13 +74,13 @@ def apply(run: Run, event: Event, now: float) -> Run:
         return replace(new, news=_news(run))
     news = _news(run) if isinstance(event, events.OpeningTaken) else new.revision
     if isinstance(event, events.Amended):  # Shots then have other places and other dependents: all are looked at.
-        amended_run = settled(replace(new, news=news, updated_at=now))
+        amended_run = settle(replace(new, news=news, updated_at=now))
         last = with_following(amended_run, before=None, now=now)
-        return amended_run if last is amended_run else settled(last)
+        return amended_run if last is amended_run else settle(last)
     new = with_reactions(new, before=run)
-    after = settled(replace(new, news=news, updated_at=now), before=run)
+    after = settle(replace(new, news=news, updated_at=now), before=run)
     last = with_following(after, before=run, now=now)
-    return after if last is after else settled(last, before=after)
+    return after if last is after else settle(last, before=after)
 
 
 def is_news(run: Run, revision: int) -> bool:
@@ -94,7 +94,7 @@ def _news(run: Run) -> int:
 
 def begin(run: Run) -> Run:
     """A new run with its first statuses."""
-    return settled(run)
+    return settle(run)
 
 
 def wake_at(run: Run, now: float) -> float | None:
@@ -135,7 +135,7 @@ def has_doubtful_film(run: Run) -> bool:
 # --- what happened -----------------------------------------------------------------------------------------------
 
 
-def _changed(run: Run, event: Event, now: float) -> Run:
+def _change(run: Run, event: Event, now: float) -> Run:
     match event:
         case events.Submitting():
             return _with_intent(run, event, now)
@@ -144,7 +144,7 @@ def _changed(run: Run, event: Event, now: float) -> Run:
         case events.SubmitRefused() if event.problem.family in FOR_A_PERSON:
             return _without_intent(run, event, until=now)
         case events.PreparationFailed() | events.PlaceWanted():
-            return _unprepared(run, event, now)
+            return _put_off(run, event, now)
         case events.PlaceFreed():
             return _with_place(run, event, now)
         case (
@@ -155,9 +155,11 @@ def _changed(run: Run, event: Event, now: float) -> Run:
             | events.Retaken()
             | events.RunCancelled()
         ):
-            return decided(run, event, now)
+            return apply_decision(run, event, now)
         case events.Amended():
-            return run if event.revision is not None and is_news(run, event.revision) else amended(run, event, now)
+            return (
+                run if event.revision is not None and is_news(run, event.revision) else apply_amendment(run, event, now)
+            )
         case events.Submitted():
             return _with_answer(run, event, now)
         case events.SecondJobFound():
@@ -165,11 +167,11 @@ def _changed(run: Run, event: Event, now: float) -> Run:
         case events.Elapsed():
             return _after_deadlines(run, now)
         case events.WorkerStarted():
-            return _looked_up_now(run, now)
+            return _look_up_now(run, now)
         case events.Repaired():
-            return _looked_up_now(unjoined(run) if event.join else replace(run), now)
+            return _look_up_now(reset_film(run) if event.join else replace(run), now)
         case events.Restored():
-            return restored(run, now)
+            return with_restoration(run, now)
         case events.CalledBack():
             take = run.take(event.shot_id, event.take)
             news = take is not None and not take.called_back
@@ -211,7 +213,7 @@ def _with_intent(run: Run, event: events.Submitting, now: float) -> Run:
         expected_s=event.expected_s,
         usual_s=event.usual_s,
         maker=event.maker,
-        cost=reserved(shot.estimate),
+        cost=reservation(shot.estimate),
         key=content_key(run, shot),
         source=shot.source,
     )
@@ -230,7 +232,7 @@ def _without_intent(run: Run, event: events.SubmitPutOff | events.SubmitRefused,
     return run.with_shots(waiting)
 
 
-def _unprepared(run: Run, event: events.PreparationFailed | events.PlaceWanted, now: float) -> Run:
+def _put_off(run: Run, event: events.PreparationFailed | events.PlaceWanted, now: float) -> Run:
     shot = run.shot(event.shot_id)
     if shot is None or not takes_to_submit(run, shot) or event.turn not in (None, shot.turns):
         return run
@@ -332,7 +334,7 @@ def _with_clock(run: Run, now: float) -> Run:
     return replace(run.with_shots(*shots), due_at=min(run.due_at, now))
 
 
-def _looked_up_now(run: Run, now: float) -> Run:
+def _look_up_now(run: Run, now: float) -> Run:
     for shot in run.shots if run.cancelled else awake(run):
         for take in shot.takes:
             late = take.status is TakeStatus.GENERATING and take.due_at > now
@@ -351,7 +353,7 @@ def _with_take_event(run: Run, event: TakeEvent, now: float) -> Run:
     shot, take = run.shot(event.shot_id), run.take(event.shot_id, event.take)
     if shot is None or take is None:
         return run
-    if take.twin_of is not None and (result := _merged(run, shot, take, event)) is not None:
+    if take.twin_of is not None and (result := _merge_twin(run, shot, take, event)) is not None:
         return result
     ids = _ids_of(event)
     if not take.job_ids and _belongs_to_another(run, ids):
@@ -366,7 +368,7 @@ def _with_take_event(run: Run, event: TakeEvent, now: float) -> Run:
     return run if after == take else _with_take(run, event.shot_id, after)
 
 
-def _merged(run: Run, shot: Shot, take: Take, event: TakeEvent) -> Run | None:
+def _merge_twin(run: Run, shot: Shot, take: Take, event: TakeEvent) -> Run | None:
     """The second job turns out to be the first one, by another of its ids: there was no second one."""
     first = run.take(shot.id, take.twin_of or 0)
     ids = _ids_of(event)

@@ -56,7 +56,7 @@ def notices_of(before: Run | None, after: Run) -> tuple[Notice, ...]:
     """
     if after.notify_url is None:
         return ()
-    changes = list(_changed(before, after))
+    changes = list(_changes(before, after))
     notices = [
         _notice(after, SHOT_TYPES[shot.status], shot)
         for was, shot in changes
@@ -90,7 +90,7 @@ def is_out_of_budget(run: Run) -> bool:
     return jobs >= run.budget_jobs and any(takes_missing(run, shot) for shot in run.shots if not shot.error)
 
 
-def _changed(before: Run | None, after: Run) -> Iterator[tuple[Shot | None, Shot]]:
+def _changes(before: Run | None, after: Run) -> Iterator[tuple[Shot | None, Shot]]:
     """Shots of the film that have changed, with their earlier versions; an amendment gives them other places."""
     earlier = () if before is None else before.shots
     for was, shot in zip_longest(earlier[: len(after.story)], after.story):

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from framerelay.runs.costs import MICROS, Balance, Estimate, together
-from framerelay.runs.decisions import all_dependents, retaken
+from framerelay.runs.decisions import all_dependents, retake
 from framerelay.runs.events import Retaken
 from framerelay.runs.model import FirstFrame, Run, Shot, ShotStatus
 from framerelay.runs.standing import budget_left, picked_take, takes_in_play, takes_to_come
-from framerelay.runs.text import listed, number_of, range_words
+from framerelay.runs.text import join_names, number_of, range_words
 
 # Of 255, mean of all pixels and channels. The sandbox's clips open 1 to 2 levels from the frame that they were given
 # (encoding), a different picture is 20 to 25 away, a shift of 2 in 256 pixels 11; 8 in brightness alone is a visible
@@ -52,7 +52,7 @@ def outlook_on(run: Run, event: Retaken) -> RetakeOutlook:
     shot = run.shot(event.shot_id)
     if shot is None:
         return RetakeOutlook(jobs=0, cost=None, following=(), stale=(), approvals=())
-    after = retaken(run, shot, event, run.updated_at)
+    after = retake(run, shot, event, run.updated_at)
     jobs = {
         now.id: takes_to_come(after, now) - takes_to_come(run, was)
         for was, now in zip(run.shots, after.shots, strict=True)
@@ -76,17 +76,18 @@ def words_of_retake(run: Run, event: Retaken) -> str:
     )
     if (cost := outlook.cost) is not None:
         price += f", {range_words(cost.low, cost.high, cost.currency)}"
-    others = f", and with it {listed(outlook.following, 'and')}" if outlook.following else ""
-    sentence = f"shot {run.name_of(event.shot_id)} is made again{others}, for {price}{_twice(run, event.shot_id)}"
-    return "; ".join(filter(None, (sentence, _stops(outlook, balance), _stale_words(outlook.stale))))
+    others = f", and with it {join_names(outlook.following, 'and')}" if outlook.following else ""
+    twice = _second_job_words(run, event.shot_id)
+    sentence = f"shot {run.name_of(event.shot_id)} is made again{others}, for {price}{twice}"
+    return "; ".join(filter(None, (sentence, _stop_words(outlook, balance), _stale_words(outlook.stale))))
 
 
-def _stops(outlook: RetakeOutlook, balance: Balance) -> str:
+def _stop_words(outlook: RetakeOutlook, balance: Balance) -> str:
     """Where those that follow stop before the end."""
     stops = []
     if outlook.approvals:
         wait = "waits" if len(outlook.approvals) == 1 else "wait"
-        stops.append(f"{listed(outlook.approvals, 'and')} {wait} for your approval first")
+        stops.append(f"{join_names(outlook.approvals, 'and')} {wait} for your approval first")
     short_of_jobs = balance.jobs is not None and balance.jobs < outlook.jobs
     high = round(outlook.cost.high * MICROS) if outlook.cost else 0
     if short_of_jobs or (balance.micros is not None and balance.micros < high):
@@ -98,10 +99,10 @@ def _stale_words(stale: Sequence[str]) -> str:
     if not stale:
         return ""
     are, they = ("is", "it is") if len(stale) == 1 else ("are", "they are")
-    return f"{listed(stale, 'and')} {are} made from the old take, and {are} stale until {they} retaken as well"
+    return f"{join_names(stale, 'and')} {are} made from the old take, and {are} stale until {they} retaken as well"
 
 
-def _twice(run: Run, shot_id: str) -> str:
+def _second_job_words(run: Run, shot_id: str) -> str:
     """What a retake may cost beyond its own job: a person was asked about one that may have been accepted."""
     shot = run.shot(shot_id)
     in_doubt = shot is not None and any(take.question for take in takes_in_play(shot))

@@ -7,7 +7,7 @@ from framerelay.runs.changes import input_of
 from framerelay.runs.costs import Estimate
 from framerelay.runs.model import Run, Shot, TakeStatus
 from framerelay.runs.standing import picked_take
-from framerelay.runs.text import listed, number_of, range_words
+from framerelay.runs.text import join_names, number_of, range_words
 
 
 def why_not_promoted(run: Run) -> str | None:
@@ -64,10 +64,12 @@ def words_of_promotion(
     words = [f'the final of "{title}" is made, a run of its own, for {price}']
     gate_ids = [shot.id for shot in shots if shot.gated]
     if gate_ids:
-        words.append(f"{listed(gate_ids, 'and')} {'waits' if len(gate_ids) == 1 else 'wait'} for your approval first")
+        words.append(
+            f"{join_names(gate_ids, 'and')} {'waits' if len(gate_ids) == 1 else 'wait'} for your approval first"
+        )
     seedless = [shot.id for shot in shots if "seed" not in shot.input]
     if seedless:
-        words.append(f"no seed is known for {listed(seedless, 'and')}, so the same prompt may give another clip")
+        words.append(f"no seed is known for {join_names(seedless, 'and')}, so the same prompt may give another clip")
     short_of_money = budget_money is not None and cost is not None and cost.high > budget_money
     if (budget_jobs is not None and budget_jobs < len(shots)) or short_of_money:
         words.append("the budget is spent before all of it, and the run waits then")

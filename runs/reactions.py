@@ -19,7 +19,7 @@ MODERATED: Final = frozenset({Family.TEXT_MODERATED, Family.VIDEO_MODERATED, Fam
 
 def retakes_due(run: Run, shot: Shot, takes: Sequence[Take]) -> int:
     """How many takes *shot* gets on top of those that are wanted, because of those of *takes* that failed."""
-    other = [take for take in takes if not _gave_way(shot, take)]
+    other = [take for take in takes if not _has_other_input(shot, take)]
     limit = run.terms.retakes if shot.reaction is None or shot.reaction.retakes is None else shot.reaction.retakes
     return len(takes) - len(other) + min(sum(_is_worth_a_retake(shot, take) for take in other), limit)
 
@@ -46,7 +46,7 @@ def _may_pass_with(shot: Shot, take: Take) -> bool:
     return family in MODERATED and ("prompt" in substitute or (family is Family.AUDIO_MODERATED and bool(substitute)))
 
 
-def _gave_way(shot: Shot, take: Take) -> bool:
+def _has_other_input(shot: Shot, take: Take) -> bool:
     """Whether its input has been replaced."""
     since = shot.reaction.since if shot.reaction else None
     return since is not None and take.number < since and _may_pass_with(shot, take)

@@ -18,7 +18,7 @@ HELD: Final = Problem(
 )
 
 
-def restored(run: Run, now: float) -> Run:
+def with_restoration(run: Run, now: float) -> Run:
     """*run* with the mark; the same value if nothing more can be submitted for it."""
     if run.status in (RunStatus.SUCCEEDED, RunStatus.CANCELLED):
         return run

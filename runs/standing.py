@@ -1,7 +1,7 @@
 """
 How a run stands, as pure functions: what its shots still need, and the statuses that follow from its takes.
 
-None of this is independent state: `settled` computes it after every change, for the parts that the change touches.
+None of this is independent state: `settle` computes it after every change, for the parts that the change touches.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -31,7 +31,7 @@ MOVING: Final = frozenset({ShotStatus.SUBMITTING, ShotStatus.GENERATING, ShotSta
 HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, before a person is shown it: about 15 s.
 
 
-def settled(run: Run, *, before: Run | None = None) -> Run:
+def settle(run: Run, *, before: Run | None = None) -> Run:
     """
     *run* with picks, shot statuses and its own status as they follow from the takes.
 
@@ -42,19 +42,19 @@ def settled(run: Run, *, before: Run | None = None) -> Run:
     earlier = before
     if before is not None and (before.index.overview is None or before.cancelled is not run.cancelled):
         before = None
-    places = range(len(run.shots)) if before is None else places_changed(run, before=before)
+    places = range(len(run.shots)) if before is None else changed_places(run, before=before)
     run = run.with_shots(*(_with_own_pick(run, run.shots[place]) for place in places))
-    view = _carried_on(before, run, places)
+    view = _carry_over(before, run, places)
     run = _without_old_film(run, view, earlier)
     balance = _budget_left(run, view)
-    scope = {*places, *_heirs(run, places), *view.awake}
+    scope = {*places, *_dependent_places(run, places), *view.awake}
     shots = (run.shots[place] for place in scope)
     run = run.with_shots(*(_with_status(shot, _shot_status(run, shot, balance)) for shot in shots))
     status, error = _run_status(run, view, balance)
     return replace(run, status=status, error=error, index=replace(run.index, overview=view))
 
 
-def places_changed(run: Run, *, before: Run) -> list[int]:
+def changed_places(run: Run, *, before: Run) -> list[int]:
     """Places of the shots that are not the same objects as in *before*; nearly free for each that is."""
     return list(compress(count(), map(is_not, run.shots, before.shots)))
 
@@ -65,14 +65,14 @@ def _without_old_film(run: Run, view: Overview, earlier: Run | None) -> Run:
     when it is ready.
     """
     if run.film is not None and view.undone:
-        return unjoined(run)
+        return reset_film(run)
     if earlier is None or overview(earlier).undone:
         return run
-    moved = any(earlier.shots[place].picked != run.shots[place].picked for place in places_changed(run, before=earlier))
-    return unjoined(run) if moved or view.undone else run
+    moved = any(earlier.shots[place].picked != run.shots[place].picked for place in changed_places(run, before=earlier))
+    return reset_film(run) if moved or view.undone else run
 
 
-def unjoined(run: Run) -> Run:
+def reset_film(run: Run) -> Run:
     """*run* with its film to be joined again; a join under way no longer counts."""
     return replace(run, film=None, join_error=None, due_at=0.0, turns=run.turns + 1)
 
@@ -169,27 +169,27 @@ def _run_status(run: Run, view: Overview, balance: Balance) -> tuple[RunStatus, 
     if waiting is not None:
         return RunStatus.WAITING, _waiting_for(run, waiting, balance)
     failed_shot = next((shot for shot in run.shots if shot.status is ShotStatus.FAILED), run.shots[0])
-    return RunStatus.FAILED, _named(failed_shot, problem_of(failed_shot))
+    return RunStatus.FAILED, _with_shot_name(failed_shot, problem_of(failed_shot))
 
 
 def _waiting_for(run: Run, shot: Shot, balance: Balance) -> Problem:
     question = next((take.question for take in takes_in_play(shot) if take.question), None)
     if question is not None:
-        return _named(shot, question)
+        return _with_shot_name(shot, question)
     refusal = next((take.error for take in takes_in_play(shot) if is_refused_a_look(take)), None)
     if refusal is not None:
-        return _named(shot, refusal)
+        return _with_shot_name(shot, refusal)
     unsure = next((take for take in shot.takes if take.status is TakeStatus.UNSURE), None)
     if unsure is not None:
-        return _named(shot, unsure.error or SUBMIT_CUT_SHORT)
+        return _with_shot_name(shot, unsure.error or SUBMIT_CUT_SHORT)
     if any(take.status is TakeStatus.DONE for take in takes_in_play(shot)):
-        return _named(shot, Problem(code="pick_needed", message="its takes are done; pick one to go on from"))
+        return _with_shot_name(shot, Problem(code="pick_needed", message="its takes are done; pick one to go on from"))
     if shot.gated and not shot.approved:
-        return _named(shot, Problem(code="approval_needed", message="it waits for your approval"))
+        return _with_shot_name(shot, Problem(code="approval_needed", message="it waits for your approval"))
     if shot.held_by is not None and (needs_operator(shot) or _is_stuck(shot)):
-        return _named(shot, shot.held_by)
+        return _with_shot_name(shot, shot.held_by)
     message = f"{budget_words(run, shot, balance)}; nothing more is submitted"
-    return _named(shot, Problem(code="budget_reached", message=message, family=Family.QUOTA))
+    return _with_shot_name(shot, Problem(code="budget_reached", message=message, family=Family.QUOTA))
 
 
 def problem_of(shot: Shot) -> Problem:
@@ -198,7 +198,7 @@ def problem_of(shot: Shot) -> Problem:
     return shot.error or last or Problem(code="failed", message="it cannot go on")
 
 
-def _named(shot: Shot, problem: Problem) -> Problem:
+def _with_shot_name(shot: Shot, problem: Problem) -> Problem:
     return replace(problem, message=f"shot {shot.name}: {problem.message}")
 
 
@@ -337,7 +337,7 @@ def _is_intended(take: Take) -> bool:
 
 def overview(run: Run) -> Overview:
     """For a settled run, what is known; otherwise computed from all its shots."""
-    return run.index.overview or _carried_on(None, run, range(len(run.shots)))
+    return run.index.overview or _carry_over(None, run, range(len(run.shots)))
 
 
 def awake(run: Run) -> list[Shot]:
@@ -350,7 +350,7 @@ def dependents(run: Run, shot: Shot) -> list[Shot]:
     return [run.shots[place] for place in run.index.dependents.get(shot.id, ())]
 
 
-def _carried_on(before: Run | None, run: Run, places: Collection[int]) -> Overview:
+def _carry_over(before: Run | None, run: Run, places: Collection[int]) -> Overview:
     """What is known of *before*, updated for the shots at *places*; without anything known, these are all shots."""
     overview = (before and before.index.overview) or Overview()
     new = [run.shots[place] for place in places]
@@ -359,7 +359,7 @@ def _carried_on(before: Run | None, run: Run, places: Collection[int]) -> Overvi
     def change_of(count: Callable[[Shot], int]) -> int:
         return sum(map(count, new)) - sum(map(count, old))
 
-    scope = {*places, *_heirs(run, places)}
+    scope = {*places, *_dependent_places(run, places)}
     awake_now = (set(overview.awake) - scope) | {place for place in scope if _is_awake(run, run.shots[place])}
     return Overview(
         awake=tuple(sorted(awake_now)),
@@ -372,7 +372,7 @@ def _carried_on(before: Run | None, run: Run, places: Collection[int]) -> Overvi
     )
 
 
-def _heirs(run: Run, places: Iterable[int]) -> Iterable[int]:
+def _dependent_places(run: Run, places: Iterable[int]) -> Iterable[int]:
     return (dependent for place in places for dependent in run.index.dependents.get(run.shots[place].id, ()))
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from framerelay.runs import events
-from framerelay.runs.costs import Cost, reserved
+from framerelay.runs.costs import Cost, reservation
 from framerelay.runs.errors import StorageFailed
 from framerelay.runs.events import TakeEvent
 from framerelay.runs.model import Family, Problem, Run, Shot, Take, TakeStatus
@@ -89,8 +89,8 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
     waiting = unborn or take.status is TakeStatus.GENERATING or is_unheard(take)
     match event:
         case events.Submitted():
-            ids = _joined_ids(take.job_ids, (event.job_id, *event.aliases))
-            cost = take.cost or reserved(shot.estimate)
+            ids = _merge_ids(take.job_ids, (event.job_id, *event.aliases))
+            cost = take.cost or reservation(shot.estimate)
             after = replace(take, job_ids=ids, kept={**take.kept, **event.kept}, find_at=None, cost=cost)
             if not (unborn or is_unheard(take)):
                 return after
@@ -100,22 +100,22 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
         case events.SubmitLost() if take.status is TakeStatus.SUBMITTING:
             return unsure(run, shot, take, event.problem, now)
         case events.JobSeen() if waiting:
-            after = replace(take, job_ids=_joined_ids(take.job_ids, event.job_ids), error=None)
-            after = _with_strange_since(_called_back(after, event, now), None if event.is_known else now)
+            after = replace(take, job_ids=_merge_ids(take.job_ids, event.job_ids), error=None)
+            after = _with_strange_since(_with_callback(after, event, now), None if event.is_known else now)
             after = _generating(run, shot, after, now, word=event.word)
-            return replace(after, due_at=_soon(after, after.due_at, now))
+            return replace(after, due_at=_look_up_at(after, after.due_at, now))
         case events.Rendered() if waiting:
             return _collecting(take, event, now)
         case events.JobEnded() if waiting:
-            ids = _joined_ids(take.job_ids, event.job_ids)
+            ids = _merge_ids(take.job_ids, event.job_ids)
             after = replace(take, job_ids=ids, ended_at=now, called_back=take.called_back or event.called_back)
-            after = replace(after, cost=_settled(take.cost, event.cost))
+            after = replace(after, cost=_final_cost(take.cost, event.cost))
             return replace(_with_strange_since(after, None), status=event.status, error=event.problem)
         case events.JobNotFound() if take.status is TakeStatus.UNSURE and event.intent == take.intent:
             wait = _clamp(0.5 * (now - take.submitted_at), *FIND_AGAIN_S)
             return replace(take, find_at=now + wait, turns=take.turns + 1)
         case events.PollFailed() if take.status is TakeStatus.GENERATING:
-            return _unanswered(run, shot, take, event, now)
+            return _without_answer(run, shot, take, event, now)
         case events.CollectPutOff() if is_uncollected(take):
             is_ours = event.problem.code == StorageFailed.code  # It does not count as a try for the clip.
             again = replace(_put_off(take, event.until, event.problem), fetches=take.fetches + (not is_ours))
@@ -129,21 +129,21 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
                 return replace(after, status=TakeStatus.DONE)
             return replace(after, due_at=now + KEEP_S + event.video.bytes / KEEP_BYTES_PER_S)
         case events.ClipKept() | events.KeepPutOff() | events.ClipLost():
-            return _while_put(take, event, now)
+            return _while_keeping(take, event, now)
         case _:
             return take
 
 
-def _unanswered(run: Run, shot: Shot, take: Take, event: events.PollFailed, now: float) -> Take:
+def _without_answer(run: Run, shot: Shot, take: Take, event: events.PollFailed, now: float) -> Take:
     """Only the provider can say that a job no longer exists: an outage on its side or ours says nothing."""
     if event.gone and take.adopted and take.word is None:
         return _unknown_job(run, shot, take, now)
     if event.gone and now > take.submitted_at + life_s(run, shot):
         return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
-    after = _called_back(take, event, now)
+    after = _with_callback(take, event, now)
     after = _with_strange_since(after, now) if event.gone or event.strange else after
     wait_s = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
-    soon = _soon(after, now + wait_s, now)
+    soon = _look_up_at(after, now + wait_s, now)
     # That it knows no such job says nothing about our key, even if the same status may elsewhere.
     problem = replace(event.problem, family=Family.UNKNOWN) if event.gone else event.problem
     return _put_off(after, max(soon, now + (event.retry_after_s or 0.0)), problem)
@@ -164,7 +164,7 @@ def is_about(take: Take, event: TakeEvent) -> bool:
             return True
 
 
-def _while_put(take: Take, event: events.ClipKept | events.KeepPutOff | events.ClipLost, now: float) -> Take:
+def _while_keeping(take: Take, event: events.ClipKept | events.KeepPutOff | events.ClipLost, now: float) -> Take:
     """What becomes of a take whose clip is on one disk, and is stored where every machine finds it."""
     if not is_unkept(take) or take.video is None or take.video.sha256 != event.sha256:
         return take
@@ -203,7 +203,7 @@ def twin(shot: Shot, number: int, job_ids: tuple[str, ...], now: float) -> Take:
         due_at=now,
         job_ids=job_ids,
         twin_of=number,
-        cost=reserved(shot.estimate),
+        cost=reservation(shot.estimate),
     )
 
 
@@ -213,7 +213,7 @@ def _generating(run: Run, shot: Shot, take: Take, now: float, *, word: str | Non
     return replace(take, status=TakeStatus.GENERATING, due_at=due_at, turns=turns, word=word or take.word)
 
 
-def _called_back(take: Take, event: events.JobSeen | events.PollFailed, now: float) -> Take:
+def _with_callback(take: Take, event: events.JobSeen | events.PollFailed, now: float) -> Take:
     """A callback said that the job has ended; repeating it does not cause look-ups forever."""
     if not event.called_back:
         return take
@@ -221,7 +221,7 @@ def _called_back(take: Take, event: events.JobSeen | events.PollFailed, now: flo
     return replace(take, called_back=True, told_at=take.told_at if is_old else now)
 
 
-def _soon(take: Take, due_at: float, now: float) -> float:
+def _look_up_at(take: Take, due_at: float, now: float) -> float:
     """The next look-up: after 1, 2, 4 … s while the answer lags behind a callback, otherwise at *due_at*."""
     since = None if take.told_at is None else now - take.told_at
     return due_at if since is None or not 0 <= since <= TOLD_S else min(due_at, now + LAGS_S + since)
@@ -321,7 +321,7 @@ def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
         status=TakeStatus.COLLECTING,
         due_at=now,
         error=None,
-        job_ids=_joined_ids(take.job_ids, event.job_ids),
+        job_ids=_merge_ids(take.job_ids, event.job_ids),
         video_url=event.video_url,
         provider_frame_url=event.last_frame_url,
         rendered_at=now,
@@ -330,11 +330,11 @@ def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
         called_back=take.called_back or event.called_back,
         seed=take.seed if event.seed is None else event.seed,
         usage=event.usage or take.usage,
-        cost=_settled(take.cost, event.cost),
+        cost=_final_cost(take.cost, event.cost),
     )
 
 
-def _settled(aside: Cost | None, bill: Cost | None) -> Cost | None:
+def _final_cost(aside: Cost | None, bill: Cost | None) -> Cost | None:
     """The cost that the provider reported; what was reserved, if that is in another currency, like the budget."""
     return bill if bill is not None and (aside is None or aside.currency == bill.currency) else aside
 
@@ -392,7 +392,7 @@ def _put_off(take: Take, until: float, problem: Problem) -> Take:
     return replace(take, due_at=until, turns=take.turns + 1, error=problem)
 
 
-def _joined_ids(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
+def _merge_ids(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
     return old + tuple(job_id for job_id in dict.fromkeys(new) if job_id not in old)
 
 

@@ -33,7 +33,7 @@ def new_submits(count: int) -> str:
     return f"{count or 'no'} new submit{'' if count == 1 else 's'}"
 
 
-def listed(names: Sequence[str], last: str) -> str:
+def join_names(names: Sequence[str], last: str) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 

@@ -73,7 +73,7 @@ class Tokens:
     """Creates and reads the last part of ``/webhook/{token}``."""
 
     def __init__(self, secret: str) -> None:
-        self._mac = _keyed(secret, "framerelay callback address v1")
+        self._mac = _new_mac(secret, "framerelay callback address v1")
 
     def mint(self, address: Address) -> str:
         """The token of *address*: always the same one under the same secret."""
@@ -103,7 +103,7 @@ class Links:
     """Signs paths below ``/media`` for a limited time."""
 
     def __init__(self, secret: str) -> None:
-        self._mac = _keyed(secret, "framerelay media link v1")
+        self._mac = _new_mac(secret, "framerelay media link v1")
 
     def sign(self, path: str, *, expires_at: int) -> str:
         """*path* with the query that opens it until *expires_at* (seconds since 1970)."""
@@ -154,7 +154,7 @@ def _split(token: str) -> tuple[bytes, bytes]:
         return b"", _NO_MAC
 
 
-def _keyed(secret: str, purpose: str) -> hmac.HMAC:
+def _new_mac(secret: str, purpose: str) -> hmac.HMAC:
     """An HMAC that has its key but no message yet: copying it costs half as much as making one."""
     return hmac.new(hmac.digest(secret.encode(), purpose.encode(), hashlib.sha256), digestmod=hashlib.sha256)
 

@@ -6,7 +6,7 @@ import httpx
 import msgspec
 import structlog
 
-from framerelay.config.waiting import set_within
+from framerelay.config.waiting import wait_within
 from framerelay.sandbox.job import Job, Letter
 from framerelay.sandbox.options import SandboxOptions
 
@@ -33,7 +33,7 @@ class Postman:
         """Empty the job's outbox up to its final state; letters leave only once the submit is answered."""
         faults = self._options.faults
         if not faults.strikes("early", job.number):
-            await set_within(job.answer_sent, ANSWER_WAIT_S)
+            await wait_within(job.answer_sent, ANSWER_WAIT_S)
         letters: list[Letter] = []
         is_over = False
         while not is_over:

@@ -35,7 +35,7 @@ def redis_address(settings: Settings) -> str | None:
     return f"{url}{'&' if '?' in url else '?'}ssl_ca_certs={path}"
 
 
-def shown(url: str) -> str:
+def redact_url(url: str) -> str:
     """The address without the user, the passwords and anything else that it may contain."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -203,7 +203,7 @@ def sources(data_dir: Path, *, media: bool) -> Iterator[tuple[Path, str]]:
                 yield files.root / folder / name, f"media/{folder}/{name}"
 
 
-def spooled(data_dir: Path) -> Iterator[tuple[Path, str]]:
+def spool_files(data_dir: Path) -> Iterator[tuple[Path, str]]:
     """Callbacks that wait for Redis, in the same form."""
     for name in _entries(data_dir / "spool"):
         if _SPOOLED.fullmatch(f"spool/{name}"):

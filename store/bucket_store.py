@@ -88,7 +88,7 @@ class BucketStore:
     async def _put(self, path: str, place: Path) -> None:
         kind = mimetypes.guess_type(path)[0] or ("image/webp" if path.endswith(".webp") else "application/octet-stream")
         try:
-            with STORE.timed("put"), bucket_answers():
+            with STORE.time("put"), bucket_answers():
                 await obstore.put_async(
                     self.bucket, path, place, attributes={"Content-Type": kind}, max_concurrency=PARTS_AT_ONCE
                 )
@@ -102,7 +102,7 @@ class BucketStore:
             if size in (None, place.stat().st_size):
                 os.utime(place)  # Files in use are not removed.
                 return place
-        with STORE.timed("get"):
+        with STORE.time("get"):
             return await self._fetch(path)
 
     async def _fetch(self, path: str) -> Path:

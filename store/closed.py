@@ -60,7 +60,7 @@ async def closing_of(redis: RelayRedis) -> Closing | None:
     return msgspec.msgpack.decode(content, type=Closing) if content else None
 
 
-async def refuse_closed(redis: RelayRedis) -> None:
+async def require_open(redis: RelayRedis) -> None:
     """Raises: RedisClosed; StoreUnavailable."""
     if closing := await closing_of(redis):
         raise RedisClosed(closing)
@@ -83,4 +83,4 @@ async def watch(redis: RelayRedis) -> None:
     while True:
         await asyncio.sleep(EVERY_S)
         with suppress(StoreUnavailable):
-            await refuse_closed(redis)
+            await require_open(redis)

@@ -33,7 +33,7 @@ class Disk:
         except StorageFailed:
             return None
 
-    async def prove_writable(self) -> None:
+    async def check_writable(self) -> None:
         """Write a small file and remove it. Raises: StorageFailed."""
         await self._within(self._probe)
 

@@ -87,7 +87,7 @@ class EmbeddedRedis:
         """Become a user of the folder's server, starting it if necessary, and wait until it answers."""
         try:
             async with asyncio.timeout(JOIN_MAX_S):
-                seat = await self._take_seat()
+                seat = await self._find_seat()
         except TimeoutError:
             raise EmbeddedRedisFailed(
                 f"no Redis server could be started for {self.folder} within {JOIN_MAX_S:.0f} s; {self._last_words}"
@@ -104,15 +104,15 @@ class EmbeddedRedis:
             raise
         return seat
 
-    async def _take_seat(self) -> "Seat":
+    async def _find_seat(self) -> "Seat":
         while True:
             make_private(self.folder)
             make_private(self._sockets)
-            if seat := await self._knock() or await self._start_keeper():
+            if seat := await self._connect() or await self._start_keeper():
                 return seat
             await asyncio.sleep(0.02)
 
-    async def _knock(self) -> "Seat | None":
+    async def _connect(self) -> "Seat | None":
         """Ask the existing keeper; None if there is none or it is about to end."""
         caller = socket.socket(socket.AF_UNIX)
         try:

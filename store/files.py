@@ -139,13 +139,13 @@ class MediaFiles:
         except NotFound:
             return False
 
-    def keep_given(self, content: bytes) -> str:
+    def keep_picture(self, content: bytes) -> str:
         """
         Keep a picture that a person gives us; the same bytes always get the same name.
 
         Raises: RequestInvalid unless it begins like a PNG, JPEG, WebP, GIF, BMP or TIFF file, or like a video.
         """
-        path = name_of_given(content)
+        path = picture_name(content)
         place = self.place(path)
         if not place.exists():
             draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
@@ -231,8 +231,8 @@ def _small(frame: str) -> str:
     return frame.removesuffix(".png") + ".jpg"
 
 
-def name_of_given(content: bytes) -> str:
-    """The name that `MediaFiles.keep_given` gives this picture. Raises: RequestInvalid."""
+def picture_name(content: bytes) -> str:
+    """The name that `MediaFiles.keep_picture` gives this picture. Raises: RequestInvalid."""
     return f"given/{hashlib.sha256(content).hexdigest()[:40]}{_ending(content)}"
 
 

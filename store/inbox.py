@@ -178,7 +178,7 @@ class Inbox:
                     pipe.delete(*callback_keys(callback_id))
                 await pipe.execute()
 
-    async def prove_writable(self) -> None:
+    async def check_writable(self) -> None:
         """
         Write something and remove it, in one step so that nobody ever sees it, and check that replicas have done so.
 
@@ -205,7 +205,7 @@ class Inbox:
             callbacks = await self._read([callback_id])
         return callbacks[0] if callbacks else None
 
-    async def find_named(self, text: str) -> Callback | None:
+    async def find_by_name(self, text: str) -> Callback | None:
         """The callback with that id, with an id that begins so, or the newest (``last``). Raises: IdAmbiguous."""
         callback = await self.find(text)
         name = await id_in(self._redis, CALLBACKS, text) if callback is None else None
@@ -254,7 +254,7 @@ class Inbox:
                 self._impatient = loop.call_at(delivery.until, self._give_up)
                 break
             late.append(delivery)
-        self._tell(late, repeat(unavailable(TimeoutError())))
+        self._report_to(late, repeat(unavailable(TimeoutError())))
 
     async def _write(self) -> None:
         line = PinnedConnection(self._redis)
@@ -274,14 +274,14 @@ class Inbox:
         try:
             result = await self._call_accept(line, [*header, *words])
         except REDIS_ERRORS as error:
-            self._tell(batch, repeat(unavailable(error)))
+            self._report_to(batch, repeat(unavailable(error)))
         except BaseException as error:
-            self._tell(batch, repeat(error))
+            self._report_to(batch, repeat(error))
             raise
         else:
             missing = result.copies < self._copies.number
             words_of_it = repeat(CopiesMissing(self._copies.words(result.copies))) if missing else None
-            self._tell(batch, words_of_it or map(bool, result.answer))
+            self._report_to(batch, words_of_it or map(bool, result.answer))
 
     async def _call_accept(self, line: PinnedConnection, arguments: list[str | bytes | int]) -> CopiedAnswer:
         """The whole batch waits for replicas once."""
@@ -290,7 +290,7 @@ class Inbox:
             return await self._copies.call(self._accept, keys, arguments, carrier=line)
         return CopiedAnswer(answer=await line.call(self._accept, keys, arguments), copies=0)
 
-    def _tell(self, batch: Iterable["_Delivery"], outcomes: Iterable[bool | BaseException]) -> None:
+    def _report_to(self, batch: Iterable["_Delivery"], outcomes: Iterable[bool | BaseException]) -> None:
         """Those that have no answer yet."""
         for delivery, outcome in zip(batch, outcomes, strict=False):
             self._waiting.pop(delivery, None)

@@ -39,10 +39,10 @@ def keep_server(folder: Path, sockets: Path, first_user: socket.socket, command:
     if lock is None:
         return
     door = listen(sockets / DOOR)
-    server_ended = wake_on_child()
+    child_signals = wake_on_child()
     server = start_server(command, lock)
     # The last user to leave keeps its connection until the server has ended: that is what it waits for.
-    last_user = serve_users(door, first_user, server, server_ended)
+    last_user = serve_users(door, first_user, server, child_signals)
     (sockets / DOOR).unlink(missing_ok=True)
     door.close()
     stop_server(server)
@@ -130,7 +130,7 @@ def start_server(command: list[str], lock: BinaryIO) -> subprocess.Popen[bytes]:
 
 
 def serve_users(
-    door: socket.socket, first_user: socket.socket, server: subprocess.Popen[bytes], server_ended: socket.socket
+    door: socket.socket, first_user: socket.socket, server: subprocess.Popen[bytes], child_signals: socket.socket
 ) -> socket.socket | None:
     """Admit users and let them leave; return the last one when it leaves, or None when the server has ended."""
     users: set[socket.socket] = set()
@@ -143,12 +143,12 @@ def serve_users(
                 user.send(ADMITTED)
 
         waiting.register(door, selectors.EVENT_READ)
-        waiting.register(server_ended, selectors.EVENT_READ)
+        waiting.register(child_signals, selectors.EVENT_READ)
         admit(first_user)
         while True:
             ready = {key.fileobj for key, _ in waiting.select()}
-            if server_ended in ready:
-                server_ended.recv(4096)
+            if child_signals in ready:
+                child_signals.recv(4096)
                 if server.poll() is not None:
                     return None
             if door in ready:

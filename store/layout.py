@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from framerelay.runs.model import Run, Shot
-from framerelay.runs.standing import places_changed
+from framerelay.runs.standing import changed_places
 from framerelay.store.tasks import pack
 
 SHOTS_REMEMBERED: Final = 5_000  # About 15 MB.
@@ -35,7 +35,7 @@ def fields_of(run: Run, *, before: Run | None) -> list[str | bytes]:
     fields: list[str | bytes] = ["head", pack({**head, "shots": ()})]
     if before is not None and len(before.shots) != len(run.shots):
         before = None
-    for place in range(len(run.shots)) if before is None else places_changed(run, before=before):
+    for place in range(len(run.shots)) if before is None else changed_places(run, before=before):
         fields += [str(place), pack(run.shots[place])]
     return fields
 

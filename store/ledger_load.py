@@ -34,7 +34,7 @@ async def is_blank(redis: RelayRedis) -> bool:
         if await redis.exists(*keys):
             return False
         for prefix in EARLIER:  # In a cluster they might be elsewhere, where no version of that time could work.
-            names = {_of_before(key, prefix).encode() for key in keys}
+            names = {_old_key(key, prefix).encode() for key in keys}
             async for name in redis.scan_iter(match=f"{prefix}*", count=SCANNED, _type="zset"):
                 if name in names:
                     return False
@@ -77,7 +77,7 @@ async def load_ledger(redis: RelayRedis, entries: Iterable[LedgerEntry], *, pref
 def runs_in(entries: Iterable[LedgerEntry], *, prefix: str) -> Iterator[Run]:
     """The runs among *entries*, whose keys began with *prefix*."""
     for entry in entries:
-        run_id = entry.key.removeprefix(_of_before(run_key(""), prefix))
+        run_id = entry.key.removeprefix(_old_key(run_key(""), prefix))
         if entry.kind == "hash" and RUN_ID.fullmatch(run_id) and (run := run_in(entry)) is not None:
             yield run
 
@@ -117,15 +117,15 @@ def _pieces(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 def _indexes(entry: LedgerEntry, prefix: str) -> Iterator[RedisCommand]:
     """Where the run in *entry*, if it is one, is indexed: among all, by status, by words, by when it is due or over."""
-    run_id = entry.key.removeprefix(_of_before(run_key(""), prefix))
+    run_id = entry.key.removeprefix(_old_key(run_key(""), prefix))
     if entry.kind != "hash" or not RUN_ID.fullmatch(run_id):
         return
     if (run := run_in(entry)) is None:
         return
     fields = dict(zip(entry.value[::2], entry.value[1::2], strict=True))
-    runs = _of_before(RUNS, prefix)
+    runs = _old_key(RUNS, prefix)
     yield "ZADD", runs, run.created_at, run_id
-    yield "ZADD", _of_before(RUNS_BY_ID, prefix), 0, run_id
+    yield "ZADD", _old_key(RUNS_BY_ID, prefix), 0, run_id
     for name in (run.status.value, *re.findall(r"[^\n]+", fields.get(b"indexes", b"").decode())):
         yield "ZADD", f"{runs}:{name}", run.created_at, run_id
     yield from _times(run, prefix)
@@ -133,11 +133,11 @@ def _indexes(entry: LedgerEntry, prefix: str) -> Iterator[RedisCommand]:
 
 def _times(run: Run, prefix: str) -> Iterator[RedisCommand]:
     if has_ended(run):
-        yield "ZADD", _of_before(ENDED, prefix), run.updated_at, run.id
+        yield "ZADD", _old_key(ENDED, prefix), run.updated_at, run.id
     if (moment := wake_at(run, time.time())) is not None:
-        yield "ZADD", _of_before(DUE, prefix), int(moment * 1000), run.id
+        yield "ZADD", _old_key(DUE, prefix), int(moment * 1000), run.id
 
 
-def _of_before(key: str, prefix: str) -> str:
+def _old_key(key: str, prefix: str) -> str:
     """*key* as in the version whose keys began with *prefix*; if those are not today's, they are moved later."""
     return prefix + key.removeprefix(PREFIX)

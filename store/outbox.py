@@ -30,7 +30,7 @@ NOTIFICATIONS: Final = "{framerelay}:notifications"
 NOTIFICATIONS_DUE: Final = "{framerelay}:notifications-due"
 KEEP_S: Final = 30 * 86_400.0
 DELIVERIES_KEPT: Final = 100
-# Wakes one idle worker's courier; a lost one costs seconds, since each courier also looks by itself.
+# Wakes one idle worker's sender; a lost one costs seconds, since each sender also looks by itself.
 WAKE_COURIER: Final = Task(id="notify", function="notify", arguments={})
 
 
@@ -119,7 +119,7 @@ class Outbox:
             notifications = await self._read([notification_id])
         return notifications[0] if notifications else None
 
-    async def find_named(self, text: str) -> Notification | None:
+    async def find_by_name(self, text: str) -> Notification | None:
         """The notification with that id, with an id that begins so, or the newest (``last``). Raises: IdAmbiguous."""
         notification = await self.find(text)
         name = await id_in(self._redis, NOTIFICATIONS, text) if notification is None else None

@@ -104,14 +104,14 @@ class Presence:
         try:
             while True:
                 with suppress(*REDIS_ERRORS):
-                    await self.say()
+                    await self.announce()
                 await asyncio.sleep(EVERY_S)
         finally:
             with suppress(*REDIS_ERRORS, TimeoutError):
                 async with asyncio.timeout(FAREWELL_S):
                     await self._redis.delete(_key(self._id))
 
-    async def say(self) -> None:
+    async def announce(self) -> None:
         """Once, now. Raises: REDIS_ERRORS."""
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.set(_key(self._id), pack(self._describe()), px=LIFE_MS)

@@ -114,11 +114,11 @@ async def wake_newcomers(store: Store, provider: str, newcomers: tuple[TakePlace
     waiting = deque(newcomers)
     while waiting:
         place = waiting.popleft()
-        if not await _goes_on(store, provider, place):
+        if not await _use_place(store, provider, place):
             waiting += await store.places.leave(provider, place)
 
 
-async def _goes_on(store: Store, provider: str, place: TakePlace) -> bool:
+async def _use_place(store: Store, provider: str, place: TakePlace) -> bool:
     """Whether there is still a take for it, made by *provider*; it is now submitted."""
     try:
         run = (await record(store, place.run_id, events.PlaceFreed(shot_id=place.shot_id))).run

@@ -69,7 +69,7 @@ def remove_files(files: MediaFiles, run_id: str) -> bool:
     return True
 
 
-def remove_unfinished(files: MediaFiles, *, older_than: float, changed_since: float = 0.0) -> int:
+def remove_unfinished_files(files: MediaFiles, *, older_than: float, changed_since: float = 0.0) -> int:
     """
     Remove files that killed processes left half written, if last written before *older_than*; returns how many.
 
@@ -78,7 +78,7 @@ def remove_unfinished(files: MediaFiles, *, older_than: float, changed_since: fl
     number = 0
     for entry in _entries(files.root):
         if _OURS.fullmatch(entry.name) and _changed_at(entry) >= changed_since:
-            number += sum(_remove_unfinished(each, older_than) for each in _entries(Path(entry.path)))
+            number += sum(_remove_if_unfinished(each, older_than) for each in _entries(Path(entry.path)))
     return number
 
 
@@ -90,7 +90,7 @@ def _changed_at(entry: "os.DirEntry[str]") -> float:
         return -math.inf
 
 
-def _remove_unfinished(entry: "os.DirEntry[str]", older_than: float) -> bool:
+def _remove_if_unfinished(entry: "os.DirEntry[str]", older_than: float) -> bool:
     older_than -= _SHOT_S if _SHOT.fullmatch(entry.name) else 0.0
     if not (_UNFINISHED.fullmatch(entry.name) or _SHOT.fullmatch(entry.name)):
         return False

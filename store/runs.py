@@ -225,7 +225,7 @@ class Store:
         with redis_answers():
             return bool(await self._redis.hget(run_key(run_id), "revision") == b"removed")  # type: ignore[misc]  # redis-py's sync/async union
 
-    async def files_gone(self, run_id: str) -> None:
+    async def forget_removal(self, run_id: str) -> None:
         """The files of a removed run need no more attention."""
         with redis_answers():
             await self._redis.zrem(REMOVED, run_id)
@@ -293,7 +293,7 @@ class Store:
         with redis_answers():
             return bool(await self._index(keys=[run_key(run.id), RUNS], args=arguments))
 
-    async def find_named(self, text: str) -> Run | None:
+    async def find_by_name(self, text: str) -> Run | None:
         """
         The run whose id is *text*, or begins so; the newest for ``last``. None if there is none.
 
@@ -379,7 +379,7 @@ class Store:
         with redis_answers():
             return bool(await self._redis.sismember(REPAIRED, step))  # type: ignore[misc]  # redis-py's sync/async union
 
-    async def set_repaired(self, step: str) -> None:
+    async def mark_repaired(self, step: str) -> None:
         """No other worker needs to do this."""
         with redis_answers():
             await self._redis.sadd(REPAIRED, step)  # type: ignore[misc]  # redis-py's sync/async union

@@ -44,7 +44,7 @@ async def keep_scratch(media: MediaStore, store: Store, *, bytes_max: int) -> No
         try:
             await clear_copies(media, bytes_max=bytes_max, now=now)
             if now - looked_at >= ABANDONED_S:
-                await clear_abandoned(media.files, store, now=now)
+                await clear_abandoned_copies(media.files, store, now=now)
                 looked_at = now
         except FrameRelayError as error:
             log.warning("scratch_not_cleared", reason=error.message)
@@ -82,7 +82,7 @@ async def clear_copies(media: MediaStore, *, bytes_max: int, now: float) -> int:
     return rest
 
 
-async def clear_abandoned(files: MediaFiles, store: Store, *, now: float) -> None:
+async def clear_abandoned_copies(files: MediaFiles, store: Store, *, now: float) -> None:
     """Remove the copies of runs that somebody has since removed, on another machine. Raises: StoreUnavailable."""
     for name in await asyncio.to_thread(lambda: list(_quiet_folders(files.root, before=now - ABANDONED_S))):
         if await store.is_removed(name):

@@ -93,7 +93,7 @@ class Spool:
         self._files, self._bytes = self._files + 1, self._bytes + len(content)
         await self._in_time(self._write, callback.id, content)
 
-    async def prove_writable(self) -> None:
+    async def check_writable(self) -> None:
         """
         Sync a file like those of callbacks, and remove it.
 
@@ -124,7 +124,7 @@ class Spool:
         loop = asyncio.get_running_loop()
         paths = await loop.run_in_executor(self._threads, self._look)
         if paths:  # While too few replicas of Redis answer, each try would queue the tasks of callbacks again.
-            await inbox.prove_writable()
+            await inbox.check_writable()
         for start in range(0, len(paths), BATCH_MAX):
             batch = paths[start : start + BATCH_MAX]
             callbacks = await loop.run_in_executor(self._threads, _read_all, batch)
@@ -158,16 +158,16 @@ class Spool:
 
     def _write(self, name: str, content: bytes) -> None:
         """The file and its name are synced before this returns."""
-        with self._half_written(name, content) as half:
+        with self._temporary_file(name, content) as half:
             half.rename(self._folder / f"{name}{ENDING}")
         sync(self._folder)
 
     def _probe(self) -> None:
-        with self._half_written(f"probe_{secrets.token_hex(8)}", b"x" * PROBE_BYTES) as half:
+        with self._temporary_file(f"probe_{secrets.token_hex(8)}", b"x" * PROBE_BYTES) as half:
             half.unlink()
 
     @contextmanager
-    def _half_written(self, name: str, content: bytes) -> Iterator[Path]:
+    def _temporary_file(self, name: str, content: bytes) -> Iterator[Path]:
         """A synced file that is not a callback yet; it is removed if anything fails."""
         if not self._folder.is_dir():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)

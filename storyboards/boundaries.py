@@ -10,7 +10,7 @@ from typing import Any, Final
 from framerelay.runs.model import From
 from framerelay.runs.reaction import Reaction
 from framerelay.storyboards.inputs import GIVEN, LOCAL, NO_PATHS, SCHEME
-from framerelay.storyboards.notation import shown
+from framerelay.storyboards.notation import excerpt
 from framerelay.storyboards.parts import Part, is_web_address, near
 
 
@@ -109,7 +109,7 @@ def _read_origin(draft: Draft, places: Mapping[str, int], defaults: Defaults) ->
         part.complain(f'"{origin}" is {which}; a shot can only start from an earlier one')
     else:
         part.complain(
-            f'there is no shot "{shown(origin)}"{near(origin, [*From, *_earlier(draft, places)])}; '
+            f'there is no shot "{excerpt(origin)}"{near(origin, [*From, *_earlier(draft, places)])}; '
             "write continue, bridge, cut or the id of an earlier shot"
         )
     return None
@@ -125,11 +125,11 @@ def _first_frame(draft: Draft, origin: str, source: str | None) -> Part | None:
     own, scenes = one_frame(draft.keys, "first_frame"), draft.scene_frame
     follows = origin in (From.CONTINUE, From.BRIDGE)
     if scenes and not follows:
-        scenes.complain(f'this frame is never used: the scene\'s first shot has "from: {shown(origin)}"')
+        scenes.complain(f'this frame is never used: the scene\'s first shot has "from: {excerpt(origin)}"')
     elif scenes and own:
         own.complain("the scene gives its first shot a first_frame already: keep one of the two")
     if own and source and not (follows and draft.opens):
-        own.complain(f'this shot starts from the last frame of "{shown(source)}": remove this, or write from: cut')
+        own.complain(f'this shot starts from the last frame of "{excerpt(source)}": remove this, or write from: cut')
         return None
     return own or (scenes if follows else None)
 
@@ -150,9 +150,9 @@ def read_frame(part: Part, defaults: Defaults) -> str | None:
         return text
     scheme = SCHEME.match(text)
     if scheme:
-        part.complain(f'"{shown(text)}" cannot be a frame: write {_FRAME_CHOICE}')
+        part.complain(f'"{excerpt(text)}" cannot be a frame: write {_FRAME_CHOICE}')
     elif key.endswith("_url"):
-        part.complain(f'expected a URL, found "{shown(text)}": for a file write {key.removesuffix("_url")}')
+        part.complain(f'expected a URL, found "{excerpt(text)}": for a file write {key.removesuffix("_url")}')
     elif not defaults.allow_paths:
         part.complain(NO_PATHS)
     elif "\0" in text or "\n" in text:

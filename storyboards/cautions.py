@@ -74,8 +74,8 @@ def cautions_of(
     for shot, path in zip(board.shots, _paths(board.document), strict=True):
         for check in (*CHECKS, *more):
             for code, keys, message in check(shot, story):
-                shots.setdefault((code, _blamed(board.document, path, keys), message), []).append(shot.id)
-    sites = [(code, path, f"{message} ({_named(ids)})") for (code, path, message), ids in shots.items()]
+                shots.setdefault((code, _find_place(board.document, path, keys), message), []).append(shot.id)
+    sites = [(code, path, f"{message} ({_list_ids(ids)})") for (code, path, message), ids in shots.items()]
     if board.budget_jobs is not None and board.budget_jobs < jobs:
         sites.insert(0, _small_budget(board.budget_jobs, jobs))
     cost = together((shot.estimate, shot.takes_wanted) for shot in board.shots)
@@ -111,7 +111,7 @@ def _paths(document: Mapping[str, Any]) -> Iterator[Path]:
         yield from (("shots", place) for place in range(len(document["shots"])))
 
 
-def _blamed(document: Mapping[str, Any], path: Path, keys: tuple[str, ...]) -> Path:
+def _find_place(document: Mapping[str, Any], path: Path, keys: tuple[str, ...]) -> Path:
     """The first of *keys* that the shot at *path* has, or else `defaults` or the top; the shot itself else."""
     shot: Any = document
     for step in path:
@@ -126,7 +126,7 @@ def _blamed(document: Mapping[str, Any], path: Path, keys: tuple[str, ...]) -> P
     return path
 
 
-def _named(ids: list[str]) -> str:
+def _list_ids(ids: list[str]) -> str:
     more = len(ids) - _NAMED_MAX
     return f"{', '.join(ids[:_NAMED_MAX])} and {more} more" if more > 1 else ", ".join(ids)
 

@@ -21,7 +21,7 @@ def read_choice(keys: Mapping[str, Part], outer: ProviderChoice | None = None) -
     if outer is None:
         return ProviderChoice(provider=provider, model=model, extra=extra)
     if provider is None or provider == outer.provider:
-        extra = _merged(outer.extra, extra)
+        extra = _merge(outer.extra, extra)
     return ProviderChoice(provider=provider or outer.provider, model=model or outer.model, extra=extra)
 
 
@@ -33,9 +33,9 @@ def _read_extra(part: Part) -> dict[str, Any]:
     return {}
 
 
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(base)
     for key, value in over.items():
         inner = result.get(key)
-        result[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+        result[key] = _merge(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
     return result

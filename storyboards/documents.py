@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from framerelay.config.text import text_of
-from framerelay.storyboards.notation import DEPTH_MAX, Form, Piece, PieceKind, pieces_of, shown, stop, wide_sign
+from framerelay.storyboards.notation import DEPTH_MAX, Form, Piece, PieceKind, excerpt, pieces_of, stop, wide_sign
 
 Path = tuple[str | int, ...]
 
@@ -66,7 +66,7 @@ def read_document(text: str | bytes, *, form: Form) -> Document:
 
 def place_of(path: Path) -> str:
     """*path* in the words of a mistake: ``scenes[0].shots[2].from``; the whole is ``storyboard``."""
-    words = "".join(f"[{step}]" if isinstance(step, int) else f".{shown(step)}" for step in path)
+    words = "".join(f"[{step}]" if isinstance(step, int) else f".{excerpt(step)}" for step in path)
     return words.removeprefix(".") or "storyboard"
 
 
@@ -163,7 +163,9 @@ class _Builder:
     def _place_alias(self, piece: Piece) -> None:
         anchor = self._anchors.get(piece.text)
         if anchor is None:
-            raise stop(f"*{shown(piece.text)} refers to nothing: no &{shown(piece.text)} ends before it", piece.line)
+            raise stop(
+                f"*{excerpt(piece.text)} refers to nothing: no &{excerpt(piece.text)} ends before it", piece.line
+            )
         self._grow(anchor.values, anchor.chars, piece.line)
         self._place(anchor.value, Spot(line=piece.line, inside=anchor.spot.inside), None, 0, 0)
 

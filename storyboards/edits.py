@@ -29,7 +29,7 @@ class Edit:
 
 def edited_text(text: str, edits: Iterable[Edit]) -> str | None:
     """YAML *text* with *edits*; None where one of them cannot be made in its place."""
-    root = _composed(text)
+    root = _compose(text)
     slices = [_slice_of(text, root, edit) for edit in edits]
     if any(each is None for each in slices):
         return None
@@ -52,7 +52,7 @@ def edited_value(document: Mapping[str, Any], edits: Iterable[Edit]) -> dict[str
     return copy
 
 
-def dumped(document: object) -> str:
+def dump_yaml(document: object) -> str:
     """*document*, plain values, as YAML that a person can go on with."""
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
@@ -64,7 +64,7 @@ def dumped(document: object) -> str:
     return out.getvalue()
 
 
-def _composed(text: str) -> Node | None:
+def _compose(text: str) -> Node | None:
     try:
         node: Node | None = YAML(typ="safe", pure=True).compose(text)
     except YAMLError:

@@ -12,7 +12,7 @@ from framerelay.network.policy import TrustedHosts
 from framerelay.runs.errors import StoryboardInvalid
 from framerelay.runs.machine import begin
 from framerelay.runs.model import From, Run, RunId, Shot, Take, TakeStatus, Terms
-from framerelay.storyboards.notation import Form, shown
+from framerelay.storyboards.notation import Form, excerpt
 from framerelay.storyboards.parts import Part
 from framerelay.storyboards.settings_file import FILE_KEYS, HOOK_KEYS, read_settings_file
 from framerelay.storyboards.storyboard import UNTITLED, Storyboard, read_notify_url, read_storyboard, storyboard_of
@@ -106,10 +106,10 @@ def _read_board(part: Part, folder: Path, trusted_hosts: TrustedHosts | None) ->
         form: Form = "json" if name.lower().endswith(".json") else "yaml"
         return read_storyboard(text, form=form, allow_paths=False, before=START, trusted_hosts=trusted_hosts)
     except OSError as error:
-        part.complain(f"{shown(name)} cannot be read: {(error.strerror or 'it is not a file').lower()}")
+        part.complain(f"{excerpt(name)} cannot be read: {(error.strerror or 'it is not a file').lower()}")
     except ValueError:
-        part.complain(f'"{shown(name)}" is not the name of a file')
+        part.complain(f'"{excerpt(name)}" is not the name of a file')
     except StoryboardInvalid as error:
         for mistake in error.mistakes:
-            part.complain(f"in {shown(name)}, {mistake}")
+            part.complain(f"in {excerpt(name)}, {mistake}")
     return None

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-from framerelay.storyboards.notation import shown
+from framerelay.storyboards.notation import excerpt
 from framerelay.storyboards.parts import Part, is_web_address
 
 
@@ -91,7 +91,7 @@ def read_file(part: Part, *, allow_paths: bool) -> str | None:
     if text is None or is_web_address(text) or DATA.match(text) or GIVEN.fullmatch(text):
         return text
     if SCHEME.match(text):
-        part.complain(f'"{shown(text)}" cannot be a file here: write {_CHOICE}')
+        part.complain(f'"{excerpt(text)}" cannot be a file here: write {_CHOICE}')
     elif not allow_paths:
         part.complain(NO_PATHS)
     elif "\0" in text or "\n" in text:

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from framerelay.storyboards.notation import shown
+from framerelay.storyboards.notation import excerpt
 from framerelay.storyboards.parts import NAME, Part
 
 LABELS_MAX: Final = 16
@@ -31,5 +31,5 @@ def _read_value(part: Part) -> str | None:
     text = part.text()
     if text is None or _VALUE.fullmatch(text):
         return text
-    part.complain(f'"{shown(text)}" cannot be a label: write 1 to {VALUE_MAX} characters in one line')
+    part.complain(f'"{excerpt(text)}" cannot be a label: write 1 to {VALUE_MAX} characters in one line')
     return None

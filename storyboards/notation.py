@@ -52,7 +52,7 @@ def pieces_of(text: str, *, form: Form) -> Iterator[Piece]:
     return _yaml_pieces(text) if form == "yaml" else _json_pieces(text)
 
 
-def shown(text: str) -> str:
+def excerpt(text: str) -> str:
     """*text* as it can be in a message: one short line, whatever was in it."""
     short = text if len(text) <= 40 else f"{text[:39]}…"
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in short)
@@ -159,12 +159,12 @@ def _yaml_piece(event: yaml_events.Event) -> Piece | None:
         case yaml_events.ScalarEvent() | yaml_events.CollectionStartEvent():
             tag = None if event.ctag is None else str(event.ctag)
             if tag is not None and tag not in _TEXT_TAGS:
-                raise stop(f"the tag {shown(tag)} is not read here; leave it out", line)
+                raise stop(f"the tag {excerpt(tag)} is not read here; leave it out", line)
         case _:
             return None
     if isinstance(event, yaml_events.ScalarEvent):
         plain = event.implicit[0] and tag is None
-        text = _paired(event.value)
+        text = _pair_surrogates(event.value)
         return Piece(
             kind=PieceKind.VALUE, line=line, value=_scalar(text) if plain else text, text=text, anchor=event.anchor
         )
@@ -185,7 +185,7 @@ def _scalar(text: str) -> object:
     return text
 
 
-def _paired(text: str) -> str:
+def _pair_surrogates(text: str) -> str:
     """Two escaped halves of one character put together, as JSON would: ``\\ud83d\\ude00`` is legal in both."""
     if not any("\ud800" <= sign <= "\udfff" for sign in text):
         return text

@@ -15,7 +15,7 @@ from typing import Final
 from framerelay.config.urls import parse_url
 from framerelay.runs.errors import Mistake, StoryboardInvalid
 from framerelay.storyboards.documents import Document, Path, Spot, line_at, place_of
-from framerelay.storyboards.notation import shown, wide_sign
+from framerelay.storyboards.notation import excerpt, wide_sign
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 INTEGER_MAX: Final = 2**63 - 1
@@ -184,7 +184,7 @@ class Part:
         kind = (
             "a URL with a host name that can be looked up" if begins else "a URL that begins with https:// or http://"
         )
-        self.complain(f'expected {kind}, found "{shown(text)}"')
+        self.complain(f'expected {kind}, found "{excerpt(text)}"')
         return None
 
 
@@ -192,7 +192,8 @@ def root_of(document: Document) -> Part:
     """The whole of *document* as a part; keys that stand twice are noted already."""
     notes = Notes(spot=document.spot)
     for path, line in document.repeats:
-        notes.add(path, (), f'the key "{shown(str(path[-1]))}" stands here a second time; remove one of the two', line)
+        key = excerpt(str(path[-1]))
+        notes.add(path, (), f'the key "{key}" stands here a second time; remove one of the two', line)
     return Part(value=document.value, notes=notes)
 
 
@@ -227,7 +228,7 @@ def describe_value(value: object) -> str:
         case None:
             return "nothing"
         case str():
-            return f'the text "{shown(value)}"'
+            return f'the text "{excerpt(value)}"'
         case bool():
             return _as_written(value)
         case int() | float():
@@ -241,7 +242,7 @@ def describe_value(value: object) -> str:
 
 
 def _no_name(text: str) -> str:
-    return f'"{shown(text)}" cannot be a name here: use 1 to 40 of A-Z, a-z, 0-9, - and _'
+    return f'"{excerpt(text)}" cannot be a name here: use 1 to 40 of A-Z, a-z, 0-9, - and _'
 
 
 def unknown(key: str, names: Collection[str], *, kind: str = "key") -> str:
@@ -250,7 +251,7 @@ def unknown(key: str, names: Collection[str], *, kind: str = "key") -> str:
     hint = f"; {wide}" if wide else near(key, names)
     if not hint and 0 < len(names) <= 16:
         hint = f"; known here: {', '.join(names)}"
-    return f'unknown {kind} "{shown(key)}"{hint}'
+    return f'unknown {kind} "{excerpt(key)}"{hint}'
 
 
 def _number_hint(value: object, *, whole: bool) -> str:

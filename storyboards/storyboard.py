@@ -335,10 +335,10 @@ def _with_frames(value: Any, names: Mapping[str, str]) -> Any:
         return [_with_frames(entry, names) for entry in value]
     if not isinstance(value, dict):
         return value
-    return {key: _renamed(key, inner, names) for key, inner in value.items()}
+    return {key: _rename(key, inner, names) for key, inner in value.items()}
 
 
-def _renamed(key: str, value: Any, names: Mapping[str, str]) -> Any:
+def _rename(key: str, value: Any, names: Mapping[str, str]) -> Any:
     if key in _FRAME_KEYS:
         return names.get(value.strip(), value)
     if key in REFERENCE_FILES:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
-from framerelay.storyboards.notation import shown
+from framerelay.storyboards.notation import excerpt
 from framerelay.storyboards.parts import Part, describe_value, is_near, near
 
 ValueCheck = Callable[[Part, object], None]
@@ -21,7 +21,7 @@ _PLAIN: Final[Mapping[type[inspect.Type], tuple[type | tuple[type, ...], str]]] 
 }
 
 
-def check_typed(
+def check_types(
     part: Part, struct: type[msgspec.Struct], *, checks: Mapping[str, ValueCheck], partial: bool = False
 ) -> None:
     """
@@ -102,7 +102,7 @@ def _literal(part: Part, values: Iterable[object]) -> None:
     words = [str(value) for value in values]
     if not any(part.value == value and type(part.value) is type(value) for value in values):
         hint = near(part.value, words) if isinstance(part.value, str) else ""
-        phrase = f'"{shown(part.value)}"' if isinstance(part.value, str) else describe_value(part.value)
+        phrase = f'"{excerpt(part.value)}"' if isinstance(part.value, str) else describe_value(part.value)
         part.complain(f"expected {_one_of(words)}, found {phrase}{hint}")
 
 

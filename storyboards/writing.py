@@ -15,7 +15,7 @@ from framerelay.runs.errors import Conflict, StoryboardInvalid
 from framerelay.runs.model import From, Run, Shot, Wording
 from framerelay.runs.reaction import Reaction
 from framerelay.storyboards.documents import Path
-from framerelay.storyboards.edits import GONE, Edit, dumped, edited_text, edited_value
+from framerelay.storyboards.edits import GONE, Edit, dump_yaml, edited_text, edited_value
 from framerelay.storyboards.storyboard import VERSION, Storyboard, read_storyboard
 from framerelay.storyboards.style import with_style
 
@@ -39,17 +39,17 @@ def write_storyboard(run: Run, wording: Wording | None) -> WrittenStoryboard:
     """
     if any(not shot.takes_wanted for shot in run.story):
         raise Conflict("the run began with a job that somebody else submitted: no storyboard can say what that was")
-    board = _amended(run, wording) if wording is not None else None
+    board = _amend(run, wording) if wording is not None else None
     if board is None:
         document = _document_of(run)
-        return WrittenStoryboard(text=_HEAD + dumped(document), document=document)
+        return WrittenStoryboard(text=_HEAD + dump_yaml(document), document=document)
     is_yaml = board.wording is not None and board.wording.form == "yaml"
     return WrittenStoryboard(
-        text=board.wording.text if board.wording and is_yaml else dumped(board.document), document=board.document
+        text=board.wording.text if board.wording and is_yaml else dump_yaml(board.document), document=board.document
     )
 
 
-def _amended(run: Run, wording: Wording) -> Storyboard | None:
+def _amend(run: Run, wording: Wording) -> Storyboard | None:
     """*wording*, changed as far as the run has changed; None if it cannot say what the run is."""
     board = _read(wording.text, wording.form)
     if board is None or _says(board, run):
@@ -82,10 +82,10 @@ def _says(board: Storyboard, run: Run) -> bool:
         or len(board.shots) != len(run.story)
     ):
         return False
-    return all(_is_said(shot, run, _as_given(own)) for shot, own in zip(board.shots, run.story, strict=True))
+    return all(_is_said(shot, run, _without_refusals(own)) for shot, own in zip(board.shots, run.story, strict=True))
 
 
-def _as_given(own: Shot) -> Shot:
+def _without_refusals(own: Shot) -> Shot:
     """With the input that its storyboard gives it: before a take was refused, and of the final where it is a draft."""
     own = as_written(own)
     fields = {**own.input, **(own.final or {})}
@@ -113,7 +113,7 @@ def _edits(board: Storyboard, run: Run) -> Iterator[Edit]:
     if len(paths) != len(run.story) or len(board.shots) != len(run.story):
         return
     style = board.document.get("style")
-    story = [_as_given(shot) for shot in run.story]
+    story = [_without_refusals(shot) for shot in run.story]
     bare = [_without_style(shot, style) for shot in story]
     if any(prompt is None for prompt in bare):  # Some prompt is said without the style: then all are written out.
         yield Edit(path=("style",), value=GONE)
@@ -181,7 +181,7 @@ def _document_of(run: Run) -> dict[str, Any]:
     for shot in run.story:
         if not scenes or scenes[-1]["id"] != shot.scene:
             scenes.append({"id": shot.scene, "shots": []})
-        scenes[-1]["shots"].append(_shot_entry(_as_given(shot)))
+        scenes[-1]["shots"].append(_shot_entry(_without_refusals(shot)))
     return {**{key: value for key, value in top.items() if value is not None}, "scenes": scenes}
 
 

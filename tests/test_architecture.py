@@ -158,8 +158,6 @@ WORDS_OF_OTHERS = ("api.shapes.", "upstream.profile", "runs.model", "runs.costs"
 HAPPENINGS = ("api.shapes.", "runs.events", "runs.amendment", "runs.errors", "media.wire")
 ALLOWED = {
     ("processors.look_up", "named"): "the name of an argument of tasks that wait in Redis",
-    ("storyboards.notation", "shown"): "gives back its text in another form, as `sorted` does",
-    ("store.addresses", "shown"): "the same, of an address",
 }
 
 

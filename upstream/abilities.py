@@ -10,12 +10,12 @@ from types import MappingProxyType
 from typing import Final
 
 from framerelay.runs.model import Shot
-from framerelay.runs.text import listed
+from framerelay.runs.text import join_names
 from framerelay.storyboards.cautions import CautionCheck, CautionSite, Story
 from framerelay.storyboards.inputs import REFERENCE_FILES
 from framerelay.storyboards.storyboard import Storyboard
 from framerelay.upstream.given import GivenPicture, made_picture, picture_of_data, what_breaks
-from framerelay.upstream.order import WORD_OF_FIELD, frames_not_taken, is_sent, model_of
+from framerelay.upstream.order import WORD_OF_FIELD, is_sent, model_of, why_not_these_frames
 from framerelay.upstream.pictures import takes_addresses
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import DEFAULT
@@ -96,7 +96,7 @@ def _frames(shot: Shot, profile: Profile, model: Model, name: str) -> Iterator[C
 
 def _kinds(shot: Shot, profile: Profile, model: Model, name: str) -> Iterator[CautionSite]:
     """What the profile has no address for, whatever the model: the submit would be refused before it is sent."""
-    words = frames_not_taken(profile, order_of(name, shot))
+    words = why_not_these_frames(profile, order_of(name, shot))
     if words and not model.needs:
         yield "frame_needed", ("first_frame",), f"{words}: give a picture, or use another provider for it"
 
@@ -106,11 +106,11 @@ def _values(shot: Shot, model: Model, name: str) -> Iterator[CautionSite]:
     if not _fits(fields.get("duration"), model.durations):
         yield "duration_out_of_range", ("duration",), f"{name} makes clips of {_lengths(model.durations)} seconds"
     if not _is_among(fields.get("resolution"), model.resolutions):
-        yield "resolution_unknown", ("resolution",), f"{name} makes {_listed(model.resolutions)}, as far as is known"
+        yield "resolution_unknown", ("resolution",), f"{name} makes {_word_list(model.resolutions)}, as far as is known"
     if not _is_among(ratio, model.ratios):
-        yield "ratio_unknown", ("ratio", "aspect_ratio"), f"{name} takes {_listed(model.ratios)}, as far as is known"
+        yield "ratio_unknown", ("ratio", "aspect_ratio"), f"{name} takes {_word_list(model.ratios)}, as far as is known"
     if not _is_among(fields.get("service_tier"), model.tiers):
-        message = f"{name} takes {_listed(model.tiers)}, as far as is known: the job may be refused, or cost as ever"
+        message = f"{name} takes {_word_list(model.tiers)}, as far as is known: the job may be refused, or cost as ever"
         yield "tier_unknown", ("service_tier",), message
     if model.audio == "none" and fields.get("generate_audio"):
         yield "audio_not_made", ("generate_audio",), f"{name} makes no sound: leave this out"
@@ -152,7 +152,7 @@ def _price(shot: Shot, provider: Provider, name: str) -> Iterator[CautionSite]:
     if parts:
         fields = [REFERENCE_FILES.get(each, each) for each in parts]
         message = (
-            f"what {listed(parts, 'and')} {'adds' if len(parts) == 1 else 'add'} to the price of {name} at "
+            f"what {join_names(parts, 'and')} {'adds' if len(parts) == 1 else 'add'} to the price of {name} at "
             f"{provider.name} is not known: it may cost more, and a budget of money is refused with it; {FREE_WORDS}"
         )
         yield "price_open", (*fields, *parts, "extra"), message
@@ -217,5 +217,5 @@ def _is_among(value: object, words: list[str] | None) -> bool:
     return value is None or words is None or str(value).lower() in {each.lower() for each in words}
 
 
-def _listed(words: list[str] | None) -> str:
+def _word_list(words: list[str] | None) -> str:
     return ", ".join(words or ())

@@ -15,7 +15,7 @@ from framerelay.runs.errors import (
 )
 from framerelay.upstream.complaints import complaint_in
 from framerelay.upstream.families import Family, family_of
-from framerelay.upstream.links import joined, read_address
+from framerelay.upstream.links import join_address, read_address
 from framerelay.upstream.paths import LIST
 from framerelay.upstream.words import CODE_CHARACTERS_MAX, cut
 
@@ -131,7 +131,7 @@ def find_upload_url(answer: Mapping[str, object], *, root: str, path: str | None
             return address
         if "://" in value:
             return value.strip()
-        if "/" in value and (address := joined(value.strip(), root=root)) is not None:
+        if "/" in value and (address := join_address(value.strip(), root=root)) is not None:
             return address
         if path:
             return value.strip()

@@ -32,11 +32,11 @@ from framerelay.runs.errors import (
 )
 from framerelay.upstream.answers import find_upload_url, read_object, refusal_within
 from framerelay.upstream.batch import LookUpBatch
-from framerelay.upstream.created import ApiAnswer, SubmitAnswer, read_created
+from framerelay.upstream.created import ApiAnswer, SubmitAnswer, read_create_answer
 from framerelay.upstream.credentials import base_of, hosts_of, spellings_of, usable_id, usable_key
 from framerelay.upstream.hooks import UPLOADS, UploadFile, auth_headers
 from framerelay.upstream.job import JobReport
-from framerelay.upstream.looked_up import failed_at_last, read_found, read_looked_up
+from framerelay.upstream.looked_up import failed_at_last, read_found_job, read_job_answer
 from framerelay.upstream.order import Order, create_request, fill_address
 from framerelay.upstream.paths import read_path
 from framerelay.upstream.pictures import body_bytes_max
@@ -46,8 +46,8 @@ from framerelay.upstream.reading import read_entry, read_words
 from framerelay.upstream.refusals import is_ok, refusal_by, refusal_inside
 from framerelay.upstream.search import LostSubmit, find_in_list
 from framerelay.upstream.template import words_in
-from framerelay.upstream.timing import timed
-from framerelay.upstream.transport import NOTHING_SENT, encoded, open_client, read_bounded, setting, transport_words
+from framerelay.upstream.timing import time_call
+from framerelay.upstream.transport import NOTHING_SENT, encode_body, open_client, read_body, setting, transport_words
 from framerelay.upstream.wire import JobState
 
 
@@ -118,7 +118,7 @@ class JobsClient:
         await self._free.aclose()
         await self._submits.aclose()
 
-    @timed("submit")
+    @time_call("submit")
     async def submit(self, order: Order, *, leaving: asyncio.Event | None = None) -> SubmitAnswer:
         """
         Submit one job; this spends money.
@@ -133,7 +133,7 @@ class JobsClient:
         """
         plan = create_request(self.profile, order)
         headers = {**plan.headers, "Content-Type": "application/json"}
-        content, most = encoded(plan.body), body_bytes_max(self.profile)
+        content, most = encode_body(plan.body), body_bytes_max(self.profile)
         if most is not None and len(content) > most:
             raise RequestInvalid(f"the request has {len(content):,} bytes, and the provider takes {most:,}")
         request = self._request(self._submits, plan.method, plan.url, plan.query, headers, content=content)
@@ -147,7 +147,7 @@ class JobsClient:
             ) from error
         except Exception as error:  # Whatever it was: the POST may have left.
             raise OutcomeUnknown(f"the submit left, and its answer was lost ({transport_words(error)})") from error
-        return read_created(self.profile, answer, refuses_by_503=self._refuses_by_503)
+        return read_create_answer(self.profile, answer, refuses_by_503=self._refuses_by_503)
 
     def key_headers(self) -> dict[str, str]:
         """The header that carries the key, for requests to ``hosts``."""
@@ -174,7 +174,7 @@ class JobsClient:
         """Whether it is reached without TLS: on this machine or network, as its address was given."""
         return self.base.lower().startswith("http://")
 
-    @timed("look_up")
+    @time_call("look_up")
     async def get_job(
         self,
         job_id: str,
@@ -199,13 +199,13 @@ class JobsClient:
             answer = await self._batch.answer(job_id)
         else:
             answer = await self._look_up(_address(self.profile.get, words), words)
-        report = read_looked_up(self.profile, answer, root=self.base)
+        report = read_job_answer(self.profile, answer, root=self.base)
         then = self.profile.read.then if self.profile.read else None
         if then is None or report.state is not JobState.SUCCEEDED or report.video_url is not None:
             return report
         return await self._result(then, report, words | read_words(self.profile, answer.document() or {}))
 
-    @timed("find")
+    @time_call("find")
     async def find_job(self, submit: LostSubmit) -> JobReport | None:
         """
         The job of a submit that was cut, by our reference or in the provider's list; None where it has none (yet).
@@ -233,7 +233,7 @@ class JobsClient:
     async def _find_by_reference(self, address: str, take: str) -> JobReport | None:
         answer = await self._look_up(address, {"take": take})
         try:
-            report = read_found(self.profile, answer, take, root=self.base)
+            report = read_found_job(self.profile, answer, take, root=self.base)
         except UpstreamRejected as error:
             if error.status == 404:
                 return None
@@ -253,7 +253,7 @@ class JobsClient:
         answer = await self._look_up(_address(then, words), words)
         if then.http_error == "failed" and 400 <= answer.status <= 499 and answer.status not in (404, 408, 429):
             return failed_at_last(self.profile, report, answer.status, answer.document() or {})
-        result = read_looked_up(self.profile, answer, root=self.base)
+        result = read_job_answer(self.profile, answer, root=self.base)
         return replace(
             report,
             video_url=result.video_url,
@@ -261,7 +261,7 @@ class JobsClient:
             seed=result.seed if report.seed is None else report.seed,
         )
 
-    @timed("upload")
+    @time_call("upload")
     async def upload(self, path: Path, *, kind: str, purpose: str) -> str:
         """
         Upload the file at *path* and return its URL, or the id that the provider takes in place of one.
@@ -359,7 +359,7 @@ class JobsClient:
         async with asyncio.timeout(seconds + 3 * connect_s):
             response = await client.send(request, stream=True)
             try:
-                content = await read_bounded(response)
+                content = await read_body(response)
             finally:
                 await response.aclose()
         headers = {name: self._without_key(value.encode()).decode() for name, value in response.headers.items()}

@@ -143,7 +143,7 @@ def _as_read(rule: object, value: object) -> object:
         return None
     if isinstance(rule, Mapping):
         names = [name for name, option in rule.items() if not name.startswith("$") and _is_same(option, value)]
-        return value if not names else _named(names[0]) if len(names) == 1 else None
+        return value if not names else _parse_bool(names[0]) if len(names) == 1 else None
     if isinstance(rule, str) and "{}" in rule:
         before, _, after = rule.partition("{}")
         text = str(value)
@@ -158,5 +158,5 @@ def _is_same(option: object, value: object) -> bool:
     return str(option).lower() == str(value).lower()
 
 
-def _named(name: str) -> object:
+def _parse_bool(name: str) -> object:
     return {"true": True, "false": False}.get(name, name)

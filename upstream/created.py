@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from framerelay.config.logs import redacted
+from framerelay.config.logs import redact
 from framerelay.runs.errors import FrameRelayError, OutcomeUnknown, UpstreamAnswerUnreadable, UpstreamRejected
 from framerelay.runs.model import Family
 from framerelay.upstream.answers import code_and_message, read_object, refusal, refusal_within, says_why, status_within
@@ -58,7 +58,7 @@ class SubmitAnswer:
     addresses: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_created(profile: Profile, answer: ApiAnswer, *, refuses_by_503: bool) -> SubmitAnswer:
+def read_create_answer(profile: Profile, answer: ApiAnswer, *, refuses_by_503: bool) -> SubmitAnswer:
     """
     The job that *answer* names.
 
@@ -80,7 +80,7 @@ def read_created(profile: Profile, answer: ApiAnswer, *, refuses_by_503: bool) -
         raise OutcomeUnknown(f"the submit may have been accepted: {words.message}")
     if document is None:
         raise OutcomeUnknown(f"the submit was accepted without a job id: {_unreadable(answer)}")
-    return _accepted(profile, answer, document, error, refuses_by_503=refuses_by_503)
+    return _read_success(profile, answer, document, error, refuses_by_503=refuses_by_503)
 
 
 def _refusal(profile: Profile, answer: ApiAnswer, document: Mapping[str, object] | None) -> FrameRelayError | None:
@@ -102,7 +102,7 @@ def _words_of(
     return refusal_error(profile, document, answer.status, code_and_message(answer.content))
 
 
-def _accepted(
+def _read_success(
     profile: Profile,
     answer: ApiAnswer,
     document: Mapping[str, object],
@@ -129,14 +129,14 @@ def _ids(profile: Profile, document: Mapping[str, object]) -> tuple[tuple[str, .
     texts = (text_of(value) for path in paths for value in read_path(path).all(document, document))
     ids = tuple(dict.fromkeys(one for one in texts if one is not None and len(one) <= JOB_ID_CHARACTERS_MAX))
     word = word_of(read_path(create.status).find(document, document)) if create.status else None
-    return ids, redacted(word)
+    return ids, redact(word)
 
 
 def _without_a_job(answer: ApiAnswer, document: Mapping[str, object], *, refuses_by_503: bool) -> FrameRelayError:
     """What a 2xx to a submit means that names no job: a refusal only where nothing else can be meant."""
     error, status = refusal_within(answer.headers, document), status_within(document)
     if error is None or status is None:
-        excerpt = redacted(cut(answer.content.decode("utf-8", errors="replace")))
+        excerpt = redact(cut(answer.content.decode("utf-8", errors="replace")))
         return OutcomeUnknown(f"the submit may have been accepted, and its answer holds no job id: {excerpt}")
     is_clear = status == 200 or (_refuses(status) and (status != 503 or refuses_by_503))
     if not is_clear or might_name_a_job(document):

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from framerelay.config.logs import redacted
+from framerelay.config.logs import redact
 from framerelay.upstream.complaints import Complaint, error_in
 from framerelay.upstream.families import Family, family_of
 from framerelay.upstream.links import read_address
@@ -92,7 +92,7 @@ def read_news(document: Mapping[str, object]) -> JobNews:
     word, state = _status(places)
     if state is JobState.SUCCEEDED and _failed_after_all(places) is not None:
         state = JobState.FAILED
-    status_word = word if state is not JobState.UNKNOWN else redacted(word)
+    status_word = word if state is not JobState.UNKNOWN else redact(word)
     return JobNews(job_ids=_job_ids(document, body, inner), state=state, status_word=status_word)
 
 
@@ -113,7 +113,7 @@ def read_job(document: Mapping[str, object], *, root: str | None = None) -> JobR
     return JobReport(
         job_ids=_job_ids(document, body, inner),
         state=state,
-        status_word=redacted(status_word),  # It is logged and shown as it is; some gateways put a whole refusal there.
+        status_word=redact(status_word),  # It is logged and shown as it is; some gateways put a whole refusal there.
         video_url=_address(places, _VIDEO_KEYS, root),
         last_frame_url=_address(places, _LAST_KEYS, root),
         seed=integer_of(_first(places, "seed")),

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from framerelay.config.urls import host_of
-from framerelay.config.waiting import set_within
+from framerelay.config.waiting import wait_within
 from framerelay.runs.errors import FrameRelayError, UpstreamAnswerUnreadable, UpstreamUnavailable
 
 KEYS_MAX: Final = 16
@@ -90,7 +90,7 @@ class PublicKeys:
             dues = [_due_at(key_set) for key_set in self._key_sets.values()]
             pause_s = min(dues, default=time.monotonic() + FRESH_FOR_S) - time.monotonic()
             if pause_s > 0:
-                await set_within(self._wake_up, pause_s)
+                await wait_within(self._wake_up, pause_s)
 
     async def fetch_due(self) -> None:
         """Fetch once what is wanted or getting old; trouble is logged, and tried again after ``REST_S``."""

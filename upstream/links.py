@@ -25,10 +25,10 @@ def read_address(text: str, *, root: str | None) -> str | None:
         return plain
     if root is None or not (plain.startswith(("/", "./", "../")) or _FILE.fullmatch(plain)):
         return None
-    return joined(plain, root=root)
+    return join_address(plain, root=root)
 
 
-def joined(text: str, *, root: str) -> str | None:
+def join_address(text: str, *, root: str) -> str | None:
     """*text* as it is at *root*; None where the two make no address."""
     try:
         return urljoin(root + "/", text)

@@ -23,7 +23,7 @@ _OURS: Final = "framerelay found this"
 """Where the one record stands, out of a list, that has our reference: a key that no provider has."""
 
 
-def read_looked_up(profile: Profile, answer: ApiAnswer, *, root: str) -> JobReport:
+def read_job_answer(profile: Profile, answer: ApiAnswer, *, root: str) -> JobReport:
     """
     What the provider says about the job that was asked about.
 
@@ -39,11 +39,11 @@ def read_looked_up(profile: Profile, answer: ApiAnswer, *, root: str) -> JobRepo
     return _by_profile(profile, answer, document, root)
 
 
-def read_found(profile: Profile, answer: ApiAnswer, take: str, *, root: str) -> JobReport:
+def read_found_job(profile: Profile, answer: ApiAnswer, take: str, *, root: str) -> JobReport:
     """
     What the provider says about the job that has our reference *take*, which is searched for.
 
-    Raises: as `read_looked_up`; a job that does not show the reference does not count.
+    Raises: as `read_job_answer`; a job that does not show the reference does not count.
     """
     reference = profile.recover.reference
     place = (reference.record if reference != "none" else None) or profile.get.record
@@ -55,7 +55,7 @@ def read_found(profile: Profile, answer: ApiAnswer, take: str, *, root: str) -> 
         raise _by_refusal(profile, answer, document) or UpstreamRejected("the provider has no such job", status=404)
     alone = replace_struct(profile, get=replace_struct(profile.get, record=_OURS))
     content = answer.content if ours is None else msgspec.json.encode({**document, _OURS: ours})
-    return read_looked_up(alone, replace(answer, content=content), root=root)
+    return read_job_answer(alone, replace(answer, content=content), root=root)
 
 
 def _by_refusal(profile: Profile, answer: ApiAnswer, document: Mapping[str, object]) -> FrameRelayError | None:

@@ -115,7 +115,7 @@ def create_request(profile: Profile, order: Order) -> RequestPlan:
 def body_of(profile: Profile, order: Order, words: Mapping[str, object] | None = None) -> Any:
     """The body of that request, with *words* in place of those of *order* where they are given."""
     body = fill(profile.create.body, words_of(profile, order) if words is None else words)
-    return _merged(_fitted(body, model_of(profile, order.model)), order.extra) if isinstance(body, dict) else body
+    return _merge(_fit(body, model_of(profile, order.model)), order.extra) if isinstance(body, dict) else body
 
 
 def is_sent(profile: Profile, order: Order, name: str) -> bool:
@@ -185,11 +185,11 @@ def fill_address(template: str, words: Mapping[str, object]) -> str:
     Raises: RequestInvalid for a word without a value.
     """
     if (whole := re.fullmatch(r"\{([^{}]+)\}", template)) is not None:
-        return str(_needed(words, whole[1]))
-    return re.sub(r"\{([^{}]+)\}", lambda match: _part(match[1], _needed(words, match[1])), template)
+        return str(_require(words, whole[1]))
+    return re.sub(r"\{([^{}]+)\}", lambda match: _part(match[1], _require(words, match[1])), template)
 
 
-def _needed(words: Mapping[str, object], name: str) -> object:
+def _require(words: Mapping[str, object], name: str) -> object:
     value = words.get(name)
     if value is None:
         raise RequestInvalid(f"the provider's address needs {name}, which is not known", param=name)
@@ -219,7 +219,7 @@ def _path_by_frames(by: Mapping[Frames, str], words: Mapping[str, object]) -> st
     return by[frames]
 
 
-def frames_not_taken(profile: Profile, order: Order) -> str | None:
+def why_not_these_frames(profile: Profile, order: Order) -> str | None:
     """Why no clip is made from just the frames of *order*, in words; None where one is, as far as is known."""
     by = profile.create.by
     frames = _FRAMES[order.first_frame is not None, order.last_frame is not None]
@@ -250,13 +250,13 @@ def _as_written(rule: object, value: object, words: Mapping[str, object]) -> obj
     if rule == _DROP:
         return None
     if isinstance(rule, Mapping):
-        return _mapped(rule, value, words)
+        return _map(rule, value, words)
     if isinstance(rule, str) and "{}" in rule:
         return None if value is None else rule.replace("{}", str(value))
     return rule
 
 
-def _mapped(rule: Mapping[str, object], value: object, words: Mapping[str, object]) -> object:
+def _map(rule: Mapping[str, object], value: object, words: Mapping[str, object]) -> object:
     for key, target in rule.items():
         if key.startswith("$when_") and words.get(key.removeprefix("$when_")) is not None:
             return None if target == _DROP else target
@@ -265,7 +265,7 @@ def _mapped(rule: Mapping[str, object], value: object, words: Mapping[str, objec
     return None if result == _DROP else result
 
 
-def _fitted(body: dict[str, Any], model: Model) -> dict[str, Any]:
+def _fit(body: dict[str, Any], model: Model) -> dict[str, Any]:
     """*body* as this model wants it: fields under other names, without some, with others."""
     for place, name in model.fields.items():
         value = _take_out(body, place.split("."))
@@ -295,11 +295,11 @@ def _put(body: dict[str, Any], keys: list[str], value: object) -> None:
     body[last] = value
 
 
-def _merged(body: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(body: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(body)
     for key, value in over.items():
         inner = result.get(key)
-        result[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
+        result[key] = _merge(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
     return result
 
 

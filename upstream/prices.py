@@ -32,15 +32,15 @@ def estimate(price: Price | None, model: Model | None, terms: ClipTerms) -> Esti
     What is left open makes a range: the resolution, the length, the sound. None where the price, or what it hangs on,
     is not known, or is below nothing: that would make room in a budget for takes that cost money.
     """
-    base = _estimated(price, model, terms.fields) if price is not None else None
+    base = _base_estimate(price, model, terms.fields) if price is not None else None
     if price is None or base is None or base.low < 0 or not math.isfinite(base.high):
         return None
     times = _times(price, terms.fields)
-    parts = tuple(dict.fromkeys(_unpriced(price, model, terms)))
+    parts = tuple(dict.fromkeys(_unknown_parts(price, model, terms)))
     return replace(base, low=base.low * times, high=base.high * times, unpriced=parts)
 
 
-def _unpriced(price: Price, model: Model | None, terms: ClipTerms) -> Iterator[str]:
+def _unknown_parts(price: Price, model: Model | None, terms: ClipTerms) -> Iterator[str]:
     """What may make the clip cost more than *price* says, by an unknown amount."""
     yield from (name for name in terms.unpriced if name not in price.free)
     tier, videos = terms.fields.get("service_tier"), terms.fields.get("reference_video_urls")
@@ -64,7 +64,7 @@ def _is_length(value: object, model: Model | None) -> bool:
     return value is None or number_of(value) is not None or str(value) == auto
 
 
-def _estimated(price: Price, model: Model | None, fields: Mapping[str, object]) -> Estimate | None:
+def _base_estimate(price: Price, model: Model | None, fields: Mapping[str, object]) -> Estimate | None:
     if price.per_clip is not None:
         return _estimate(price, _amounts(price.per_clip, fields), (1.0, 1.0))
     lengths = _lengths(model, fields)

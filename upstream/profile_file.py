@@ -15,7 +15,7 @@ from framerelay.config.urls import parse_url
 from framerelay.runs.errors import Mistake, NotFound, StoryboardInvalid
 from framerelay.storyboards.documents import Document, read_document
 from framerelay.storyboards.parts import Part, is_near, near, root_of
-from framerelay.storyboards.typed import check_typed
+from framerelay.storyboards.typed import check_types
 from framerelay.upstream.paths import read_path
 from framerelay.upstream.profile import CallbackRules, Profile
 from framerelay.upstream.profile_checks import KeyPath, model_mistakes, number_mistakes, word_mistakes
@@ -46,7 +46,7 @@ _OWN: Final = ("examples", "extends", "guessed")
 _WHOLE: Final = ("price",)  # Of two prices, put together key by key, nobody could say which one counts.
 
 
-def shipped() -> tuple[str, ...]:
+def profile_names() -> tuple[str, ...]:
     """The names of the profiles that come with FrameRelay, sorted."""
     return tuple(sorted(one.name.removesuffix(".yaml") for one in _SHIPPED.iterdir() if one.name.endswith(".yaml")))
 
@@ -54,9 +54,9 @@ def shipped() -> tuple[str, ...]:
 @cache
 def load_shipped(name: str) -> Profile:
     """The profile of that *name* that comes with FrameRelay. Raises: NotFound, with the names that are near."""
-    if name not in shipped():
-        raise NotFound(f'there is no profile "{name}"{near(name, shipped())}; framerelay providers lists them')
-    return _profile_of(*_completed(name, (_SHIPPED / f"{name}.yaml").read_bytes(), None))
+    if name not in profile_names():
+        raise NotFound(f'there is no profile "{name}"{near(name, profile_names())}; framerelay providers lists them')
+    return _profile_of(*_read_with_base(name, (_SHIPPED / f"{name}.yaml").read_bytes(), None))
 
 
 def load_profile(path: Path) -> Profile:
@@ -65,20 +65,20 @@ def load_profile(path: Path) -> Profile:
 
     Raises: StoryboardInvalid with every mistake and its line; OSError where it cannot be read.
     """
-    return _profile_of(*_completed(path.name, path.read_bytes(), path.parent))
+    return _profile_of(*_read_with_base(path.name, path.read_bytes(), path.parent))
 
 
-def _completed(name: str, data: bytes, folder: Path | None) -> tuple[Part, dict[str, Any]]:
+def _read_with_base(name: str, data: bytes, folder: Path | None) -> tuple[Part, dict[str, Any]]:
     """What is written, and the same on top of what it extends. Raises: StoryboardInvalid."""
     root = root_of(_read_yaml(name, data))
-    check_typed(root, Profile, checks=_CHECKS, partial=isinstance(root.value, dict) and "extends" in root.value)
+    check_types(root, Profile, checks=_CHECKS, partial=isinstance(root.value, dict) and "extends" in root.value)
     if not isinstance(root.value, dict):
-        _raise_named(root, name)
+        _raise_mistakes(root, name)
     base, own = _base_of(root, folder, _EXTENDS_MAX), cast("dict[str, Any]", root.value)
     if root.notes.wrong:
-        _check_rest(root, _merged(_merged(_STAND_IN, base), own))
-        _raise_named(root, name)
-    return root, _merged(base, own)
+        _check_rest(root, _merge(_merge(_STAND_IN, base), own))
+        _raise_mistakes(root, name)
+    return root, _merge(base, own)
 
 
 def _read_yaml(name: str, data: bytes) -> Document:
@@ -95,7 +95,7 @@ def _check_rest(root: Part, complete: dict[str, Any]) -> None:
         whole = path.index("price") + 1 if "price" in path else None  # What is left of a price would be none.
         complete = _without(complete, path[:whole])
     try:
-        profile = msgspec.convert(_merged(_stand_in(root.notes.wrong), complete), Profile)
+        profile = msgspec.convert(_merge(_stand_in(root.notes.wrong), complete), Profile)
     except msgspec.ValidationError:
         return
     _check_whole(root, profile)
@@ -106,7 +106,7 @@ def _stand_in(wrong: Collection[tuple[str | int, ...]]) -> Mapping[str, Any]:
     has_id = any(path[:2] in (("create",), ("create", "id")) or is_near(path[0], "create") for path in wrong if path)
     has_clip = ("read", "clip") in wrong
     more = {**({"create": {"id": "id"}} if has_id else {}), **({"read": {"clip": "clip"}} if has_clip else {})}
-    return _merged(_STAND_IN, more)
+    return _merge(_STAND_IN, more)
 
 
 def _without(value: Any, path: tuple[str | int, ...]) -> Any:
@@ -138,7 +138,7 @@ def _base_of(root: Part, folder: Path | None, depth: int) -> dict[str, Any]:
         return {}
     data = _data_of(str(name), folder) if depth else None
     if data is None:
-        root.complain(f'there is no profile "{name}" to extend{near(str(name), shipped())}', about="extends")
+        root.complain(f'there is no profile "{name}" to extend{near(str(name), profile_names())}', about="extends")
         return {}
     base = root_of(read_document(data, form="yaml"))
     if not isinstance(base.value, dict):
@@ -146,24 +146,24 @@ def _base_of(root: Part, folder: Path | None, depth: int) -> dict[str, Any]:
         return {}
     below = _base_of(base, folder, depth - 1)
     base.notes.raise_if_any()
-    return _merged(below, base.value)
+    return _merge(below, base.value)
 
 
 def _data_of(name: str, folder: Path | None) -> bytes | None:
-    if name in shipped():
+    if name in profile_names():
         return (_SHIPPED / f"{name}.yaml").read_bytes()
     path = folder / f"{name.removesuffix('.yaml')}.yaml" if folder else None
     return path.read_bytes() if path and path.is_file() else None
 
 
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Groups are merged, all else replaces, a price too; ``examples`` and ``guessed`` are each file's own."""
     own = {key: value for key, value in base.items() if key not in _OWN}
     for key, value in over.items():
         inner = own.get(key)
         own[key] = value
         if isinstance(inner, dict) and isinstance(value, dict) and key not in _WHOLE:
-            own[key] = _merged(inner, value)
+            own[key] = _merge(inner, value)
     return own
 
 
@@ -172,10 +172,10 @@ def _profile_of(root: Part, complete: Mapping[str, Any]) -> Profile:
         profile = msgspec.convert(complete, Profile)
     except msgspec.ValidationError as error:
         root.complain(f"together with what it extends: {error}")
-        _raise_named(root, str(complete.get("id")))
+        _raise_mistakes(root, str(complete.get("id")))
         raise AssertionError from error  # It has just been complained of.
     _check_whole(root, profile)
-    _raise_named(root, profile.id)
+    _raise_mistakes(root, profile.id)
     own_models = root.value.get("models") if isinstance(root.value, dict) else None
     return _with_models(profile, tuple(own_models) if own_models else tuple(profile.models))
 
@@ -196,11 +196,11 @@ def _like(raw: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
     model, names = dict(raw[name]), {name}
     while (other := model.pop("like", None)) is not None and other in raw and other not in names:
         names.add(other)
-        model = _merged({key: value for key, value in raw[other].items() if key != "price"}, model)
+        model = _merge({key: value for key, value in raw[other].items() if key != "price"}, model)
     return model
 
 
-def _raise_named(root: Part, name: str) -> None:
+def _raise_mistakes(root: Part, name: str) -> None:
     """Raises: StoryboardInvalid; a mistake of the whole file has its name for a place."""
     try:
         root.notes.raise_if_any()

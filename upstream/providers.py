@@ -14,16 +14,16 @@ from typing import Final, Literal, cast
 import msgspec
 
 from framerelay.config.settings import Settings
-from framerelay.config.text import trimmed
+from framerelay.config.text import trim
 from framerelay.config.urls import host_of
 from framerelay.runs.errors import KeyMissing, NotFound, RequestInvalid, StoryboardInvalid
 from framerelay.storyboards.parts import Part, near
 from framerelay.storyboards.settings_file import FILE_KEYS, read_settings_file
-from framerelay.storyboards.typed import check_typed
+from framerelay.storyboards.typed import check_types
 from framerelay.upstream.credentials import hosts_of
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_checks import price_mistakes
-from framerelay.upstream.profile_file import load_profile, load_shipped, shipped
+from framerelay.upstream.profile_file import load_profile, load_shipped, profile_names
 from framerelay.upstream.profile_models import Price
 
 HandOff = Literal["auto", "upload", "inline", "serve"]
@@ -95,9 +95,9 @@ class Providers:
         name = name or self.default
         if (provider := self.entries.get(name) or self._cache.get(name)) is not None:
             return provider
-        if name in shipped():  # Each callback of its takes asks for it.
+        if name in profile_names():  # Each callback of its takes asks for it.
             return self._cache.setdefault(name, plain(name, load_shipped(name), self.environ))
-        names = [*self.entries, *shipped()]
+        names = [*self.entries, *profile_names()]
         raise NotFound(f'there is no provider "{name}"{near(name, names)}; framerelay providers lists them')
 
     def with_key(self) -> Iterator[Provider]:
@@ -108,7 +108,7 @@ class Providers:
     @property
     def variables_set(self) -> tuple[str, ...]:
         """The variables that may hold a key, by their names, and do: those of shipped profiles are among them."""
-        return tuple(sorted(name for name, text in self.environ.items() if _KEY_NAME.search(name) and trimmed(text)))
+        return tuple(sorted(name for name, text in self.environ.items() if _KEY_NAME.search(name) and trim(text)))
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -205,7 +205,7 @@ def _check_variables(profile: Profile, variables: tuple[str, ...], part: Part) -
     hosts = hosts_of(profile.base, profile)
     for variable in variables:
         owners = [
-            each for each in map(load_shipped, shipped()) if variable in (*each.key_env, *_secret_variables(each))
+            each for each in map(load_shipped, profile_names()) if variable in (*each.key_env, *_secret_variables(each))
         ]
         is_theirs = any(hosts <= hosts_of(each.base, each) for each in owners)
         if (owners or variable.startswith("FRAMERELAY_")) and not is_theirs:
@@ -275,7 +275,7 @@ def _read_prices(part: Part) -> dict[str, Price]:
     prices = {}
     for model, value in part.value.items():
         inner = Part(value=value, notes=part.notes, path=(*part.path, model), order=part.order)
-        check_typed(inner, Price, checks={})
+        check_types(inner, Price, checks={})
         try:
             price = msgspec.convert(value, Price)
         except msgspec.ValidationError:
@@ -289,7 +289,7 @@ def _read_prices(part: Part) -> dict[str, Price]:
 
 
 def _first_set(variables: tuple[str, ...] | list[str], environ: Mapping[str, str]) -> str | None:
-    return next((text for name in variables if (text := trimmed(environ.get(name, "")))), None)
+    return next((text for name in variables if (text := trim(environ.get(name, "")))), None)
 
 
 def _secret_of(profile: Profile, provider: Provider, key: str | None) -> str | None:

@@ -20,20 +20,20 @@ from framerelay.upstream.providers import Provider, Providers
 FREE_WORDS: Final = "name it under free of that price in framerelay.yaml if it adds nothing"
 
 
-def priced(board: Storyboard, providers: Providers) -> Storyboard:
+def with_estimates(board: Storyboard, providers: Providers) -> Storyboard:
     """
     *board* with an estimate for each shot whose price is known; a draft is small by now.
 
     Raises: StoryboardInvalid where it names a provider that is not there, or its budget of money cannot be kept: a
     price is not known, or is one of another currency.
     """
-    shots = tuple(_priced(board, shot, providers) for shot in board.shots)
+    shots = tuple(_with_estimate(board, shot, providers) for shot in board.shots)
     if board.budget_money is not None and (message := _why_no_budget(board, shots)) is not None:
         raise StoryboardInvalid([_mistake(board, ("budget", "money"), message)])
     return replace(board, shots=shots)
 
 
-def _priced(board: Storyboard, shot: Shot, providers: Providers) -> Shot:
+def _with_estimate(board: Storyboard, shot: Shot, providers: Providers) -> Shot:
     provider, name = provider_of(board, shot, providers), shot.model or board.model
     if board.draft is not None and shot.final is None:
         shot = draft_of(board, shot, model_of(provider.profile, name))

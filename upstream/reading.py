@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from framerelay.config.logs import redacted
+from framerelay.config.logs import redact
 from framerelay.runs.errors import RequestInvalid
 from framerelay.runs.model import Family
 from framerelay.upstream.callback import COMMAS_MAX
@@ -60,10 +60,10 @@ def read_callback_news(profile: Profile, document: Mapping[str, object]) -> JobN
     """The little of `read_callback` that a callback is believed to say; it is read for each one."""
     rules = profile.callback
     read = profile.read_of_callback
-    record = _decoded(_record_of(profile, document), read)
+    record = _decode_texts(_record_of(profile, document), read)
     word = _status_word(read, record, document)
     state = _state(read, word, record, document, has_clip=False)
-    status_word = word if state is not JobState.UNKNOWN else redacted(word)
+    status_word = word if state is not JobState.UNKNOWN else redact(word)
     ids, reference = _ids(profile, read, record, document, rules), text_of(_find(rules.reference, record, document))
     return JobNews(job_ids=ids, state=state, status_word=status_word, reference=reference)
 
@@ -100,7 +100,7 @@ def _read(
     root: str | None,
     rules: CallbackRules | None = None,
 ) -> JobReport:
-    record = _decoded(record, read)
+    record = _decode_texts(record, read)
     word = _status_word(read, record, body)
     then = read.then.clip if read.then else None
     clip = _address(read.clip, record, body, root) or _address(then, record, body, root)
@@ -111,7 +111,7 @@ def _read(
     return JobReport(
         job_ids=ids,
         state=state,
-        status_word=redacted(word),
+        status_word=redact(word),
         video_url=clip,
         last_frame_url=_address(read.last_frame, record, body, root),
         error=_error(profile, read.error, record, body, state, _status_family(read, word)),
@@ -126,7 +126,7 @@ def _status_word(read: Read, record: object, body: object) -> str | None:
     return str(value).lower() if isinstance(value, bool) else word_of(value)
 
 
-def _decoded(record: object, read: Read) -> object:
+def _decode_texts(record: object, read: Read) -> object:
     """*record* with the texts that hold JSON as the values they are."""
     for place in read.decode:
         text = read_path(place).find(record, record)

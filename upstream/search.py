@@ -66,7 +66,7 @@ async def find_in_list(ask: AskList, listing: Listing, submit: LostSubmit) -> di
     place = read_path(listing.reference)
     address, page, total = listing.get or listing.post or "", 1, 0
     while page <= PAGES_MAX:
-        words = _filled(listing, submit.model, submit.since, page)
+        words = _fill_listing(listing, submit.model, submit.since, page)
         document = await ask("GET" if listing.get else "POST", address, *words)
         content = read_path(listing.items).find(document, document)
         entries = content if isinstance(content, list) else []
@@ -104,7 +104,7 @@ def _created_at(listing: Listing, entry: object) -> float | None:
     return None if moment is None else moment.timestamp()
 
 
-def _filled(listing: Listing, model: str | None, since: float, page: int) -> tuple[Any, Mapping[str, object]]:
+def _fill_listing(listing: Listing, model: str | None, since: float, page: int) -> tuple[Any, Mapping[str, object]]:
     start, now = since - EARLIER_S, time.time()
     words: dict[str, object] = {
         "page": page,

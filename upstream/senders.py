@@ -101,7 +101,7 @@ class Senders(Mapping[str, Recipe]):
         if name in self.recipes:
             return self.recipes[name]
         if name not in self._looked_at:
-            self._looked_at[name] = self._recipe_of_shipped(name)
+            self._looked_at[name] = self._recipe_of_provider(name)
         recipe = self._looked_at[name]
         if recipe is None:
             raise KeyError(name)
@@ -115,7 +115,7 @@ class Senders(Mapping[str, Recipe]):
         """How many of them there are."""
         return len(self.recipes)
 
-    def _recipe_of_shipped(self, name: str) -> Recipe | None:
+    def _recipe_of_provider(self, name: str) -> Recipe | None:
         if name == self.providers.default or name in self.providers.entries:
             return None
         try:

@@ -325,14 +325,14 @@ def _as_forms(body: bytes) -> list[str]:
     if not isinstance(fields, dict):
         raise Unverified("the body is not a JSON object, so nothing of it can be signed")
     texts = [(key, _field(fields[key])) for key in sorted(fields)]
-    return ["&".join(f"{as_text(key)}={as_text(value)}" for key, value in texts) for as_text in (_quoted_plus, _quoted)]
+    return ["&".join(f"{as_text(key)}={as_text(value)}" for key, value in texts) for as_text in (_quote_plus, _quote)]
 
 
-def _quoted_plus(text: str) -> str:
+def _quote_plus(text: str) -> str:
     return quote_plus(text, errors="replace")
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return quote(text, safe="", errors="replace")
 
 

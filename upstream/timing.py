@@ -21,13 +21,13 @@ C = TypeVar("C", bound=HasProfile)
 Method = Callable[Concatenate[C, P], Awaitable[T]]
 
 
-def timed(call: str) -> Callable[[Method[C, P, T]], Callable[Concatenate[C, P], Coroutine[Any, Any, T]]]:
+def time_call(call: str) -> Callable[[Method[C, P, T]], Callable[Concatenate[C, P], Coroutine[Any, Any, T]]]:
     """A method of a client that asks its provider; *call*: for what."""
 
     def around(method: Method[C, P, T]) -> Callable[Concatenate[C, P], Coroutine[Any, Any, T]]:
         @wraps(method)
         async def run(client: C, /, *arguments: P.args, **keywords: P.kwargs) -> T:
-            with PROVIDER.timed(client.profile.id, call):
+            with PROVIDER.time(client.profile.id, call):
                 return await method(client, *arguments, **keywords)
 
         return run

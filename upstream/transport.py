@@ -15,7 +15,7 @@ KEPT_S = 4.0  # Many servers end a connection that is idle for 5 s, maybe just w
 NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
-async def read_bounded(response: httpx.Response) -> bytes:
+async def read_body(response: httpx.Response) -> bytes:
     """
     The body as it came, at most ``ANSWER_BYTES_MAX``; nothing of an error that is encoded.
 
@@ -56,7 +56,7 @@ def open_client(headers: Mapping[str, str], tls: ssl.SSLContext, *, kept_alive: 
     )
 
 
-def encoded(body: object) -> bytes:
+def encode_body(body: object) -> bytes:
     """*body* as JSON in UTF-8. Raises: RequestInvalid for what JSON cannot say."""
     try:
         return msgspec.json.encode(body)

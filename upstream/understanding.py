@@ -12,10 +12,10 @@ from framerelay.runs.errors import (
 )
 from framerelay.runs.model import Family
 from framerelay.upstream.answers import read_object
-from framerelay.upstream.created import ApiAnswer, read_created
+from framerelay.upstream.created import ApiAnswer, read_create_answer
 from framerelay.upstream.families import family_of
 from framerelay.upstream.job import JobReport
-from framerelay.upstream.looked_up import read_looked_up
+from framerelay.upstream.looked_up import read_job_answer
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.reading import read_callback
 
@@ -56,10 +56,10 @@ def understand(profile: Profile, kind: AnswerKind, body: bytes, *, status: int =
     answer = ApiAnswer(status=status, headers={}, content=body)
     try:
         if kind == "create":
-            submit = read_created(profile, answer, refuses_by_503=True)
+            submit = read_create_answer(profile, answer, refuses_by_503=True)
             return _state("accepted", job_ids=[submit.job_id, *submit.aliases])
         if kind == "get":
-            return _of_report(read_looked_up(profile, answer, root=profile.base))
+            return _of_report(read_job_answer(profile, answer, root=profile.base))
         return _of_report(read_callback(profile, read_object(body)))
     except FrameRelayError as error:
         state = _state_of(error, kind)

@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
-from framerelay.config.text import text_of, trimmed
+from framerelay.config.text import text_of, trim
 from framerelay.runs.errors import Mistake, StoryboardInvalid
-from framerelay.storyboards.notation import shown
+from framerelay.storyboards.notation import excerpt
 from framerelay.storyboards.parts import Notes, Part, describe_value
 from framerelay.storyboards.settings_file import FILE_KEYS, HOOK_KEYS, read_settings_file
 from framerelay.upstream.signatures import (
@@ -161,9 +161,9 @@ class _Source:
         name = part.text()
         if name is None:
             return None
-        text = trimmed(self.environ.get(name, ""))
+        text = trim(self.environ.get(name, ""))
         if not text:
-            part.complain(f"the variable {shown(name)} is not set, or empty")
+            part.complain(f"the variable {excerpt(name)} is not set, or empty")
         return text or None
 
     def file(self, part: Part) -> str | None:
@@ -174,15 +174,15 @@ class _Source:
         try:
             with (self.folder / name).open("rb") as file:
                 data = file.read(SECRET_BYTES_MAX + 4)  # And the mark that an editor may put in front.
-            text = trimmed(text_of(data))
+            text = trim(text_of(data))
         except OSError as error:
-            part.complain(f"{shown(name)} cannot be read: {(error.strerror or 'it is not a file').lower()}")
+            part.complain(f"{excerpt(name)} cannot be read: {(error.strerror or 'it is not a file').lower()}")
             return None
         except ValueError:  # Bytes that are no text, or a NUL in the name.
-            part.complain(f"{shown(name)} does not hold text")
+            part.complain(f"{excerpt(name)} does not hold text")
             return None
         if not text or len(text) > SECRET_BYTES_MAX:
-            part.complain(f"{shown(name)} is {'too long for a secret' if text else 'empty'}")
+            part.complain(f"{excerpt(name)} is {'too long for a secret' if text else 'empty'}")
             return None
         return text
 
@@ -198,7 +198,7 @@ class _Options:
     def keys_in(self, encoding: str, *, without: str = "") -> tuple[bytes, ...]:
         """The secrets as keys: *encoding* is the usual one of the scheme, *without* a prefix that is not part of it."""
         form = self.word("secret_encoding", encoding, ("base64", "hex", "utf8"))
-        return self.secrets(lambda text: _decoded(text.removeprefix(without), form))
+        return self.secrets(lambda text: _decode(text.removeprefix(without), form))
 
     def secrets(self, key_of: Callable[[str], bytes]) -> tuple[bytes, ...]:
         """Each secret, as *key_of* (which raises ValueError) makes a key of it."""
@@ -241,7 +241,7 @@ class _Options:
         part = self.keys[key]
         name = (part.text() or "").lower()
         if name and not re.fullmatch(r"[a-z0-9_-]{1,64}", name):
-            part.complain(f'"{shown(name)}" cannot be the name of a header')
+            part.complain(f'"{excerpt(name)}" cannot be the name of a header')
         if name in NEVER_KEPT:
             part.complain(
                 f"{name} is never kept, so nothing can be verified by it; give the sender a header of its own"
@@ -262,7 +262,7 @@ class _Options:
             return default
         text = self.keys[key].text() or default
         if choices and text not in choices:
-            self.keys[key].complain(f'expected one of {", ".join(choices)}, found "{shown(text)}"')
+            self.keys[key].complain(f'expected one of {", ".join(choices)}, found "{excerpt(text)}"')
         elif not text.isascii() or len(text) > 40:
             self.keys[key].complain("expected at most 40 ordinary characters")
         return text
@@ -299,7 +299,7 @@ def _hmac(options: _Options) -> HmacRecipe:
     )
 
 
-def _timestamped(options: _Options) -> HmacRecipe:
+def _with_timestamp(options: _Options) -> HmacRecipe:
     """``t=<seconds>,v1=<hex>``, over ``t.body`` or, OpenRouter's, ``t,body``."""
     return HmacRecipe(
         keys=options.keys_in("utf8"),
@@ -354,7 +354,7 @@ def _pixverse(options: _Options) -> FieldsRecipe:
 _READERS: Final[Mapping[str, Callable[[_Options], Recipe]]] = {
     "standard-webhooks": _standard,
     "hmac": _hmac,
-    "timestamped": _timestamped,
+    "timestamped": _with_timestamp,
     "kie": _kie,
     "static": _static,
     "fal": _fal,
@@ -364,7 +364,7 @@ _READERS: Final[Mapping[str, Callable[[_Options], Recipe]]] = {
 }
 
 
-def _decoded(text: str, encoding: str) -> bytes:
+def _decode(text: str, encoding: str) -> bytes:
     """The key that *text* stands for. Raises: ValueError with a sentence that does not repeat it."""
     try:
         if encoding == "base64":

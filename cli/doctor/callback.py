@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from framerelay.cli.doctor.finding import Finding, fail, ok, skipped, warn
+from framerelay.cli.doctor.finding import Finding, fail, ok, skip, warn
 from framerelay.cli.doctor.network import (
     LEADS,
     HttpAnswer,
@@ -53,7 +53,7 @@ async def look_at_callback(settings: Settings) -> Finding:
     """
     secret = find_secret(settings)
     if secret is None:
-        return skipped("no secret signs addresses yet: the first start makes one", "start, then run doctor again")
+        return skip("no secret signs addresses yet: the first start makes one", "start, then run doctor again")
     base = settings.reachable_url
     probe = ProbeAddress(nonce=secrets.token_hex(10), ends_at=int(time.time()) + LIFE_S)
     body = msgspec.json.encode({"object": "probe", "nonce": probe.nonce})
@@ -61,21 +61,21 @@ async def look_at_callback(settings: Settings) -> Finding:
     try:
         answer = await ask("POST", f"{base}/webhook/{Tokens(str(secret)).mint(probe)}", settings=settings, content=body)
     except Trouble as trouble:
-        return _not_sent(settings, trouble)
+        return _failure_to_send(settings, trouble)
     took_ms = round(1000 * (time.monotonic() - began))
-    if trouble_found := _not_taken(base, answer):
+    if trouble_found := _failure_to_take(base, answer):
         return trouble_found
-    missing = await _not_listed(settings, probe)
+    missing = await _failure_to_list(settings, probe)
     return missing or await _judge_place(settings, took_ms)
 
 
-def _not_sent(settings: Settings, trouble: Trouble) -> Finding:
+def _failure_to_send(settings: Settings, trouble: Trouble) -> Finding:
     if settings.public_url is None and trouble.kind == "refused":
-        return skipped(f"no receiver takes callbacks: {trouble}", "start it, then run doctor again")
+        return skip(f"no receiver takes callbacks: {trouble}", "start it, then run doctor again")
     return fail(f"a callback to {settings.reachable_url} does not arrive: {trouble}", _FIXES[trouble.kind])
 
 
-def _not_taken(base: str, answer: HttpAnswer) -> Finding | None:
+def _failure_to_take(base: str, answer: HttpAnswer) -> Finding | None:
     """Who answered instead of a receiver that knows the address; None if it was acknowledged."""
     message = answer.error.get("message")
     if answer.status == 200 and answer.document.get("received") is True:
@@ -121,7 +121,7 @@ def _stranger(base: str, answer: HttpAnswer) -> Finding:
     )
 
 
-async def _not_listed(settings: Settings, probe: ProbeAddress) -> Finding | None:
+async def _failure_to_list(settings: Settings, probe: ProbeAddress) -> Finding | None:
     """Why the receiver of the command does not show what was acknowledged; None if it does."""
     url, key = settings.command_url, find_api_key(settings)
     deadline = time.monotonic() + LISTED_WITHIN_S

@@ -12,7 +12,7 @@ from typing import Final
 import click
 
 from framerelay.cli.doctor.callback import look_at_callback
-from framerelay.cli.doctor.finding import Finding, Status, fail, skipped
+from framerelay.cli.doctor.finding import Finding, Status, fail, skip
 from framerelay.cli.doctor.local import look_at_data, look_at_settings
 from framerelay.cli.doctor.network import Trouble
 from framerelay.cli.doctor.peers import look_at_receiver
@@ -24,7 +24,7 @@ from framerelay.cli.errors import FAILED, os_words
 from framerelay.cli.output import echo
 from framerelay.cli.runs import print_json
 from framerelay.config.env_file import SettingInvalid
-from framerelay.config.logs import configure_logging, redacted, secrets_of
+from framerelay.config.logs import configure_logging, redact, secrets_of
 from framerelay.config.settings import Settings, from_environment
 from framerelay.languages.catalogs import translate
 from framerelay.runs.errors import FrameRelayError
@@ -80,7 +80,7 @@ async def _look_at_all(say: Say) -> None:
     except SettingInvalid as error:
         say("settings", fail(str(error), "correct it; nothing else can be checked before that"))
         for name, _, _ in LOOKS[1:]:
-            say(name, skipped("the settings cannot be read"))
+            say(name, skip("the settings cannot be read"))
         return
     configure_logging(replace(settings, log_level="error"))  # What goes on inside is not news for a person.
     say = partial(_without_secrets, say, secrets_of(settings))
@@ -109,7 +109,7 @@ async def _in_time(look: Look, settings: Settings, within_s: float) -> Finding |
 
 def _without_secrets(say: Say, secrets: tuple[str, ...], name: str, finding: Finding) -> None:
     """Servers may say anything, our own key included."""
-    message, advice = redacted(finding.message, secrets=secrets), redacted(finding.advice, secrets=secrets)
+    message, advice = redact(finding.message, secrets=secrets), redact(finding.advice, secrets=secrets)
     say(name, replace(finding, message=message, advice=advice))
 
 

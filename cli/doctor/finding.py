@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """``skipped``: it could not be looked at, and another finding says why."""
+    """``skip``: it could not be looked at, and another finding says why."""
 
     OK = "ok"
     WARN = "warn"
@@ -37,6 +37,6 @@ def fail(message: str, advice: str | None = None) -> Finding:
     return Finding(status=Status.FAIL, message=message, advice=advice)
 
 
-def skipped(message: str, advice: str | None = None) -> Finding:
+def skip(message: str, advice: str | None = None) -> Finding:
     """It could not be looked at."""
     return Finding(status=Status.SKIPPED, message=message, advice=advice)

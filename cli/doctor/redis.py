@@ -8,13 +8,13 @@ from typing import Final
 
 from redis.exceptions import ResponseError
 
-from framerelay.cli.doctor.finding import Finding, fail, ok, skipped, warn
+from framerelay.cli.doctor.finding import Finding, fail, ok, skip, warn
 from framerelay.cli.doctor.network import in_thread
 from framerelay.cli.doctor.network import resolve as resolve_name
 from framerelay.config.settings import Settings
 from framerelay.processors.worker import WORKER
 from framerelay.runs.errors import CopiesMissing
-from framerelay.store.addresses import hosts_of, redis_address, shown
+from framerelay.store.addresses import hosts_of, redact_url, redis_address
 from framerelay.store.client import RelayRedis, connect, disconnect
 from framerelay.store.copies import Copies
 from framerelay.store.embedded import LOG, EmbeddedRedis, find_server, is_answering
@@ -38,7 +38,7 @@ async def look_at_redis(settings: Settings) -> Finding:
         return fail(error.message)
     url = redis_address(settings)
     if url is not None:
-        return await _look_at(url, f"Redis at {shown(url)}", settings)
+        return await _look_at(url, f"Redis at {redact_url(url)}", settings)
     folder = settings.data_dir / "redis"
     server = EmbeddedRedis(folder)
     try:
@@ -65,7 +65,7 @@ async def look_at_worker(settings: Settings) -> Finding:
         async with client_of(settings) as redis:
             return ok("a worker listens") if redis and await redis.exists(WORKER) else nobody
     except REDIS_ERRORS:
-        return skipped("a worker can only be seen in Redis, which does not answer")
+        return skip("a worker can only be seen in Redis, which does not answer")
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from typing import Final
 
 import httpx
 
-from framerelay.cli.doctor.finding import Finding, fail, ok, skipped, warn
+from framerelay.cli.doctor.finding import Finding, fail, ok, skip, warn
 from framerelay.cli.doctor.redis import client_of
 from framerelay.cli.one_place import DIFFERS, check_links
 from framerelay.config.settings import Settings
@@ -50,12 +50,12 @@ async def look_at_storage(settings: Settings) -> list[Finding]:
             ]
     else:
         findings = [ok(f"clips, frames and films are kept in {media.name}")]
-    words = await _times_kept(settings)
+    words = await _retention_words(settings)
     results = [replace(each, message=f"{each.message}; {words}") if not each.advice else each for each in findings]
     return await _compare(media, settings) or results
 
 
-async def _times_kept(settings: Settings) -> str:
+async def _retention_words(settings: Settings) -> str:
     """For how long what is kept, and what leaves next."""
     runs_keep_s, frames_keep_s = settings.runs_keep_s, settings.frames_keep_s
     runs = f"runs with clips and films stay {_for(runs_keep_s)} after their end"
@@ -85,7 +85,7 @@ async def _compare(media: MediaStore, settings: Settings) -> list[Finding]:
         async with client_of(settings) as redis:
             place = await place_of_all(redis) if redis else None
     except REDIS_ERRORS:
-        return [skipped("whether all use the same can only be seen in Redis, which does not answer")]
+        return [skip("whether all use the same can only be seen in Redis, which does not answer")]
     words = difference(place, await media.place_id(), media)
     return [fail(f"it is not where the others keep theirs: {words}", DIFFERS)] if words else []
 

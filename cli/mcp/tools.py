@@ -336,7 +336,7 @@ class Tools:
         board = check_storyboard(document)
         files = board.local_files()
         outside = [
-            Mistake(place=places[0], message=_why_not_given(name, self._pictures))
+            Mistake(place=places[0], message=_why_no_file(name, self._pictures))
             for name, places in files.items()
             if not _is_inside(name, self._pictures)
         ]
@@ -368,7 +368,7 @@ def _is_inside(name: str, folder: Path | None) -> bool:
     return folder is not None and (folder / name).resolve().is_relative_to(folder.resolve())
 
 
-def _why_not_given(name: str, folder: Path | None) -> str:
+def _why_no_file(name: str, folder: Path | None) -> str:
     if folder is None:
         return f"{name} is a file of this computer: give a URL, or start the server with --pictures FOLDER"
     return f"{name} is not in {folder}, from which pictures may be taken"

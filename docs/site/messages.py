@@ -100,9 +100,9 @@ _CODE_ERRORS: Final = frozenset({"RuntimeError", "AssertionError", "TypeError", 
 _ENDS: Final = ",;:."
 _WRAPPERS: Final = frozenset(
     {
-        *("shown", "printable", "redacted", "clause", "str", "len", "listed", "duration"),
+        *("excerpt", "printable", "redact", "redact_url", "clause", "str", "len", "join_names", "duration"),
         *("soon", "repr", "quote", "cut", "sorted", "map", "round", "int"),
-        *("float", "range_words", "amount_words", "ordinal", "trimmed", "folder_words", "os_words", "in_words"),
+        *("float", "range_words", "amount_words", "ordinal", "trim", "folder_words", "os_words", "in_words"),
         *("bucket_words", "describe_value", "near", "_capital", "sentence", "min", "max", "sum"),
         *("join", "format", "abs", "list"),
     }

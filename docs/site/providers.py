@@ -7,7 +7,7 @@ from typing import Final
 from docs.site.providers_zh import in_chinese
 from framerelay.upstream.pictures import inline_bytes_max
 from framerelay.upstream.profile import Cancel, Profile, Signature
-from framerelay.upstream.profile_file import load_shipped, shipped
+from framerelay.upstream.profile_file import load_shipped, profile_names
 from framerelay.upstream.profile_models import Durations, Model, Price
 from framerelay.upstream.profile_words import Frames
 
@@ -36,18 +36,18 @@ _LONG_HEAD: Final = (
 
 def short_table(links: str) -> str:
     """All shipped profiles; *links*: how the address of a page of one begins."""
-    return _SHORT_HEAD + "".join(_row(name, links, with_guesses=False) for name in shipped())
+    return _SHORT_HEAD + "".join(_row(name, links, with_guesses=False) for name in profile_names())
 
 
 def long_table() -> str:
     """The same for docs/providers.md, with what nobody documents."""
-    return _LONG_HEAD + "".join(_row(name, "providers/", with_guesses=True) for name in shipped())
+    return _LONG_HEAD + "".join(_row(name, "providers/", with_guesses=True) for name in profile_names())
 
 
 def secrets_table() -> str:
     """Who signs callbacks, how, and in which variable the secret is looked for."""
     head = "| provider | scheme | the usual variable of its secret |\n|---|---|---|\n"
-    signatures = {name: load_shipped(name).callback.signature for name in shipped()}
+    signatures = {name: load_shipped(name).callback.signature for name in profile_names()}
     rows = (_secret_row(name, one) for name, one in signatures.items() if one != "none")
     return head + "".join(rows)
 
@@ -336,7 +336,7 @@ def pages(root: Path) -> Iterator[tuple[Path, str]]:
     page = root / "docs" / "zh-CN" / "providers.md"
     tables = (in_chinese(table, "../providers/") for table in (long_table(), secrets_table()))
     yield page, with_table(page.read_text(encoding="utf-8"), *tables)
-    for name in shipped():
+    for name in profile_names():
         yield root / "docs" / "providers" / f"{name}.md", provider_page(name)
 
 

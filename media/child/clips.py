@@ -201,7 +201,7 @@ def check_samples(stream: VideoStream, samples: list[Sample]) -> None:
 def measure(container: InputContainer, stream: VideoStream, samples: list[Sample]) -> ClipFacts:
     """The facts of the clip, by its shown samples; the size as the container claims it."""
     visible = [sample for sample in samples if sample.is_shown]
-    last = last_shown(samples)
+    last = last_sample(samples)
     time_base = stream.time_base or 0
     ticks = last.pts - min(sample.pts for sample in visible)
     still = still_ticks(samples)
@@ -229,7 +229,7 @@ def measure(container: InputContainer, stream: VideoStream, samples: list[Sample
 def still_ticks(samples: list[Sample]) -> int:
     """How long the last frame shows: as its packet says, else as long as the others do on average."""
     times = [sample.pts for sample in samples if sample.is_shown]
-    return last_shown(samples).duration or (round((max(times) - min(times)) / (len(times) - 1)) if times[1:] else 0)
+    return last_sample(samples).duration or (round((max(times) - min(times)) / (len(times) - 1)) if times[1:] else 0)
 
 
 def announced_s(container: InputContainer, stream: VideoStream) -> float:
@@ -247,7 +247,7 @@ def announced_s(container: InputContainer, stream: VideoStream) -> float:
     return (container.duration or 0) / av.time_base if alone else 0
 
 
-def last_shown(samples: list[Sample]) -> Sample:
+def last_sample(samples: list[Sample]) -> Sample:
     """The sample that is presented last; with B-frames it is not the last one in the file."""
     return max((sample for sample in samples if sample.is_shown), key=lambda sample: sample.pts)
 

@@ -18,7 +18,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from av.video.stream import VideoStream
 
 from framerelay.media.child.orientation import orientation_of, square_pixel_size
-from framerelay.media.child.siting import centered, says_siting
+from framerelay.media.child.siting import center_chroma, says_siting
 from framerelay.media.child.tone import CURVES, to_sdr
 from framerelay.runs.errors import ClipUnusable
 
@@ -76,7 +76,7 @@ def read_tags(stream: VideoStream, first_packet: bytes = b"") -> Tags:
 
 def curve_of(frame: VideoFrame, tags: Tags) -> str | None:
     """``pq`` or ``hlg`` for a picture in HDR."""
-    return CURVES.get(first_known(int(frame.color_trc), tags.transfer))
+    return CURVES.get(first_answer(int(frame.color_trc), tags.transfer))
 
 
 def matrix_of(frame: VideoFrame, tags: Tags) -> str:
@@ -87,13 +87,13 @@ def matrix_of(frame: VideoFrame, tags: Tags) -> str:
     """
     if frame.format.is_rgb:
         return "rgb"
-    number = first_known(int(frame.colorspace), tags.matrix)
+    number = first_answer(int(frame.colorspace), tags.matrix)
     if number in UNREADABLE:
         raise ClipUnusable(f"the color matrix {UNREADABLE[number]} is not taken", reason="not_allowed")
     return MATRICES.get(number, "bt2020" if curve_of(frame, tags) else "bt601")
 
 
-def first_known(by_picture: int, by_container: int) -> int:
+def first_answer(by_picture: int, by_container: int) -> int:
     """The one that says something, the picture's first."""
     return by_container if by_picture == SILENT else by_picture
 
@@ -113,22 +113,22 @@ def to_rgb(frame: VideoFrame, tags: Tags = Tags(), shape: Fraction = Fraction(1)
     if frame.format.name.startswith("gray"):
         pixels, is_deep = gray_codes(frame, shape, full=full), True
     else:
-        pixels = converted(frame, tags, shape, matrix, full=full, is_deep=is_deep)
+        pixels = convert(frame, tags, shape, matrix, full=full, is_deep=is_deep)
     if curve:
-        pixels = to_sdr(pixels.astype(np.uint16), curve, first_known(int(frame.color_primaries), tags.primaries))
+        pixels = to_sdr(pixels.astype(np.uint16), curve, first_answer(int(frame.color_primaries), tags.primaries))
     elif is_deep:
         pixels = (pixels.astype(np.uint32) * 255 + 32_767) // 65_535
     return orientation_of(frame).apply(pixels.astype(np.uint8, copy=False)), matrix
 
 
-def converted(
+def convert(
     frame: VideoFrame, tags: Tags, shape: Fraction, matrix: str, *, full: bool, is_deep: bool
 ) -> npt.NDArray[Any]:
     """*frame* as RGB of 8 bits, or if *is_deep* of 16, in square pixels; not turned, and in its own curve."""
     width, height = square_pixel_size(frame.width, frame.height, shape)
     # Not the frame's own, which keeps its threads as long as there is the frame.
     image = VideoReformatter().reformat(
-        frame if tags.sited or matrix == "rgb" else centered(frame),
+        frame if tags.sited or matrix == "rgb" else center_chroma(frame),
         width=width,
         height=height,
         format="rgb48le" if is_deep else "rgb24",
@@ -144,7 +144,7 @@ def converted(
 
 def gray_codes(frame: VideoFrame, shape: Fraction, *, full: bool) -> npt.NDArray[np.uint16]:
     """
-    As `converted`, of a picture without color, in 16 bits.
+    As `convert`, of a picture without color, in 16 bits.
 
     swscale takes gray for full range whatever it is told.
     """

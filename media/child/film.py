@@ -54,7 +54,7 @@ def join(parts: Sequence[FilmPart], into: Path) -> FilmFacts:
     try:
         with temporary.open("xb") as draft:
             hold(draft)
-            shots, warnings, reason = write_somehow(clip_parts, temporary, reason, cache)
+            shots, warnings, reason = write_with_fallback(clip_parts, temporary, reason, cache)
         size, sha256 = publish(temporary, into)
         cache.remove()
     finally:
@@ -124,7 +124,7 @@ def lay_out(parts: Sequence[ClipPart], *, cut_exactly: bool) -> list[PlacedPart]
         left_out = repeated and (cut_exactly or part.last_is_droppable)
         lasts = offsets[-1] + (0 if left_out else Fraction(1, scale)) if repeated else part.length
         frames = range(count - left_out)
-        ticks = rising(
+        ticks = make_increasing(
             [round((start + offset) * scale) for offset in offsets[: len(frames)]] + [round((start + lasts) * scale)]
         )
         shots.append(
@@ -134,7 +134,7 @@ def lay_out(parts: Sequence[ClipPart], *, cut_exactly: bool) -> list[PlacedPart]
     return shots
 
 
-def rising(ticks: Sequence[int]) -> tuple[int, ...]:
+def make_increasing(ticks: Sequence[int]) -> tuple[int, ...]:
     """*ticks*, each put off to one past the one before it where it is not later: no two frames have one time."""
     return tuple(accumulate(ticks, lambda before, tick: max(before + 1, tick)))
 
@@ -153,7 +153,7 @@ def common_scale(parts: Sequence[ClipPart]) -> int:
     return scale
 
 
-def write_somehow(
+def write_with_fallback(
     parts: Sequence[ClipPart], path: Path, reason: str | None, cache: EncodedShots
 ) -> tuple[list[PlacedPart], list[FilmWarning], str | None]:
     """
@@ -185,7 +185,7 @@ def write(
         "movie_timescale": str(shots[0].scale),  # The edit list counts in it; in milliseconds it would cut the end.
         "fflags": "+bitexact",  # No version of the writer in the file.
     }
-    with trying(threads), av.open(str(path), "w", format="mp4", options=options) as output:
+    with unsuitable_errors(threads), av.open(str(path), "w", format="mp4", options=options) as output:
         picture = Copier(output, shots) if threads == COPIED else Encoder(output, shots, threads, cache)
         sound = add_sound(output, shots)
         for shot in shots:
@@ -205,7 +205,7 @@ class Unsuitable(Exception):
 
 
 @contextmanager
-def trying(threads: int) -> Iterator[None]:
+def unsuitable_errors(threads: int) -> Iterator[None]:
     """
     What goes wrong in one way of making a film is no reason for no film, unless there is no other way.
 

@@ -27,7 +27,7 @@ from framerelay.media.child.clips import (
     still_ticks,
     to_sample,
 )
-from framerelay.media.child.color import Tags, first_known
+from framerelay.media.child.color import Tags, first_answer
 from framerelay.media.child.containers import identify
 from framerelay.media.child.frames import tags_of
 from framerelay.media.child.hidden import first_bytes_of_units, kind
@@ -148,14 +148,14 @@ def _read(container: InputContainer, stream: VideoStream) -> tuple[list[Sample],
             check_count(samples)
             packets = packets or [packet]
         if frame is None:
-            frame = next(iter(decoded(packet)), None)
+            frame = next(iter(decode(packet)), None)
     check_samples(stream, samples)
     if frame is None:
         raise ClipUnusable("none of the clip's frames can be decoded", reason="corrupt")
     return samples, packets[0], frame
 
 
-def decoded(packet: "Packet[Any]") -> list[Any]:
+def decode(packet: "Packet[Any]") -> list[Any]:
     """The frames that the decoder gives for *packet*; none if it cannot make anything of it."""
     try:
         return list(packet.decode())
@@ -236,9 +236,9 @@ def _picture(stream: VideoStream, frame: VideoFrame, rate: Fraction | None, tags
         orientation=orientation_of(frame),
         says_siting=tags.sited,
         range=int(context.color_range),
-        matrix=first_known(int(frame.colorspace), tags.matrix),
-        primaries=first_known(int(frame.color_primaries), tags.primaries),
-        transfer=first_known(int(frame.color_trc), tags.transfer),
+        matrix=first_answer(int(frame.colorspace), tags.matrix),
+        primaries=first_answer(int(frame.color_primaries), tags.primaries),
+        transfer=first_answer(int(frame.color_trc), tags.transfer),
         rate=rate,
         headers=context.extradata or b"",
     )

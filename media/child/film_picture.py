@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from framerelay.media.child.clips import check_size, find_picture, open_clip
 from framerelay.media.child.color import to_rgb
-from framerelay.media.child.film_parts import ClipPart, TrackFormat, clip_errors, decoded, read_packets
+from framerelay.media.child.film_parts import ClipPart, TrackFormat, clip_errors, decode, read_packets
 from framerelay.media.child.film_shots import EncodedShots
 from framerelay.media.child.frames import set_up_decoder
 from framerelay.media.child.orientation import Orientation, square_pixel_size
@@ -121,7 +121,7 @@ class Encoder:
         self._threads = threads
         self._cache = cache
         self.warnings: list[FilmWarning] = []
-        with self._encoded(next(shot for shot in shots if shot.frames)) as (container, _):
+        with self._open_encoded(next(shot for shot in shots if shot.frames)) as (container, _):
             self._stream = output.add_stream_from_template(container.streams.video[0], opaque=True)
         self._stream.time_base = self._time_base
 
@@ -129,7 +129,7 @@ class Encoder:
         """Write every frame of one shot that the film shows."""
         if not shot.frames:  # Its only one is that which the next shot begins with.
             return
-        with self._encoded(shot) as (container, missing):
+        with self._open_encoded(shot) as (container, missing):
             packets = (packet for packet in container.demux(container.streams.video[0]) if packet.size)
             for frame, packet in zip(shot.frames, packets, strict=True):  # Without B-frames they come as they show.
                 packet.stream, packet.time_base = self._stream, self._time_base
@@ -142,7 +142,7 @@ class Encoder:
     def close(self) -> None:
         """Nothing is held back."""
 
-    def _encoded(self, shot: PicturePlace) -> AbstractContextManager[tuple[InputContainer, int]]:
+    def _open_encoded(self, shot: PicturePlace) -> AbstractContextManager[tuple[InputContainer, int]]:
         ticks = [shot.tick(frame) - shot.tick(shot.frames[0]) for frame in shot.frames]
         with shot.part.path.open("rb") as clip:  # Its name and time may be another's, or other ones for a copy of it.
             content = hashlib.file_digest(clip, "sha256").hexdigest()
@@ -209,10 +209,10 @@ def frames_of(part: ClipPart, *, threads: int) -> Iterator[tuple[VideoFrame, boo
             count += 1
             yield frame, True
     if count < len(part.pts):
-        yield from islice(_patiently(part), count, None)
+        yield from islice(_decode_leniently(part), count, None)
 
 
-def _patiently(part: ClipPart) -> Iterator[tuple[VideoFrame, bool]]:
+def _decode_leniently(part: ClipPart) -> Iterator[tuple[VideoFrame, bool]]:
     """As `frames_of`, of a clip that is damaged, or whose decoder does not give what the packets promise."""
     with clip_errors(part.path):
         counts = len(set(part.pts)) < len(part.pts)  # Two of one time: only their order tells which is which.
@@ -245,7 +245,7 @@ def _all_frames(part: ClipPart, *, threads: int, strict: bool) -> Iterator[Video
         else:
             stream.codec_context.thread_count, stream.codec_context.thread_type = threads, "NONE"
         for packet in container.demux(stream):
-            for frame in packet.decode() if strict else decoded(packet):
+            for frame in packet.decode() if strict else decode(packet):
                 check_size(frame.width, frame.height)
                 yield frame
 
@@ -261,7 +261,7 @@ def _target(picture: TrackFormat) -> TrackFormat:
 
 
 def _display_size(picture: TrackFormat) -> tuple[int, int]:
-    return picture.orientation.turned(square_pixel_size(*picture.size, picture.pixel_shape))
+    return picture.orientation.turn_size(square_pixel_size(*picture.size, picture.pixel_shape))
 
 
 def is_developed(picture: TrackFormat) -> bool:

@@ -11,7 +11,7 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 
 from framerelay.media.child.clips import open_clip
-from framerelay.media.child.film_parts import ClipPart, clip_errors, decoded
+from framerelay.media.child.film_parts import ClipPart, clip_errors, decode
 from framerelay.media.child.sounds import Sound
 from framerelay.media.model import FilmWarning
 from framerelay.runs.errors import ClipUnusable
@@ -90,7 +90,7 @@ class Soundtrack:
         """Put the decoded sound at its place in *samples*; return where it begins and ends."""
         begin, at = samples.shape[1], 0
         try:
-            for start_s, block in self._decoded(shot.part, sound):
+            for start_s, block in self._blocks(shot.part, sound):
                 place = round(start_s * self._sound.rate)
                 if abs(place - at) > JITTER_S * self._sound.rate or not at:
                     at = place
@@ -108,7 +108,7 @@ class Soundtrack:
                 self.warnings.append(FilmWarning(part=shot.number, message="its sound cannot be decoded"))
         return begin, max(begin, min(at, samples.shape[1]))
 
-    def _decoded(self, part: ClipPart, sound: Sound) -> Iterator[tuple[float, Samples]]:
+    def _blocks(self, part: ClipPart, sound: Sound) -> Iterator[tuple[float, Samples]]:
         """
         Blocks of sound in the film's rate and channels, each with its time (s) after the first frame.
 
@@ -120,7 +120,7 @@ class Soundtrack:
             for n, packet in enumerate(container.demux(container.streams[sound.index])):
                 if n == 0 and part.demuxer == "matroska" and packet.pts == -part.pts[0]:
                     shown_at = 0  # FFmpeg up to 5 put the picture later by what is to be skipped of Opus: not meant.
-                for frame in decoded(packet):  # A damaged packet gives none, its place stays silent.
+                for frame in decode(packet):  # A damaged packet gives none, its place stays silent.
                     if form != (frame.format.name, frame.layout.name, frame.sample_rate) or resampler is None:
                         form = (frame.format.name, frame.layout.name, frame.sample_rate)
                         resampler = AudioResampler(format="fltp", layout=self._layout, rate=self._sound.rate)

@@ -22,7 +22,7 @@ from framerelay.media.child.clips import (
     find_picture,
     foreseen_errors,
     is_end,
-    last_shown,
+    last_sample,
     list_samples,
     measure,
     open_clip,
@@ -80,9 +80,9 @@ def examine(clip: Path | Growing, *, frame_into: Path) -> Examination:
             tags = tags_of(clip, demuxer, stream)
             samples = list_samples(container, stream)
             facts = measure(container, stream, samples)
-            picture = decode_sparingly(container, stream, samples, tags)
+            picture = decode_from_keyframe(container, stream, samples, tags)
         if picture is None:
-            picture = decode_everything(clip, demuxer, last_shown(samples).pts, tags)
+            picture = decode_everything(clip, demuxer, last_sample(samples).pts, tags)
     return examination(facts, write_frame(picture, frame_into), picture)
 
 
@@ -146,7 +146,7 @@ def take_coming(clip: Growing) -> LastPicture | None:
             return None
         if not any(sample.is_shown for sample in samples):
             return None
-        last = last_shown(samples)
+        last = last_sample(samples)
         picture = to_picture(latest, last.pts, stream, tags)
         if picture is None:
             return None
@@ -161,14 +161,14 @@ def measure_whole(clip: Growing) -> tuple[ClipFacts, int]:
     with open_clip(clip, "mp4", probe=False) as container:
         stream = find_picture(container)
         samples = list_samples(container, stream)
-        return measure(container, stream, samples), last_shown(samples).pts
+        return measure(container, stream, samples), last_sample(samples).pts
 
 
-def decode_sparingly(
+def decode_from_keyframe(
     container: InputContainer, stream: VideoStream, samples: list[Sample], tags: Tags
 ) -> Picture | None:
     """The last frame, by decoding as little as can be; None if that did not work out."""
-    last = last_shown(samples)
+    last = last_sample(samples)
     keyframes = [sample for sample in samples[: samples.index(last) + 1] if sample.is_keyframe]
     begin = keyframes[-1] if keyframes else samples[0]
     # Frame threads wait for each other's reference rows, so that twice as many as cores took a tenth less time.

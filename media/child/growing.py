@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from framerelay.media.wire import GaveWay, Has, Stop, joined
+from framerelay.media.wire import GaveWay, Has, Stop, merge_parts
 
 
 class Growing:
@@ -61,4 +61,4 @@ class Growing:
         word = self._listen()
         if isinstance(word, Stop):
             raise GaveWay
-        self._parts = joined(self._parts, (word.first, word.end))
+        self._parts = merge_parts(self._parts, (word.first, word.end))

@@ -71,19 +71,18 @@ def main() -> None:
 
     if cage.IS_LINUX:
         gc.freeze()  # What is loaded is shared by all jobs; collecting it would copy it.
-        while (ending := in_process_of_its_own(next_job)) in (0, -signal.SIGXCPU):
+        while (ending := run_in_fork(next_job)) in (0, -signal.SIGXCPU):
             if ending:
-                answers.write(to_json(epitaph(ending)) + b"\n")
-        if (
-            ending != NO_MORE
-        ):  # It may have died before there was a job: the owner starts us again, and nothing is mixed up.
-            answers.write(to_json(epitaph(ending)) + b"\n")
+                answers.write(to_json(answer_for_death(ending)) + b"\n")
+        # It may have died before there was a job: the owner starts us again, and nothing is mixed up.
+        if ending != NO_MORE:
+            answers.write(to_json(answer_for_death(ending)) + b"\n")
     else:
         while do_job(requests, answers, work):
             pass
 
 
-def in_process_of_its_own(job: Callable[[], bool]) -> int:
+def run_in_fork(job: Callable[[], bool]) -> int:
     """Do *job* in a fork and wait for it; returns how that ended: 0, NO_MORE, or minus the signal that killed it."""
     ourselves = os.getpid()
     child = os.fork()
@@ -106,13 +105,13 @@ def do_job(requests: BinaryIO, answers: BinaryIO, work: Work) -> bool:
     else:
         return False
     if cage.IS_LINUX:
-        shut_in(request)
-    answer = reply(request, following(request, requests, answers) if isinstance(request, Follow) else work)
+        confine(request)
+    answer = reply(request, work_of_follow(request, requests, answers) if isinstance(request, Follow) else work)
     answers.write(to_json(answer) + b"\n")
     return cage.IS_LINUX or isinstance(answer, Done)
 
 
-def shut_in(request: Request) -> None:
+def confine(request: Request) -> None:
     """Leave this process what *request* needs; a film takes minutes and gigabytes, a frame neither."""
     match request:
         case Examine(clip=clip, frame_into=into) | Follow(clip=clip, frame_into=into):
@@ -130,7 +129,7 @@ def shut_in(request: Request) -> None:
             cage.confine(reading=clips, writing=into.parent, cpu_s_max=7200, file_bytes_max=16 * 1024 * 1024 * 1024)
 
 
-def epitaph(ending: int) -> Failed:
+def answer_for_death(ending: int) -> Failed:
     """The answer for a process that died before it gave one."""
     if ending == -signal.SIGXCPU:
         message = "the clip takes more computing than a clip may"
@@ -178,7 +177,7 @@ def load() -> Work:
     return work
 
 
-def following(request: Follow, requests: BinaryIO, answers: BinaryIO) -> Work:
+def work_of_follow(request: Follow, requests: BinaryIO, answers: BinaryIO) -> Work:
     """What does the work of *request*, for which words go to and fro while it is done."""
     from framerelay.media.child.frames import examine_coming
 

@@ -35,14 +35,14 @@ def take_opening(
     demuxer = identify(clip)
     with foreseen_errors(), open_clip(clip, demuxer, probe=False) as container:
         stream = find_picture(container)
-        picture = first_shown(container, stream, tags_of(clip, demuxer, stream))
+        picture = first_picture(container, stream, tags_of(clip, demuxer, stream))
     frame = write_frame(picture, frame_into)
     for whole, into in small:
         write_small(whole, into)
     return Opening(frame=frame, difference=distance(picture.image, begun_with) if begun_with else None)
 
 
-def first_shown(container: InputContainer, stream: VideoStream, tags: Tags) -> Picture:
+def first_picture(container: InputContainer, stream: VideoStream, tags: Tags) -> Picture:
     """The frame of the smallest time that is shown; an edit list may hide some that are decoded before it."""
     samples = list_samples(container, stream)
     first_pts = min(sample.pts for sample in samples if sample.is_shown)

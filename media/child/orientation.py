@@ -34,7 +34,7 @@ class Orientation:
         view = image[:: -1 if self.mirrored_y else 1, :: -1 if self.mirrored_x else 1]
         return np.ascontiguousarray(view)
 
-    def turned(self, size: tuple[int, int]) -> tuple[int, int]:
+    def turn_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Width and height, of a picture that had *size* before."""
         return (size[1], size[0]) if self.swapped else size
 

@@ -87,7 +87,7 @@ def sequence_headers(configuration: bytes, codec: str) -> bytes:
     return headers
 
 
-def centered(frame: VideoFrame) -> VideoFrame:
+def center_chroma(frame: VideoFrame) -> VideoFrame:
     """The same picture, its color in the center; no pixel is copied."""
     graph = Graph()
     graph.threads = 1

@@ -28,7 +28,7 @@ from framerelay.receiver.callbacks.reading import (
     interpret,
     random_ids,
     task_for,
-    traced,
+    trace,
     wants_own_answer,
 )
 from framerelay.receiver.callbacks.receiving import acknowledge, spool
@@ -90,7 +90,7 @@ class Batch:
         if refusal is not None or not state.limits.lets_in(address, len(callback.body)):
             return False
         is_clean = safe is not None and _is_clean(callback)
-        callback, span = traced(callback) if self._are_traced else (callback, None)
+        callback, span = trace(callback) if self._are_traced else (callback, None)
         state.inbox.give(
             callback,
             fingerprint=fingerprint_of(address, callback),

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from opentelemetry.trace import Span
 from starlette.responses import JSONResponse, Response
 
-from framerelay.config.logs import redacted
+from framerelay.config.logs import redact
 from framerelay.config.traces import begin, traceparent
 from framerelay.receiver.answers import error_answer
 from framerelay.receiver.callbacks.redaction import without_paths, without_secrets
@@ -181,7 +181,7 @@ def _status_word(news: JobNews, state: State) -> str | None:
     """The status word, which a stranger may have chosen unless it is one that we know."""
     if news.status_word is None or news.state is not JobState.UNKNOWN:
         return news.status_word
-    return str(redacted(news.status_word, secrets=state.secrets))[:WORD_CHARS_MAX]
+    return str(redact(news.status_word, secrets=state.secrets))[:WORD_CHARS_MAX]
 
 
 def _is_reference(text: str | None) -> bool:
@@ -196,7 +196,7 @@ def _job_id(news: JobNews) -> str | None:
     return None
 
 
-def traced(callback: Callback) -> tuple[Callback, Span | None]:
+def trace(callback: Callback) -> tuple[Callback, Span | None]:
     """*callback* with its trace, and the span from its arrival until it is kept; who keeps it ends the span."""
     span = begin("callback", began=callback.received_at, callback_id=callback.id, **_about(callback))
     return (callback, None) if span is None else (replace(callback, trace=traceparent(span)), span)

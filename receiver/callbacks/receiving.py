@@ -28,7 +28,7 @@ from framerelay.receiver.callbacks.reading import (
     reply_of,
     strangers_status,
     task_for,
-    traced,
+    trace,
 )
 from framerelay.receiver.callbacks.redaction import without_secrets
 from framerelay.receiver.door.body import read_body
@@ -104,7 +104,7 @@ def _count(state: State, limit: Callable[..., None], *what: object) -> None:
 
 async def _accept(state: State, callback: Callback, address: Address) -> Response:
     """Keep *callback* in Redis, or else in the spool, log it, and return the answer."""
-    callback, span = traced(callback)
+    callback, span = trace(callback)
     fingerprint, task = fingerprint_of(address, callback), task_for(address, callback)
     try:
         is_new = await state.inbox.accept(callback, fingerprint=fingerprint, task=task)

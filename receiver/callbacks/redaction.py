@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
-from framerelay.config.logs import redacted, redacted_at_a_glance
+from framerelay.config.logs import redact, redact_queries
 from framerelay.upstream.paths import PathStep, read_path
 
 HIDDEN: Final = "[redacted]"
@@ -20,13 +20,13 @@ def without_secrets(body: bytes, document: Mapping[str, object] | None, *, secre
     """
     text = body.decode("utf-8", "replace")
     if not any(map(text.__contains__, secrets)):
-        clean = redacted_at_a_glance(text)
+        clean = redact_queries(text)
         if clean is not None:
             return body if clean == text else clean.encode()
     if document is None:
-        clean = redacted(text, secrets=secrets)
+        clean = redact(text, secrets=secrets)
         return body if clean == text else clean.encode()
-    plain = redacted(document, secrets=secrets)
+    plain = redact(document, secrets=secrets)
     return body if plain == document else json.dumps(plain, ensure_ascii=False).encode()
 
 
@@ -68,7 +68,7 @@ def all_without_secrets(bodies: Sequence[bytes], *, secrets: tuple[str, ...]) ->
         text = b"\0".join(bodies).decode()
     except UnicodeDecodeError:
         text = "?"
-    clean = None if any(map(text.__contains__, secrets)) else redacted_at_a_glance(text)
+    clean = None if any(map(text.__contains__, secrets)) else redact_queries(text)
     parts = clean.encode().split(b"\0") if clean is not None else []
     if len(parts) == len(bodies):
         return parts

@@ -81,7 +81,7 @@ async def replay(request: Request) -> Response:
 
 async def kept_callback(state: State, text: str) -> Callback:
     """The callback that *text* refers to. Raises: NotFound; IdAmbiguous."""
-    callback = await state.inbox.find_named(text)
+    callback = await state.inbox.find_by_name(text)
     if callback is None:
         raise NotFound("there is no such callback, or it is no longer kept")
     return callback

@@ -68,7 +68,7 @@ class KeyCheck:
         rights = [right for ours, right in self._keys if hmac.compare_digest(key.encode(), ours.encode())]
         return max(rights, default=None)
 
-    def let_in(self, answer: Response) -> None:
+    def begin_session(self, answer: Response) -> None:
         """Let *answer* begin a session of the full-access key: for somebody who was invited."""
         self.sessions.begin(answer, max(self._keys, key=lambda each: each[1])[0])
 
@@ -83,7 +83,7 @@ class KeyCheck:
         except ValueError:  # Half an IPv6 address.
             return False
 
-    async def turn_away(self, request: Request) -> None:
+    async def reject(self, request: Request) -> None:
         """A wrong key is a guess; no key at all is not, nor is a session that has ended. Raises: as `delay_guess`."""
         if "authorization" in request.headers:
             await self.delay_guess(request)

@@ -141,14 +141,14 @@ class Rate:
         return self._empty_at[next(iter(self._empty_at))] <= self._clock()
 
 
-class Seats:
+class Slots:
     """At most *number* at once."""
 
     def __init__(self, number: int) -> None:
         self._free = number
 
     @contextmanager
-    def seat(self) -> Iterator[None]:
+    def slot(self) -> Iterator[None]:
         """Take one for as long as the block lasts. Raises: Busy if there is none."""
         if not self._free:
             raise Busy("too many event streams are open: read the run itself, or close another stream")

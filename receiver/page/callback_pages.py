@@ -74,7 +74,7 @@ async def show_callback(request: Request) -> Response:
         request,
         "callback.html",
         callback=view,
-        body=formatted(view),
+        body=format_body(view),
         offer=offer,
         why_not=why_not,
         held=callback.held,
@@ -102,7 +102,7 @@ async def release_callbacks(request: Request) -> Response:
     return _to("/callbacks?outcome=quarantined")
 
 
-def formatted(callback: shapes.Callback) -> str:
+def format_body(callback: shapes.Callback) -> str:
     """The body, indented if it is JSON and shown whole."""
     try:
         value: Any = json.loads(callback.body)

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from framerelay.config.logs import redacted
+from framerelay.config.logs import redact
 from framerelay.config.marks import SECRET, marks_of
 from framerelay.receiver.page.health import health_of
 from framerelay.receiver.page.rendering import render_page
@@ -23,7 +23,7 @@ from framerelay.store.figures import Figures, figures
 from framerelay.store.places import Places
 from framerelay.store.processes import Process, processes
 from framerelay.store.redis_messages import redis_answers
-from framerelay.upstream.profile_file import shipped
+from framerelay.upstream.profile_file import profile_names
 from framerelay.upstream.providers import Provider
 from framerelay.upstream.summary import is_old, summary_of
 
@@ -50,7 +50,7 @@ async def show_providers(request: Request) -> Response:
     state = state_of(request)
     workers = [each for each in await _processes(state) if each.part == "worker"]
     names = list(dict.fromkeys((state.providers.default, *state.providers.entries)))
-    every = list(dict.fromkeys((*names, *shipped())))
+    every = list(dict.fromkeys((*names, *profile_names())))
     # Each shipped profile is read from its file, once.
     rows = await run_in_threadpool(lambda: [_row(state.providers.of(name), workers) for name in every])
     places = Places(state.watch_redis)
@@ -151,4 +151,4 @@ def _trouble(run: Run, shot: Shot) -> LastTrouble | None:
     if error is None or error.code == NO_PLACE:
         return None
     at = run.updated_at if shot.held_by or not failures else failures[-1].ended_at or run.updated_at
-    return LastTrouble(words=clause(str(redacted(error.message))), run_id=run.id, shot_id=shot.name, at=at)
+    return LastTrouble(words=clause(str(redact(error.message))), run_id=run.id, shot_id=shot.name, at=at)

@@ -85,13 +85,13 @@ async def _page(
     """Those of this page, and after which the next one begins; *but* those that are shown already."""
     if sort:
         runs = await state.store.runs(limit=SORTED_MAX, query=selection)
-        return await run_in_threadpool(_sorted, runs, sort), None
+        return await run_in_threadpool(_sort, runs, sort), None
     batch = await state.store.runs(limit=RUNS_A_PAGE + len(but) + 1, after=after, query=selection)
     runs = [run for run in batch if run.id not in but]
     return runs[:RUNS_A_PAGE], runs[RUNS_A_PAGE - 1].id if len(runs) > RUNS_A_PAGE else None
 
 
-def _sorted(runs: list[Run], sort: str) -> list[Run]:
+def _sort(runs: list[Run], sort: str) -> list[Run]:
     key, backwards = SORTS[sort]
     return sorted(runs, key=lambda run: key(run, run_view(run, base_url="")), reverse=backwards)
 

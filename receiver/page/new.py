@@ -34,7 +34,7 @@ from framerelay.storyboards.notation import Form
 from framerelay.storyboards.storyboard import Storyboard, read_storyboard, start_run
 from framerelay.storyboards.terms import terms_of
 from framerelay.storyboards.writing import write_storyboard
-from framerelay.upstream.quotes import priced
+from framerelay.upstream.quotes import with_estimates
 
 FIELDS: Final = ("storyboard", "files", "plan", "max_jobs", "nonce", "action")
 FORM_BYTES_MAX: Final = 4 * STORYBOARD_BYTES_MAX  # A form encodes a Chinese character of three bytes as nine.
@@ -153,7 +153,7 @@ def _board(state: State, manuscript: Manuscript, pictures: dict[str, str | None]
         text = wording.text if wording else json.dumps(board.document)
         again: Form = "yaml" if wording and wording.form == "yaml" else "json"
         board = read_storyboard(text, form=again, allow_paths=False, trusted_hosts=trusted_hosts)
-    return priced(board, state.providers)
+    return with_estimates(board, state.providers)
 
 
 def _address_of(name: str, files: Mapping[str, str]) -> str | None:

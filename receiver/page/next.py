@@ -12,12 +12,12 @@ from framerelay.api.words import coming, frame_for, operator_problem, problem_wo
 from framerelay.receiver.page.strip import TakeCell, shown_take, takes_of
 from framerelay.runs import events
 from framerelay.runs.costs import Estimate, together
-from framerelay.runs.decisions import decided, why_no_other_job, why_not
-from framerelay.runs.limits import more_needed, submits_to_come
+from framerelay.runs.decisions import apply_decision, why_no_other_job, why_not
+from framerelay.runs.limits import shortfall, submits_to_come
 from framerelay.runs.model import Run, RunStatus, Shot, ShotStatus, TakeStatus
 from framerelay.runs.outlook import outlook_on
 from framerelay.runs.standing import MOVING, jobs_left, takes_in_play, takes_missing
-from framerelay.runs.text import clause, duration, listed, number_of, range_words, soon
+from framerelay.runs.text import clause, duration, join_names, number_of, range_words, soon
 
 UNDER_WAY: Final = frozenset({"submitting", "generating", "collecting"})
 NEED_MAX: Final = 40  # Shots that a retake may help: the outlook of each looks at the whole run.
@@ -139,7 +139,7 @@ def _sentence(run: shapes.Run, waiting: Sequence[shapes.Shot], *, now: float) ->
         case "succeeded" if run.film:
             return f"The film is ready: {_length(run.film.duration_s)} long."
         case "cancelled":
-            return f"It was cancelled; nothing more is submitted{_still_kept(run)}."
+            return f"It was cancelled; nothing more is submitted{_coming_words(run)}."
         case "failed":
             return f"It stopped: {_message(run.error)}. {_capital(advice_on(run.error).words)}."
     turns = _turns(waiting)
@@ -150,7 +150,7 @@ def _sentence(run: shapes.Run, waiting: Sequence[shapes.Shot], *, now: float) ->
     return f"Next: {to_come}." if to_come else "Nothing is to come."
 
 
-def _still_kept(run: shapes.Run) -> str:
+def _coming_words(run: shapes.Run) -> str:
     under_way = sum(take.status in UNDER_WAY for shot in run.shots for take in shot.takes)
     return f"; {number_of('clip', under_way)} of jobs that were under way will still be kept" if under_way else ""
 
@@ -170,7 +170,7 @@ def _turns(waiting: Sequence[shapes.Shot]) -> str:
         names = [name for name, each in kinds.items() if each == kind]
         if names:
             one = len(names) == 1
-            about = f"shot{'' if one else 's'} {listed(names, 'and')}" if len(names) < 4 else f"{len(names)} shots"
+            about = f"shot{'' if one else 's'} {join_names(names, 'and')}" if len(names) < 4 else f"{len(names)} shots"
             fields = {"shots": about, "is_": "is" if one else "are", "s": "s" if one else ""}
             clauses.append(words.format(**fields, its="its" if one else "their", message=message, advice=advice))
     return "; ".join(clauses)
@@ -195,7 +195,7 @@ def _approval(run: Run, view: shapes.Run, shot: shapes.Shot) -> Approval:
     take = shown_take(source) if source else None
     return Approval(
         shot_id=shot.id,
-        spends=_priced(jobs, together([(rules_shot.estimate, jobs)]) if rules_shot else None),
+        spends=_jobs_words(jobs, together([(rules_shot.estimate, jobs)]) if rules_shot else None),
         begins=frame.url if frame else None,
         source=shot.source,
         clip=take.video.url if take and take.video else None,
@@ -223,7 +223,7 @@ def _lost_job(run: Run, shot: shapes.Shot, now: float) -> LostJob:
 def _then(run: shapes.Run, shot_id: str) -> str:
     dependents = [each.id for each in run.shots if each.source == shot_id]
     return (
-        f"{listed(dependents, 'and')} begin{'s' if len(dependents) == 1 else ''} with its last frame"
+        f"{join_names(dependents, 'and')} begin{'s' if len(dependents) == 1 else ''} with its last frame"
         if dependents
         else ""
     )
@@ -232,12 +232,12 @@ def _then(run: shapes.Run, shot_id: str) -> str:
 def _resume(run: Run, now: float) -> str | None:
     if why_not(run, events.Resumed(), now):
         return None
-    jobs = submits_to_come(decided(run, events.Resumed(), now))
+    jobs = submits_to_come(apply_decision(run, events.Resumed(), now))
     return f"may spend {number_of('job', jobs)}" if jobs else "spends nothing"
 
 
 def _more(run: Run) -> More:
-    more = more_needed(run)
+    more = shortfall(run)
     return More(jobs=more.jobs, money=math.ceil(more.money * 100) / 100, currency=run.currency or "")
 
 
@@ -277,19 +277,19 @@ def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
     of_left = "" if rest is None else f" of the {rest} that are left"
     others = bool(whole.following)
     return Retake(
-        jobs=_priced(alone.jobs, alone.cost),
-        spends=_priced(alone.jobs, alone.cost, of_left),
+        jobs=_jobs_words(alone.jobs, alone.cost),
+        spends=_jobs_words(alone.jobs, alone.cost, of_left),
         follows=_follows(run, event, alone.jobs, now),
         stale=alone.stale,
         why_not=why_not(run, event, now),
-        all=f"also {listed(whole.following, 'and')}: {_priced(whole.jobs, whole.cost, of_left)} in all"
+        all=f"also {join_names(whole.following, 'and')}: {_jobs_words(whole.jobs, whole.cost, of_left)} in all"
         if others
         else None,
-        jobs_of_all=_priced(whole.jobs, whole.cost) if others else None,
+        jobs_of_all=_jobs_words(whole.jobs, whole.cost) if others else None,
     )
 
 
-def _priced(jobs: int, cost: Estimate | None, of_left: str = "") -> str:
+def _jobs_words(jobs: int, cost: Estimate | None, of_left: str = "") -> str:
     """``1 job of the 3 that are left, about 0.52 USD``."""
     about = f", {range_words(cost.low, cost.high, cost.currency)}" if cost else ""
     return f"{number_of('job', jobs)}{of_left}{about}"
@@ -299,7 +299,7 @@ def _follows(run: Run, event: events.Retaken, jobs: int, now: float) -> str | No
     """The jobs with which a stopped run would continue, once the retake is done."""
     if run.status is not RunStatus.FAILED:
         return None
-    more = submits_to_come(decided(run, event, now)) - jobs
+    more = submits_to_come(apply_decision(run, event, now)) - jobs
     return f"{number_of('job', more)} more" if more > 0 else None
 
 

@@ -23,7 +23,7 @@ async def show_notifications(request: Request) -> Response:
     run_text, state_name = query.get("run", "").strip(), query.get("state", "")
     if state_name and state_name not in set(NotificationState):
         raise RequestInvalid(f"state is not one of {', '.join(NotificationState)}", param="state")
-    run = await state.store.find_named(run_text) if run_text else None
+    run = await state.store.find_by_name(run_text) if run_text else None
     run_id = run.id if run else run_text or None  # A run that was removed still has notifications.
     page = await look_through(
         lambda limit, after: state.outbox.recent(limit=limit, after=after, run_id=run_id),

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from framerelay.runs import events
-from framerelay.runs.decisions import decided, why_not
+from framerelay.runs.decisions import apply_decision, why_not
 from framerelay.runs.errors import Conflict
 from framerelay.runs.model import Run, Shot
 from framerelay.runs.outlook import stale_shots
 from framerelay.runs.standing import dependents
-from framerelay.runs.text import listed
+from framerelay.runs.text import join_names
 
 UNDO_NAMES = ("undo", "shot")
 
@@ -34,9 +34,9 @@ def other_picks(run: Run, shot: Shot, now: float) -> Mapping[int, str]:
     for take in shot.takes:
         event = events.Picked(shot_id=shot.id, take=take.number)
         if why_not(run, event, now) is None:
-            after = decided(run, event, now)
+            after = apply_decision(run, event, now)
             stale = [each.name for each in after.story if each.id in stale_shots(after) - before]
-            others[take.number] = listed(stale, "and") if stale else ""
+            others[take.number] = join_names(stale, "and") if stale else ""
     return others
 
 

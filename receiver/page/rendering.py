@@ -23,7 +23,7 @@ from framerelay.receiver.access import SAFE, Handler, require
 from framerelay.receiver.answers import NO_SUCH_ADDRESS, answer_refusal, foreseen
 from framerelay.receiver.fields import check
 from framerelay.receiver.page.static_files import address_of
-from framerelay.receiver.page.wording import worded
+from framerelay.receiver.page.wording import translate_values
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import FrameRelayError, RunNotFound, StoreUnavailable
 from framerelay.runs.text import amount_words, duration, number_of, range_words, sentence
@@ -96,7 +96,7 @@ async def render_page(request: Request, template: str, *, status: int = 200, **v
         "lang": language(),
         "languages": NAMES,
     }
-    text = await fill(template, **{**common, **worded(values)})
+    text = await fill(template, **{**common, **translate_values(values)})
     headers = {**HEADERS, "Content-Security-Policy": await _policy(request)}
     return Response(text, status_code=status, media_type="text/html", headers=headers)
 

@@ -24,7 +24,7 @@ from framerelay.runs.text import range_words
 from framerelay.store.progress import check_revision
 from framerelay.storyboards.storyboard import Storyboard, read_storyboard
 from framerelay.storyboards.writing import write_storyboard
-from framerelay.upstream.quotes import priced
+from framerelay.upstream.quotes import with_estimates
 
 FIELDS: Final = ("action", "revision", "seen", "text")
 FORM_BYTES_MAX: Final = 4 * STORYBOARD_BYTES_MAX  # A form sends a Chinese character as nine bytes.
@@ -112,7 +112,8 @@ async def _text_of(state: State, run: Run) -> str:
 
 def _read(state: State, text: str) -> Storyboard:
     trusted_hosts = TrustedHosts(state.settings.trusted_hosts)
-    return priced(read_storyboard(text, form="yaml", allow_paths=False, trusted_hosts=trusted_hosts), state.providers)
+    board = read_storyboard(text, form="yaml", allow_paths=False, trusted_hosts=trusted_hosts)
+    return with_estimates(board, state.providers)
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -154,7 +154,7 @@ async def _let_in(request: Request, once: str) -> Response:
     if name is None or not await state.store.is_first_use(name, life_s=2 * INVITED_S):
         state.limits.count_stranger(request)
         return await login_form(request, status=401, is_spent=True)
-    state.key_check.let_in(answer)
+    state.key_check.begin_session(answer)
     return answer
 
 

@@ -18,7 +18,7 @@ SENTENCES: Final = frozenset(
 """Names whose values are only sentences and measures of ours; all else is a person's, or no words."""
 
 
-def worded(value: Any, name: str = "") -> Any:
+def translate_values(value: Any, name: str = "") -> Any:
     """
     *value*, which is called *name*, with its sentences in the reader's language.
 
@@ -30,7 +30,7 @@ def worded(value: Any, name: str = "") -> Any:
         case str():
             return translate(value) if name in SENTENCES else value
         case Mapping():
-            return {key: worded(each, str(key)) for key, each in value.items()}
+            return {key: translate_values(each, str(key)) for key, each in value.items()}
         case Sequence() if not isinstance(value, bytes):
             return _list(value, name)
         case Mistake():
@@ -44,13 +44,13 @@ def worded(value: Any, name: str = "") -> Any:
 def _list(values: Sequence[Any], name: str) -> Sequence[Any]:
     if name == "details":  # What it is called, and what it is: a person's words, or an id.
         return [(_label(label), *rest) for label, *rest in values]
-    words = [worded(each, name) for each in values]
+    words = [translate_values(each, name) for each in values]
     return tuple(words) if isinstance(values, tuple) else words
 
 
 def _fields(value: Any) -> Any:
     fields = {each.name: getattr(value, each.name) for each in dataclasses.fields(value) if each.init}
-    changes = {name: now for name, was in fields.items() if (now := worded(was, name)) != was}
+    changes = {name: now for name, was in fields.items() if (now := translate_values(was, name)) != was}
     return dataclasses.replace(value, **changes) if changes else value
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from framerelay.config.exposition import Counter, Histogram, gauge, labels_text, measured
+from framerelay.config.exposition import Counter, Histogram, gauge, labels_text, measure_lines
 
 
 def test_a_histogram_counts_what_took_at_most_so_long() -> None:
@@ -16,7 +16,7 @@ def test_a_histogram_counts_what_took_at_most_so_long() -> None:
     for seconds in (-3.0, 0.1, 0.5, 7.0):
         histogram.observe(seconds, "join")
 
-    assert list(measured([histogram])) == [
+    assert list(measure_lines([histogram])) == [
         "# HELP framerelay_wait_seconds Waits.",
         "# TYPE framerelay_wait_seconds histogram",
         'framerelay_wait_seconds_bucket{task="join",le="0.1"} 2.0',
@@ -31,11 +31,11 @@ def test_a_histogram_says_what_came_of_it() -> None:
     """An error by its code, a stranger's as failed, a task that was cancelled as that."""
     histogram = Histogram("call_seconds", "Calls.", "call", "outcome", bounds=(10.0,))
     for error in (None, TimeoutError(), _Foreseen(), asyncio.CancelledError()):
-        with suppress(BaseException), histogram.timed("get"):
+        with suppress(BaseException), histogram.time("get"):
             if error:
                 raise error
 
-    counted = [line for line in measured([histogram]) if "_count" in line]
+    counted = [line for line in measure_lines([histogram]) if "_count" in line]
     outcomes = ["ok", "failed", "too_large", "cancelled"]
     assert counted == [f'framerelay_call_seconds_count{{call="get",outcome="{word}"}} 1.0' for word in outcomes]
 
@@ -56,7 +56,7 @@ def test_a_counter_without_labels_begins_at_none() -> None:
     plain, named = Counter("a_total", "A."), Counter("b_total", "B.", "word")
     named.add("x", by=2.5)
 
-    assert [line for line in measured([plain, named]) if line[0] != "#"] == [
+    assert [line for line in measure_lines([plain, named]) if line[0] != "#"] == [
         "framerelay_a_total 0",
         'framerelay_b_total{word="x"} 2.5',
     ]
@@ -67,6 +67,6 @@ def test_prometheus_itself_finds_nothing_to_say() -> None:
     """Names, kinds and units are those of its conventions; the labels of a hostile name are read."""
     histogram = Histogram("wait_seconds", "Waits.", "task")
     histogram.observe(1, 'a "b"\n\\')
-    lines = [*measured([histogram, Counter("a_total", "A.")]), *gauge("free_bytes", "Free.", {"": 1.5})]
+    lines = [*measure_lines([histogram, Counter("a_total", "A.")]), *gauge("free_bytes", "Free.", {"": 1.5})]
 
     assert subprocess.run(["promtool", "check", "metrics"], input="\n".join(lines) + "\n", text=True).returncode == 0

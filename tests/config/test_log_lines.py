@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import Secret
 
 from framerelay.config import log_lines
-from framerelay.config.logs import SECRET_FIELDS, configure_logging, log_context, redacted, secrets_of
+from framerelay.config.logs import SECRET_FIELDS, configure_logging, log_context, redact, secrets_of
 from framerelay.config.settings import Settings
 
 OURS = ('a "correct" horse\nbattery \\ 霓虹', "1234567890", "plain as can be")
@@ -219,7 +219,7 @@ def test_together_lines_say_what_each_says_alone(many: list[dict[str, Any]]) -> 
     asyncio.run(say())
     for line, fields in zip(stream.lines, many, strict=True):
         del line["timestamp"]
-        shown = redacted({**fields, "event": "thing_said", "level": "info"}, secrets=secrets)
+        shown = redact({**fields, "event": "thing_said", "level": "info"}, secrets=secrets)
         assert line == json.loads(json.dumps(shown))
 
 

@@ -11,7 +11,7 @@ from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import find_api_key, load_keys
 from framerelay.config.misspellings import misspellings
 from framerelay.config.settings import Settings, from_environment
-from framerelay.config.text import text_of, trimmed
+from framerelay.config.text import text_of, trim
 from framerelay.network.tls import tls_of
 from framerelay.storyboards.hooks import read_hooks
 from framerelay.storyboards.storyboard import read_storyboard
@@ -153,5 +153,5 @@ def test_a_variable_of_the_process_whose_name_begins_with_a_mark_is_told() -> No
 
 def test_only_the_ends_of_a_text_are_trimmed() -> None:
     """What joins signs within a word belongs to it."""
-    assert trimmed("\ufeff \u200b👩\u200d👧 a\u200b\n") == "👩\u200d👧 a"
+    assert trim("\ufeff \u200b👩\u200d👧 a\u200b\n") == "👩\u200d👧 a"
     assert text_of("\ufeffa\ufeffb".encode()) == "a\ufeffb"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from framerelay.config.parse import as_url
-from framerelay.config.urls import host_of, joined_url, parse_url
+from framerelay.config.urls import host_of, join_url, parse_url
 from framerelay.media.download import DownloadLimits, download
 from framerelay.network.client import guarded_client
 from framerelay.network.policy import TrustedHosts
@@ -42,7 +42,7 @@ def test_an_address_that_cannot_be_is_a_value_error_whoever_reads_it(address: st
 def test_so_is_one_that_a_redirect_leads_to(location: str) -> None:
     """The address that is joined with is a good one."""
     with pytest.raises(ValueError, match="it must"):
-        joined_url(parse_url("https://example.com/a"), location)
+        join_url(parse_url("https://example.com/a"), location)
 
 
 @pytest.mark.parametrize("host", ["xn--a", "xn--localhost-"])

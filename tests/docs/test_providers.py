@@ -16,7 +16,7 @@ from docs.site.profile_keys import KEYS, NOTES_ONLY
 from framerelay.storyboards.documents import read_document
 from framerelay.storyboards.parts import root_of
 from framerelay.upstream.profile import Profile
-from framerelay.upstream.profile_file import shipped
+from framerelay.upstream.profile_file import profile_names
 from tests.test_architecture import MAY_IMPORT
 
 ROOT = Path(__file__).parent.parent.parent
@@ -49,8 +49,8 @@ def test_every_shipped_profile_has_a_page_and_no_other_has() -> None:
     pages = {path.stem for path in (ROOT / "docs" / "providers").glob("*.md")}
     listed = re.findall(r" providers/([a-z0-9-]+)\.md$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.M)
 
-    assert pages == set(shipped())
-    assert sorted(listed) == sorted(shipped())
+    assert pages == set(profile_names())
+    assert sorted(listed) == sorted(profile_names())
 
 
 def test_every_key_of_the_format_is_explained() -> None:
@@ -80,7 +80,7 @@ def test_what_is_said_to_be_a_note_is_used_by_nothing() -> None:
     assert used & WITHOUT_A_NAMESAKE == set()
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", profile_names())
 def test_a_shipped_profile_fits_the_schema(schema: Any, name: str) -> None:
     """An editor finds nothing to mark in it."""
     schema.validate(read((PROFILES / f"{name}.yaml").read_text(encoding="utf-8")))

@@ -127,7 +127,7 @@ def _findings_of(function: ast.AST) -> Iterator[list[str]]:
     }
     for node in ast.walk(function):
         match node:
-            case ast.Call(func=ast.Name(id="warn" | "fail" | "skipped"), args=[message, *_]):
+            case ast.Call(func=ast.Name(id="warn" | "fail" | "skip"), args=[message, *_]):
                 words = _fixed_words(named.get(message.id, message) if isinstance(message, ast.Name) else message)
                 if any(len(piece) > 8 for piece in words):
                     yield words

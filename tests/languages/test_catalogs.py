@@ -11,7 +11,7 @@ from docs.site.messages import TITLES, messages_in
 from framerelay.languages.catalogs import translate
 from framerelay.languages.reader import CHINESE
 from framerelay.languages.sentences import MEASURES, PLACE
-from framerelay.upstream.profile_file import load_shipped, shipped
+from framerelay.upstream.profile_file import load_shipped, profile_names
 
 # What only English grammar needs: "s", "is" and "are".
 GRAMMAR = re.compile(r"(en|s|is_|its|wait|are|they|adds)[0-9]?")
@@ -81,7 +81,7 @@ def test_each_message_is_found_again(catalog: Catalog) -> None:
 
 def test_titles_that_are_translated_are_those_of_profiles() -> None:
     """A profile that gets another title would else be called as in English again."""
-    assert set(TITLES) <= {load_shipped(name).title for name in shipped()}
+    assert set(TITLES) <= {load_shipped(name).title for name in profile_names()}
     assert translate("Kling (new API, API key)", CHINESE).startswith("可灵")
 
 

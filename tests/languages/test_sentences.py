@@ -7,7 +7,7 @@ import pytest
 from framerelay.languages.catalogs import translate
 from framerelay.languages.reader import CHINESE, language, reading
 from framerelay.languages.sentences import Sentences
-from framerelay.upstream.profile_file import load_shipped, shipped
+from framerelay.upstream.profile_file import load_shipped, profile_names
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,9 @@ def test_words_of_others_stay_as_they_are(english: str, chinese: str) -> None:
 
 def test_what_providers_said_in_the_examples_of_profiles_stays() -> None:
     """Whatever stands in an answer of any of them may come as the words of one."""
-    said = {text for name in shipped() for example in load_shipped(name).examples for text in _texts(example.body)}
+    said = {
+        text for name in profile_names() for example in load_shipped(name).examples for text in _texts(example.body)
+    }
     assert len(said) > 100
     for before, chinese in (("the provider says: ", "供应商说："), ("failed: HTTP 400: ", "失败：HTTP 400: ")):
         for text in said:

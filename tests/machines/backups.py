@@ -15,7 +15,7 @@ import framerelay.cli.main  # noqa: F401  (all commands)
 from framerelay.cli.options import cli
 from framerelay.store import schema
 from framerelay.store.client import connect, disconnect
-from framerelay.store.closed import refuse_closed
+from framerelay.store.closed import require_open
 from tests.fixtures.relay import SECRET
 from tests.machines.test_a_lossy_fail_over import board
 
@@ -66,7 +66,7 @@ async def opened(url: str) -> None:
     """As a program starts there. Raises: RedisClosed."""
     redis = connect(url)
     try:
-        await refuse_closed(redis)
+        await require_open(redis)
     finally:
         await disconnect(redis)
 

@@ -14,7 +14,7 @@ from framerelay.cli.errors import CommandError
 from framerelay.cli.serve import redis_at
 from framerelay.config.settings import Settings
 from framerelay.store import schema
-from framerelay.store.addresses import hosts_of, redis_address, shown
+from framerelay.store.addresses import hosts_of, redact_url, redis_address
 from framerelay.store.client import PinnedConnection, RelayRedis, connect, disconnect
 from framerelay.store.keys import PREFIX
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
@@ -292,7 +292,7 @@ async def test_a_cluster_behind_tls_with_a_password(tmp_path: Path, wait_until: 
 def test_an_address_of_a_cluster_is_read_and_shown() -> None:
     """Without what it hides; with the authority where it is one with TLS."""
     url = "rediss+cluster://me:s3cret@a:1,b:2"
-    assert shown(url) == "rediss+cluster://a:1,b:2"
+    assert redact_url(url) == "rediss+cluster://a:1,b:2"
     assert hosts_of(url) == ["redis://a:1", "redis://b:2"]
     assert redis_address(Settings(redis_url=url, ca_file=Path("/ca.pem"))) == f"{url}?ssl_ca_certs=%2Fca.pem"
     assert redis_address(Settings(redis_url="redis+cluster://a", ca_file=Path("/ca.pem"))) == "redis+cluster://a"

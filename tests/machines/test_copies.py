@@ -70,7 +70,7 @@ async def test_without_copies_nothing_is_waited_for(servers: tuple[Server, Serve
     """As before, and as most have it."""
     inbox = Inbox(client, keep_s=100)
     await accepted(inbox, "cb_1")
-    await inbox.prove_writable()
+    await inbox.check_writable()
 
     assert waits(servers[0]) == 0
 

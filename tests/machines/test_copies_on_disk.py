@@ -65,7 +65,7 @@ async def test_many_callbacks_share_one_wait_for_disks(servers: tuple[Server, Se
     inbox = Inbox(client, keep_s=100, copies=Copies(client, 1, on_disk=True))
 
     assert await asyncio.gather(*(accepted(inbox, f"cb_{number}") for number in range(200))) == [True] * 200
-    await inbox.prove_writable()
+    await inbox.check_writable()
     assert servers[1].ask("ZCARD", "{framerelay}:callbacks") == 200
     assert 2 <= calls(servers[0], "waitaof") <= 4
 
@@ -82,7 +82,7 @@ async def test_a_disk_that_is_not_reached_is_a_copy_that_is_missing(
     with pytest.raises(CopiesMissing, match="no copy of Redis put the last write on disk within two seconds"):
         await accepted(inbox, "cb_1")
     with pytest.raises(CopiesMissing, match="have appendonly yes"):
-        await inbox.prove_writable()
+        await inbox.check_writable()
     missing = await look_at_redis(settings)
     asked = calls(primary, "waitaof")
     copy.kill()

@@ -15,7 +15,7 @@ import redis as redis_sync
 from framerelay.cli.errors import CommandError
 from framerelay.cli.serve import redis_at
 from framerelay.config.settings import Settings
-from framerelay.store.addresses import SentinelPool, hosts_of, pool_of, redis_address, shown
+from framerelay.store.addresses import SentinelPool, hosts_of, pool_of, redact_url, redis_address
 from framerelay.store.client import RelayRedis, connect, disconnect
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from tests.machines.servers import Forwarder, Server, authority, free_port, primary_and_copy, running, tls_server
@@ -166,9 +166,9 @@ async def test_no_sentinel_is_forgotten_while_many_are_asked_at_once(tmp_path: P
 def test_an_address_is_shown_without_what_it_hides() -> None:
     """Of each form."""
     url = "redis+sentinel://me:s3cret@a:1,b:2/relay?sentinel_password=x"
-    assert shown(url) == "redis+sentinel://a:1,b:2/relay"
+    assert redact_url(url) == "redis+sentinel://a:1,b:2/relay"
     assert hosts_of(url) == ["redis://a:1", "redis://b:2"]
-    assert shown("rediss://:s3cret@h:6379/0?ssl_ca_certs=/x") == "rediss://h:6379/0"
+    assert redact_url("rediss://:s3cret@h:6379/0?ssl_ca_certs=/x") == "rediss://h:6379/0"
     assert hosts_of("unix:///tmp/s") == []
 
 

@@ -34,7 +34,7 @@ print(json.dumps([name for name in names if name not in sys.modules]))
 WATCH = """
 import builtins, json, sys
 from pathlib import Path
-from framerelay.media.child.main import following, load, prepare, reply
+from framerelay.media.child.main import load, prepare, reply
 from framerelay.media import wire
 work, rehearse = load(), prepare()
 rehearse()

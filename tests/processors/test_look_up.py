@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from framerelay.cli.http import listening_on, serving
 from framerelay.processors.costs import usage_of
-from framerelay.processors.turnstile import Turnstile
+from framerelay.processors.look_up_gate import LookUpGate
 from framerelay.runs.errors import UpstreamRateLimited
 from framerelay.runs.tokens import TakeAddress
 from framerelay.store.look_ups import LookUps
@@ -155,7 +155,7 @@ async def test_a_429_stops_all_look_ups_of_a_worker_not_one(
 
 async def test_planned_look_ups_go_through_the_turnstile_a_few_at_a_time(redis: Any) -> None:
     """A callback's own does not queue behind them; a rest holds everybody, at that provider and on every worker."""
-    one, other = (Turnstile(2, LookUps(redis)) for _ in range(2))
+    one, other = (LookUpGate(2, LookUps(redis)) for _ in range(2))
     planned, called = ({"per_minute": None, "planned": planned} for planned in (True, False))
 
     async with one.passing("a", **planned), one.passing("a", **planned), one.passing("a", **called):
@@ -185,13 +185,13 @@ async def test_whoever_comes_to_the_turnstile_while_another_is_let_through_waits
             await super().rest(*args, **how)
 
     async def ask() -> None:
-        async with turnstile.passing("a", per_minute=None, planned=True) as wait_s:
+        async with look_up_gate.passing("a", per_minute=None, planned=True) as wait_s:
             if wait_s is None:
                 asked.append(1)
                 raise UpstreamRateLimited("slow down", retry_after_s=30.0)
 
     asked: list[int] = []
-    turnstile = Turnstile(2, Slow(redis))
+    look_up_gate = LookUpGate(2, Slow(redis))
     for _ in range(2):
         await asyncio.gather(*(ask() for _ in range(6)), return_exceptions=True)
 
@@ -200,15 +200,15 @@ async def test_whoever_comes_to_the_turnstile_while_another_is_let_through_waits
 
 async def test_planned_look_ups_keep_to_the_rate_of_the_provider_over_all_workers(redis: Any) -> None:
     """One a minute: the second worker's has to wait for most of it, a callback's for nothing."""
-    one, other = (Turnstile(2, LookUps(redis)) for _ in range(2))
+    one, other = (LookUpGate(2, LookUps(redis)) for _ in range(2))
 
     assert await wait_at(one, "a", per_minute=1.0, planned=True) is None
     assert 50 < (await wait_at(other, "a", per_minute=1.0, planned=True) or 0) <= 61
     assert await wait_at(other, "a", per_minute=1.0, planned=False) is None
 
 
-async def wait_at(turnstile: Turnstile, provider: str, *, per_minute: float | None, planned: bool) -> float | None:
-    async with turnstile.passing(provider, per_minute=per_minute, planned=planned) as wait_s:
+async def wait_at(look_up_gate: LookUpGate, provider: str, *, per_minute: float | None, planned: bool) -> float | None:
+    async with look_up_gate.passing(provider, per_minute=per_minute, planned=planned) as wait_s:
         return wait_s
 
 

@@ -10,7 +10,7 @@ import pytest
 from obstore.store import MemoryStore
 from structlog.testing import capture_logs
 
-from framerelay.processors.old_frames import let_frames_go
+from framerelay.processors.old_frames import remove_old_frames
 from framerelay.store.bucket_store import BucketStore
 from framerelay.store.client import RelayRedis
 from framerelay.store.files import MediaFiles
@@ -59,12 +59,12 @@ async def test_they_leave_a_week_after_it_was_said_and_are_made_again(
         await redis.delete(FRAMES_GONE)  # What the worker has said at its start, when nothing was old.
         before = {place.name: place.read_bytes() for place in folder.iterdir()}
         with capture_logs() as said:
-            await let_frames_go(deps, now)
-            await let_frames_go(deps, now + ANNOUNCED_S - 1)
+            await remove_old_frames(deps, now)
+            await remove_old_frames(deps, now + ANNOUNCED_S - 1)
         kept = {place.name for place in folder.iterdir()}
         with capture_logs() as done:
-            await let_frames_go(deps, now + ANNOUNCED_S)
-            await let_frames_go(deps, now + ANNOUNCED_S)
+            await remove_old_frames(deps, now + ANNOUNCED_S)
+            await remove_old_frames(deps, now + ANNOUNCED_S)
         left = {place.name for place in folder.iterdir()}
         frame = f"/media/{folder.name}/s1.1.last.png"
 
@@ -96,10 +96,10 @@ async def test_what_cannot_be_made_again_stays_and_so_does_what_is_not_old(
         (folder / "s1.1.mp4").unlink()
         names = {place.name for place in folder.iterdir()}
 
-        await let_frames_go(deps_of(relay, redis, frames_keep_s=None), now + 99 * DAY)
-        await let_frames_go(deps, now + 29 * DAY)
+        await remove_old_frames(deps_of(relay, redis, frames_keep_s=None), now + 99 * DAY)
+        await remove_old_frames(deps, now + 29 * DAY)
         assert {place.name for place in folder.iterdir()} == names
-        await let_frames_go(deps, now + 31 * DAY)
+        await remove_old_frames(deps, now + 31 * DAY)
 
         assert {place.name for place in folder.iterdir()} == names - {"s2.1.last.png", "s2.1.first.png"}
 
@@ -117,7 +117,7 @@ async def test_in_object_storage_they_leave_the_bucket_and_this_machine(
             if place.name != "s2.1.mp4":
                 await obstore.put_async(storage, f"{folder.name}/{place.name}", place.read_bytes())
         await deps.frame_times.announce(now)
-        await let_frames_go(deps, now + 31 * DAY)
+        await remove_old_frames(deps, now + 31 * DAY)
         left = {each["path"].rpartition("/")[2] for each in obstore.list(storage).collect()}
 
     assert {name for name in left if name.endswith(".png")} == {"s2.1.last.png", "s2.1.first.png"}

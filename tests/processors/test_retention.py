@@ -63,14 +63,14 @@ async def test_without_the_setting_nothing_leaves_and_with_it_a_few_each_turn(
         )
         later = time.time() + 10**8
 
-        await retention.tidy(deps, later)
+        await retention.remove_old_runs(deps, later)
         assert len(await relay.store.runs(limit=9)) == 3
 
         deps.settings = replace(relay.settings, runs_keep_s=60.0)
-        await retention.tidy(deps, time.time())
+        await retention.remove_old_runs(deps, time.time())
         assert len(await relay.store.runs(limit=9)) == 3
 
-        await retention.tidy(deps, later)
+        await retention.remove_old_runs(deps, later)
         assert [run.id for run in await relay.store.runs(limit=9)] == ids[2:]
 
 
@@ -89,9 +89,9 @@ async def test_a_run_that_was_resumed_and_ended_anew_meanwhile_stays(
         deps: Any = SimpleNamespace(
             settings=relay.settings, store=relay.store, media=FolderStore(MediaFiles(relay.settings.data_dir))
         )
-        await retention.tidy(deps, time.time())
+        await retention.remove_old_runs(deps, time.time())
         assert (await relay.shown(run_id))["status"] == "cancelled"
-        await retention.tidy(deps, time.time() + 700)
+        await retention.remove_old_runs(deps, time.time() + 700)
         assert (await relay.api.get(f"/v1/runs/{run_id}")).status_code == 404
 
 
@@ -106,9 +106,9 @@ async def test_files_that_come_back_after_the_removal_are_removed_again(start_pr
         clip.write_bytes(b"late")
         deps: Any = SimpleNamespace(settings=relay.settings, store=relay.store, files=files, media=FolderStore(files))
 
-        await retention.tidy(deps, time.time())
+        await retention.remove_old_runs(deps, time.time())
         assert clip.exists()
-        await retention.tidy(deps, time.time() + relay.settings.download_timeout_s + 1)
+        await retention.remove_old_runs(deps, time.time() + relay.settings.download_timeout_s + 1)
 
         assert answer.json() == {"id": run_id, "object": "run", "removed": True}
         assert not clip.parent.exists()

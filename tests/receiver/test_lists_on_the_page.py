@@ -170,7 +170,7 @@ async def test_health_says_what_is_missing(browser: Any, relay: Any, redis: Any)
     assert ("No worker runs" in none, "<dt>callbacks are</dt><dd>all kept</dd>" in none) == (True, True)
     other = replace(relay.settings, public_url="https://other.example")
     worker = this_process("worker", other, Secret(SECRET), keyed=[])
-    await Presence(redis, lambda: worker).say()
+    await Presence(redis, lambda: worker).announce()
     one = (await browser.get("/health")).text
     assert ("All is well" in one, worker.host in one) == (True, True)
     assert "has another FRAMERELAY_PUBLIC_URL than this receiver" in one

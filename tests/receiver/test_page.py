@@ -15,7 +15,7 @@ from framerelay.receiver.page import history
 from framerelay.runs import events
 from framerelay.runs.events import Event
 from framerelay.runs.model import Clip, FirstFrame, Frame, Take, TakeStatus
-from framerelay.runs.standing import settled
+from framerelay.runs.standing import settle
 from framerelay.store.progress import name_of, record
 from tests.fixtures.relay import SECRET
 from tests.receiver.hostile_text import HOSTILE
@@ -200,7 +200,7 @@ async def test_a_run_of_many_shots_is_a_light_page(
     full = replace(full, rendered_at=9.0, usual_s=80.0)
     takes = tuple(replace(full, number=number) for number in (1, 2, 3))
     made = replace(run, shots=tuple(replace(shot, takes=takes, picked=1) for shot in run.shots), revision=1)
-    assert await relay.store.save(settled(made), before=run, event={"event": "joined"}, steps=[], wake_at=None)
+    assert await relay.store.save(settle(made), before=run, event={"event": "joined"}, steps=[], wake_at=None)
     await browser.get(f"/runs/{run_id}")
     before = await redis.info("commandstats")
     page = await browser.get(f"/runs/{run_id}")

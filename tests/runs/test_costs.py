@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framerelay.runs import events
-from framerelay.runs.costs import Balance, Cost, CostTally, Estimate, reserved, together
+from framerelay.runs.costs import Balance, Cost, CostTally, Estimate, reservation, together
 from framerelay.runs.limits import submits_to_come
 from framerelay.runs.machine import apply, begin
 from framerelay.runs.model import Clip, Family, Frame, Problem, Run, RunId, RunStatus, Shot, Take, TakeStatus, Terms
@@ -221,13 +221,13 @@ def test_what_is_said_in_another_currency_settles_nothing() -> None:
     """The price was taken out of the settings meanwhile; five credits are not five cents of the budget."""
     run = rendered(submitted(priced(DIME), "s1"), "s1", cost=Cost(amount=0.001, currency="credits", estimated=False))
 
-    assert run.shots[0].takes[0].cost == reserved(DIME)
+    assert run.shots[0].takes[0].cost == reservation(DIME)
 
 
 def test_what_is_put_aside_is_the_highest_price() -> None:
     """None where there is no price: never 0."""
-    assert reserved(DIME) == Cost(amount=0.1, currency="USD", estimated=True)
-    assert reserved(None) is None
+    assert reservation(DIME) == Cost(amount=0.1, currency="USD", estimated=True)
+    assert reservation(None) is None
 
 
 @pytest.mark.parametrize("amount", ["0.57", "1.1", "0.29", "4.35", "1.005"])

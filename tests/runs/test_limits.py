@@ -7,7 +7,7 @@ import pytest
 from framerelay.runs import events
 from framerelay.runs.costs import Estimate
 from framerelay.runs.decisions import why_not
-from framerelay.runs.limits import more_needed
+from framerelay.runs.limits import shortfall
 from framerelay.runs.machine import apply
 from framerelay.runs.model import Run, RunStatus
 from framerelay.runs.standing import budget_left, jobs_spent
@@ -110,10 +110,10 @@ def test_money_that_cannot_be_kept_to_is_refused_as_at_the_start(run: Run, words
 def test_what_is_missing_says_how_much_more_it_takes() -> None:
     """To the end of the film, if nothing fails; nothing where the limit is wide enough."""
     run = made(priced(DIME, DIME, DIME, DIME, chained=True, budget_jobs=1, budget_money=0.25, currency="USD"), "s1")
-    needed = more_needed(run)
+    needed = shortfall(run)
     assert (needed.jobs, round(needed.money, 6)) == (3, 0.15)
-    assert more_needed(resumed(run, budget_jobs=9, budget_money=9)).jobs == 0
-    assert (more_needed(priced(None)).jobs, more_needed(priced(None)).money) == (0, 0.0)
+    assert shortfall(resumed(run, budget_jobs=9, budget_money=9)).jobs == 0
+    assert (shortfall(priced(None)).jobs, shortfall(priced(None)).money) == (0, 0.0)
 
 
 def test_a_lower_limit_never_frees_a_job() -> None:

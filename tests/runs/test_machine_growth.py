@@ -12,7 +12,7 @@ from framerelay.runs import events
 from framerelay.runs.events import Event
 from framerelay.runs.machine import apply, begin, wake_at
 from framerelay.runs.model import Clip, Family, Frame, Index, Problem, Run, RunId, Shot, TakeStatus, Terms
-from framerelay.runs.standing import overview, settled
+from framerelay.runs.standing import overview, settle
 from framerelay.runs.steps import StepName, steps_due
 from framerelay.store.layout import fields_of
 from tests.runs.films import joined
@@ -218,7 +218,7 @@ def test_what_is_carried_on_from_event_to_event_is_what_all_shots_say(
         assert (run.index.places, run.index.dependents) == (anew.index.places, anew.index.dependents)
         assert run.index.shots is run.shots
         assert run.index.overview == overview(anew)
-        assert settled(anew) == run
+        assert settle(anew) == run
         everywhere = replace(overview(anew), awake=tuple(range(len(run.shots))))
         looked_at = replace(run, index=replace(run.index, overview=everywhere))
         assert steps_due(run, now) == steps_due(looked_at, now)

@@ -6,7 +6,7 @@ from pathlib import Path
 from framerelay.cli.programs import sandbox
 from framerelay.sandbox import PATHS
 from framerelay.sandbox.faults import SWITCHES
-from framerelay.upstream.profile_file import shipped
+from framerelay.upstream.profile_file import profile_names
 
 TEXT = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
 
@@ -29,4 +29,4 @@ def test_every_provider_that_it_plays_has_its_line_for_the_settings_file() -> No
     lines = dict(re.findall(r"^  (\w+): .*url: 'http://127\.0\.0\.1:8090(\S+)'", block[1], re.M))
 
     assert lines == PATHS
-    assert set(PATHS) <= set(shipped())
+    assert set(PATHS) <= set(profile_names())

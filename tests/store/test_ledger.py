@@ -103,7 +103,7 @@ async def test_it_comes_back_as_it_was_with_all_indexes(redis: RelayRedis, other
     inbox = Inbox(redis, keep_s=3600.0)
     await inbox.accept(a_callback("cb_1"), fingerprint="f", task=HOOK)
     await store.asked_before("key", RunId("run_1"), plan="p")
-    await store.set_repaired("a step")
+    await store.mark_repaired("a step")
     await store.count("paid_twice")
     await redis.set(f"{PREFIX}process:one", b"who is there", px=15_000)
     await redis.set("a stranger's", b"own")

@@ -104,7 +104,7 @@ async def fill(redis: RelayRedis, folder: Path) -> None:
     run = a_run(run_ids[0])
     await Pace(redis).learn(run, run.shots[0], 1.5)
     await agree(redis, FolderStore(MediaFiles(folder)))
-    await store.set_repaired("x")
+    await store.mark_repaired("x")
     await store.count("paid_twice")
     await store.is_first_use("invitation", life_s=1000)
     await redis.set("{framerelay}:arq:retry:submit:" + run_ids[0] + ":s0:1:0", 2, ex=1000)

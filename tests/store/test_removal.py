@@ -19,7 +19,7 @@ from framerelay.store.files import MediaFiles
 from framerelay.store.folder_store import FolderStore
 from framerelay.store.keys import PREFIX
 from framerelay.store.progress import record, start
-from framerelay.store.removal import remove, remove_files, remove_unfinished
+from framerelay.store.removal import remove, remove_files, remove_unfinished_files
 from framerelay.store.runs import Store, has_ended
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +38,7 @@ def with_files(folder: Path) -> MediaFiles:
     files = MediaFiles(folder)
     for run_id in (RUN, OTHER):
         files.place(files.clip(run_id, "s1", 1)).write_bytes(b"clip")
-    files.keep_given(b"\x89PNG\r\n\x1a\n")
+    files.keep_picture(b"\x89PNG\r\n\x1a\n")
     return files
 
 
@@ -197,11 +197,11 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(tmp_path: Path)
         os.utime(path, (old, old))
     os.utime(kept[0])
 
-    assert remove_unfinished(files, older_than=time.time() - 900) == 1
+    assert remove_unfinished_files(files, older_than=time.time() - 900) == 1
 
     assert not left.exists()
     assert all(path.exists() for path in kept)
-    assert remove_unfinished(MediaFiles(tmp_path / "nowhere"), older_than=time.time()) == 0
+    assert remove_unfinished_files(MediaFiles(tmp_path / "nowhere"), older_than=time.time()) == 0
 
 
 def test_shots_of_a_film_that_was_cut_short_wait_a_day_for_the_next_join(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_shots_of_a_film_that_was_cut_short_wait_a_day_for_the_next_join(tmp_pat
         path.write_bytes(b"shot")
         os.utime(path, (time.time() - age_s,) * 2)
 
-    assert remove_unfinished(files, older_than=time.time() - 180) == 1
+    assert remove_unfinished_files(files, older_than=time.time() - 180) == 1
     assert (waiting.exists(), left.exists()) == (True, False)
 
 
@@ -231,7 +231,7 @@ def test_a_frame_that_was_cut_short_is_cleared_away_too(tmp_path: Path) -> None:
         path.write_bytes(b"half")
         os.utime(path, (1, 1))
 
-    assert remove_unfinished(files, older_than=time.time() - 180) == 3
+    assert remove_unfinished_files(files, older_than=time.time() - 180) == 3
     assert not any(path.exists() for path in left)
     assert all(path.exists() for path in kept)
 
@@ -248,9 +248,9 @@ def test_what_a_living_process_writes_stays_however_old_and_goes_with_it(tmp_pat
         assert writer.stdout is not None
         writer.stdout.readline()
         os.utime(draft, (1, 1))
-        while_it_lives = remove_unfinished(files, older_than=time.time())
+        while_it_lives = remove_unfinished_files(files, older_than=time.time())
         writer.kill()
-    afterwards = remove_unfinished(files, older_than=time.time())
+    afterwards = remove_unfinished_files(files, older_than=time.time())
 
     assert (while_it_lives, afterwards, draft.exists()) == (0, 1, False)
 
@@ -264,6 +264,6 @@ def test_only_folders_in_which_something_happened_are_looked_into(tmp_path: Path
         os.utime(draft, (1, 1))
     os.utime(files.root / OTHER, (1, 1))
 
-    assert remove_unfinished(files, older_than=time.time(), changed_since=time.time() - 60) == 1
+    assert remove_unfinished_files(files, older_than=time.time(), changed_since=time.time() - 60) == 1
     assert [draft.exists() for draft in drafts] == [False, True]
-    assert remove_unfinished(files, older_than=time.time()) == 1
+    assert remove_unfinished_files(files, older_than=time.time()) == 1

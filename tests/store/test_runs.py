@@ -291,7 +291,7 @@ async def test_a_run_saved_without_the_index_is_listed_and_found_by_status_once_
 
 async def named(store: Store, text: str) -> str | None:
     """The id of the run that *text* means."""
-    run = await store.find_named(text)
+    run = await store.find_by_name(text)
     return run and run.id
 
 
@@ -316,7 +316,7 @@ async def test_the_beginning_of_an_id_is_enough_while_no_other_begins_so(redis: 
     with pytest.raises(
         IdAmbiguous, match="several ids begin with run_abcx: run_abcxyz, run_abcxyz2; give more"
     ) as raised:
-        await store.find_named("run_abcx")
+        await store.find_by_name("run_abcx")
     assert raised.value.candidates == ("run_abcxyz", "run_abcxyz2")
 
 
@@ -326,7 +326,7 @@ async def test_of_many_that_begin_so_some_are_named(redis: ArqRedis) -> None:
     for number in range(9):
         await start(store, a_run(f"run_same{number}"))
     with pytest.raises(IdAmbiguous, match="run_same4 and others"):
-        await store.find_named("run_same")
+        await store.find_by_name("run_same")
     for number in range(8):
         run = await store.load(f"run_same{number}")
         assert run is not None

@@ -13,7 +13,7 @@ from framerelay.store.client import RelayRedis
 from framerelay.store.files import MediaFiles
 from framerelay.store.folder_store import FolderStore
 from framerelay.store.runs import Store, run_key
-from framerelay.store.scratch import ABANDONED_S, IN_USE_S, clear_abandoned, clear_copies, keep_scratch
+from framerelay.store.scratch import ABANDONED_S, IN_USE_S, clear_abandoned_copies, clear_copies, keep_scratch
 
 pytestmark = pytest.mark.anyio
 
@@ -90,7 +90,7 @@ async def test_copies_of_a_run_that_another_machine_removed_leave_too(redis: Rel
     await redis.hset(run_key(RUN), "revision", "removed")
     await redis.pexpire(run_key(RUN), 60_000)
 
-    await clear_abandoned(media.files, Store(redis), now=time.time())
+    await clear_abandoned_copies(media.files, Store(redis), now=time.time())
     assert (gone.exists(), strange.exists()) == (False, True)
 
 

@@ -119,7 +119,7 @@ async def test_a_worker_that_says_that_it_is_there_is_company_for_another_one(
         alone = await processes.has_other_workers(redis)
         company = {}
         for part, ours in sorted((await parts()).items()):
-            await processes.Presence(redis, partial(replace, ours, host="another-machine")).say()
+            await processes.Presence(redis, partial(replace, ours, host="another-machine")).announce()
             company[part] = await processes.has_other_workers(redis)
 
     assert alone is False

@@ -369,7 +369,7 @@ async def test_whether_there_is_a_key_the_workers_say(
     async with start_relay("http://127.0.0.1:9", worker=False) as relay:
         if seen is not None:
             elsewhere = Process(part="worker", host="elsewhere", pid=1, version="0", marks={}, fixed=[], **seen)
-            await Presence(redis, lambda: elsewhere).say()
+            await Presence(redis, lambda: elsewhere).announce()
         answer = await relay.api.post("/v1/runs", json=board("ark", shots=1))
 
     assert answer.status_code == (201 if is_started else 422), answer.text

@@ -164,7 +164,7 @@ async def test_a_run_that_has_its_film_does_not_change_any_more(
 
 @pytest.mark.parametrize(
     ("where", "what"),
-    [(framerelay.processors.collect, "leave_opening"), (framerelay.processors.opening, "keep_opening")],
+    [(framerelay.processors.collect, "take_opening_later"), (framerelay.processors.opening, "keep_opening")],
 )
 async def test_a_worker_that_dies_before_the_opening_leaves_it_to_the_next(
     start_provider: Any, start_relay: Any, wait_until: Any, monkeypatch: Any, where: Any, what: str

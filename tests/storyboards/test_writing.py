@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from framerelay.runs.errors import Conflict
 from framerelay.runs.model import Run, RunId, Terms, Wording
-from framerelay.storyboards.edits import dumped
+from framerelay.storyboards.edits import dump_yaml
 from framerelay.storyboards.storyboard import Storyboard, read_storyboard, start_run
 from framerelay.storyboards.writing import write_storyboard
 
@@ -206,7 +206,7 @@ def test_whatever_is_decided_it_starts_the_shots_that_the_run_has(data: Any, doc
     for shot in document["shots"]:
         if "first_frame" in shot:
             shot["from"] = "cut"
-    text = dumped(document) if form == "yaml" else json.dumps(document)
+    text = dump_yaml(document) if form == "yaml" else json.dumps(document)
     run, before = run_and_text(text, form or "json")
     for shot in run.shots:
         if words := data.draw(st.none() | WORDS):

@@ -16,9 +16,9 @@ from framerelay.upstream.abilities import ability_checks
 from framerelay.upstream.given import GivenPicture, picture_at
 from framerelay.upstream.order import WORD_OF_FIELD, Order, body_of
 from framerelay.upstream.profile import Profile
-from framerelay.upstream.profile_file import load_shipped, shipped
+from framerelay.upstream.profile_file import load_shipped, profile_names
 from framerelay.upstream.providers import Providers
-from framerelay.upstream.quotes import priced
+from framerelay.upstream.quotes import with_estimates
 
 SECRETS = {
     "ARK_API_KEY": "sk",
@@ -40,7 +40,7 @@ def warnings(
     document = {"model": "kling-3.0", "provider": "kling", **top, "shots": list(shots)}
     text = json.dumps({key: value for key, value in document.items() if value is not None})
     providers = Providers(default=default, entries={}, environ=SECRETS if environ is None else environ)
-    board = priced(read_storyboard(text, form="json"), providers)
+    board = with_estimates(read_storyboard(text, form="json"), providers)
     before = {caution.message for caution in plan_of(board).cautions}
     plan = plan_of(board, more=ability_checks(board, providers, pictures or {}))
     return [(each.code, each.place) for each in plan.cautions if each.message not in before]
@@ -209,7 +209,7 @@ def test_the_values_are_of_all_fields() -> None:
     assert set(VALUES) == set(WORD_OF_FIELD)
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", profile_names())
 @pytest.mark.parametrize("picture", [None, PICTURE])
 def test_each_word_is_in_the_request_or_warned_about(name: str, picture: str | None) -> None:
     """For each shipped profile and model, and one that nobody has heard of: nothing is left out in silence."""

@@ -10,7 +10,7 @@ import pytest
 from framerelay.upstream.clip_terms import ClipTerms, clip_terms
 from framerelay.upstream.order import Order, body_of
 from framerelay.upstream.profile import Profile
-from framerelay.upstream.profile_file import load_shipped, shipped
+from framerelay.upstream.profile_file import load_shipped, profile_names
 from framerelay.upstream.profile_models import Model
 
 SAID = {"prompt": "a", "duration": 5, "resolution": "720p", "generate_audio": False}
@@ -137,7 +137,7 @@ def test_one_word_of_the_provider_for_two_sizes_says_neither() -> None:
 FIELDS = {"duration": [3, 5, 10], "resolution": ["480p", "720p", "1080p", "4k"], "generate_audio": [True, False]}
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", profile_names())
 def test_what_one_storyboard_says_in_our_words_another_can_say_in_raw_fields(name: str) -> None:
     """For each shipped profile and model: the whole body of one, given raw to another, is read as the first."""
     profile = load_shipped(name)

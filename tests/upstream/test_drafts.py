@@ -11,7 +11,7 @@ from framerelay.storyboards.storyboard import Storyboard, check_storyboard
 from framerelay.upstream.drafts import draft_of
 from framerelay.upstream.profile_models import Model
 from framerelay.upstream.providers import Providers
-from framerelay.upstream.quotes import priced
+from framerelay.upstream.quotes import with_estimates
 
 
 def board(shot: dict[str, Any], **top: Any) -> Storyboard:
@@ -66,12 +66,12 @@ def test_it_is_priced_as_the_draft_that_it_is_and_only_once() -> None:
     providers = Providers(default="byteplus", entries={}, environ={})
     dear = check_storyboard({"model": "dreamina-seedance-2-0-260128", "shots": [SHOT]})
     cheap = check_storyboard({"model": "dreamina-seedance-2-0-260128", "pass": "draft", "shots": [SHOT]})
-    (final,), (draft,) = priced(dear, providers).shots, priced(cheap, providers).shots
+    (final,), (draft,) = with_estimates(dear, providers).shots, with_estimates(cheap, providers).shots
     assert final.final is None
     assert isinstance(final.estimate, Estimate)
     assert isinstance(draft.estimate, Estimate)
     assert draft.estimate.high < final.estimate.high / 4
-    again = priced(priced(cheap, providers), providers)
+    again = with_estimates(with_estimates(cheap, providers), providers)
     assert again.shots == (draft,)
 
 

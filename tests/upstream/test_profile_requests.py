@@ -8,7 +8,7 @@ import pytest
 
 from framerelay.upstream.order import Order, create_request
 from framerelay.upstream.profile import Profile
-from framerelay.upstream.profile_file import load_shipped, shipped
+from framerelay.upstream.profile_file import load_shipped, profile_names
 from tests.upstream.provider_bodies import REQUESTS, name_of
 
 FIRST, LAST = "https://example.com/first.png", "https://example.com/last.png"
@@ -92,7 +92,7 @@ def check_header(profile: Profile, sent: dict[str, str], name: str, value: str) 
 
 def test_where_the_callback_goes_is_in_every_request_of_who_can_call() -> None:
     """In the body or in the query, as the profile says; nowhere for who is polled."""
-    for name in shipped():
+    for name in profile_names():
         plan = create_request(load_shipped(name), order_for("ark", last_frame=None))
         where = {"create": json.dumps(plan.body), "query": json.dumps(dict(plan.query))}
         on = load_shipped(name).callback.on
@@ -101,7 +101,7 @@ def test_where_the_callback_goes_is_in_every_request_of_who_can_call() -> None:
 
 def test_our_reference_is_in_every_request_of_who_takes_one() -> None:
     """Where `recover` says that it is sent, so that a submit of unknown outcome is found by it."""
-    for name in shipped():
+    for name in profile_names():
         reference = load_shipped(name).recover.reference
         if reference == "none":
             continue
@@ -114,10 +114,13 @@ def test_our_reference_is_in_every_request_of_who_takes_one() -> None:
 
 def test_a_ratio_that_a_model_does_not_have_by_that_word_is_left_out() -> None:
     """``adaptive`` is Seedance's word for the ratio of the picture, which is what the others do without a word."""
-    for name in shipped():
+    for name in profile_names():
         for model, known in load_shipped(name).models.items():
             if known.ratios is None or "adaptive" in known.ratios:
                 continue
             for frames in ({"first_frame": FIRST}, {"first_frame": None}):
                 asked = order_for("ark", model=model, input={"ratio": "adaptive"}, last_frame=None, **frames)
-                assert "adaptive" not in json.dumps(create_request(load_shipped(name), asked).body), (name, model)
+                assert "adaptive" not in json.dumps(create_request(load_shipped(name), asked).body), (
+                    name,
+                    model,
+                )

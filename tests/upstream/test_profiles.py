@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from framerelay.upstream.profile_file import load_shipped, mistakes_in, shipped
+from framerelay.upstream.profile_file import load_shipped, mistakes_in, profile_names
 from framerelay.upstream.reading import challenge_in
 from framerelay.upstream.understanding import differences, understand
 from framerelay.upstream.verifiers import SCHEMES, read_verifiers
@@ -23,11 +23,11 @@ openai-videos runway dashscope veo jobs
 
 def test_every_promised_profile_is_shipped() -> None:
     """By the name that a person writes into ``framerelay.yaml``."""
-    assert set(PROMISED.split()) <= set(shipped())
-    assert {body["provider"] for body in ANSWERS} <= set(shipped())
+    assert set(PROMISED.split()) <= set(profile_names())
+    assert {body["provider"] for body in ANSWERS} <= set(profile_names())
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", profile_names())
 def test_a_shipped_profile_has_no_mistakes(name: str) -> None:
     """It is named like its file, dated, says where it is from, and which variable its key is usually in."""
     assert mistakes_in(PROFILES / f"{name}.yaml") == ()
@@ -39,7 +39,7 @@ def test_a_shipped_profile_has_no_mistakes(name: str) -> None:
     assert profile.models or name in ("jobs", "openai-videos")
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", profile_names())
 def test_the_examples_of_a_shipped_profile_are_read_as_they_say(name: str) -> None:
     """This is what ``provider check`` does with anybody's profile."""
     profile = load_shipped(name)
@@ -49,7 +49,7 @@ def test_the_examples_of_a_shipped_profile_are_read_as_they_say(name: str) -> No
         assert differences(example.expect, understanding) == [], example.source
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", profile_names())
 def test_what_is_guessed_is_a_place_in_the_profile(name: str) -> None:
     """A place that is not there would mark nothing."""
     profile = load_shipped(name)
@@ -59,7 +59,7 @@ def test_what_is_guessed_is_a_place_in_the_profile(name: str) -> None:
             value = value[key] if isinstance(value, dict) else getattr(value, key)
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", profile_names())
 def test_the_signature_of_a_profile_makes_a_verifier(name: str, tmp_path: Path) -> None:
     """Its options are those of the scheme, as ``verify:`` takes them."""
     signature = load_shipped(name).callback.signature
@@ -244,7 +244,7 @@ def test_no_profile_reads_the_end_of_a_job_into_the_body_of_another_provider() -
     wrong = []
     for body in ANSWERS:
         truth = body["kind"].partition("_")[2]
-        for name in shipped():
+        for name in profile_names():
             for kind in ("get", "callback"):
                 state = read(body["body"], name, kind)["state"]
                 if (state == "succeeded" and truth != "success") or (state in FINAL[1:] and truth != "failed"):
@@ -279,7 +279,8 @@ NAMED_HOOKS = {
 
 def test_no_provider_is_named_in_the_code() -> None:
     """What one does differently stands in its profile; what data cannot say is a hook with a name."""
-    names = set(shipped()) - {"jobs"}  # Also a plain word, and what FrameRelay speaks where nobody says otherwise.
+    names = set(profile_names())
+    names.remove("jobs")  # Also a plain word, and what FrameRelay speaks where nobody says otherwise.
     found = []
     for path in sorted(ROOT.rglob("*.py")):
         folder = path.relative_to(ROOT).parts[0]

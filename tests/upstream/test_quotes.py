@@ -13,7 +13,7 @@ from framerelay.runs.errors import StoryboardInvalid
 from framerelay.storyboards.plan import plan_of
 from framerelay.storyboards.storyboard import read_storyboard
 from framerelay.upstream.providers import Providers, read_providers
-from framerelay.upstream.quotes import priced
+from framerelay.upstream.quotes import with_estimates
 
 PROVIDERS = """
 providers:
@@ -32,13 +32,13 @@ def providers(tmp_path: Path) -> Providers:
 
 def estimates(text: str, providers: Providers) -> list[Any]:
     """Of each shot."""
-    return [shot.estimate for shot in priced(read_storyboard(text, form="yaml"), providers).shots]
+    return [shot.estimate for shot in with_estimates(read_storyboard(text, form="yaml"), providers).shots]
 
 
 def refusal(text: str, providers: Providers) -> str:
     """What is wrong with *text*."""
     with pytest.raises(StoryboardInvalid) as refused:
-        priced(read_storyboard(text, form="yaml"), providers)
+        with_estimates(read_storyboard(text, form="yaml"), providers)
     (mistake,) = refused.value.mistakes
     return str(mistake)
 
@@ -68,7 +68,7 @@ def test_a_budget_of_money_that_ends_before_the_film_is_warned_of(
     """As one of jobs is: by the most that the film may cost."""
     shots = "  - {prompt: a, duration: 5}\n  - {prompt: b, duration: 5}\n"
     board = read_storyboard(f"model: cheap\nbudget: {{money: {money}}}\nshots:\n{shots}", form="yaml")
-    warnings = [one.message for one in plan_of(priced(board, providers), None).cautions if "budget" in one.code]
+    warnings = [one.message for one in plan_of(with_estimates(board, providers), None).cautions if "budget" in one.code]
     assert len(warnings) == bool(words)
     assert all(word in warnings[0] for word in words)
 

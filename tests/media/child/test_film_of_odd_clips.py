@@ -22,7 +22,7 @@ from av.bitstream import BitStreamFilterContext
 from PIL import Image
 
 from framerelay.media.child.film import join
-from framerelay.media.child.film_parts import decoded
+from framerelay.media.child.film_parts import decode
 from framerelay.media.child.frames import examine
 from framerelay.media.model import FilmFacts, FilmPart
 from framerelay.runs.errors import ClipUnusable
@@ -48,7 +48,7 @@ def film_of(tmp_path: Path, clipmaker: ModuleType) -> Callable[..., Film]:
         film = tmp_path / "film.mp4"
         facts = join([FilmPart(path=clip, continued=n > 0) for n, clip in enumerate(clips)], film)
         with av.open(str(film)) as container:
-            frames = [frame for packet in container.demux(video=0) for frame in decoded(packet)]
+            frames = [frame for packet in container.demux(video=0) for frame in decode(packet)]
         numbers = [clipmaker.read_number(frame.to_ndarray(format="rgb24")) for frame in frames]
         if facts.copied:
             # Frames of one tick, which only joints have here, are no frames; damaged ones may be lost to this decoder.

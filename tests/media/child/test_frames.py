@@ -153,7 +153,7 @@ def test_what_a_jump_cannot_decode_is_decoded_from_the_start(
     """An attempt that fails costs time, not the frame."""
     clip = make_clip(**SHORT)
     expected = examine(clip, frame_into=clip.with_name("quick.png"))
-    monkeypatch.setattr(frames, "decode_sparingly", lambda *_: None)
+    monkeypatch.setattr(frames, "decode_from_keyframe", lambda *_: None)
 
     assert expected.frame.sha256 == examine(clip, frame_into=clip.with_name("slow.png")).frame.sha256
 

@@ -41,7 +41,7 @@ def test_a_picture_is_moved_as_the_standard_says(matrix: tuple[int, int, int, in
     expected = shown(IMAGE, *matrix)
 
     assert np.array_equal(expected, orientation.apply(IMAGE))
-    assert (expected.shape[1], expected.shape[0]) == orientation.turned((10, 6))
+    assert (expected.shape[1], expected.shape[0]) == orientation.turn_size((10, 6))
 
 
 @pytest.mark.parametrize("matrix", MATRICES)

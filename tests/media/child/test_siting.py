@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from framerelay.media.child.siting import centered, says_siting
+from framerelay.media.child.siting import center_chroma, says_siting
 
 MakeClip = Callable[..., Path]
 FEW: dict[str, Any] = {"size": (64, 64), "frames": 5, "bframes": 0, "audio_s": None, "manifest": False}
@@ -86,7 +86,7 @@ def test_a_centered_frame_is_the_same_picture() -> None:
     frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
     frame.pts, frame.colorspace = 7, 1
 
-    found = centered(frame)
+    found = center_chroma(frame)
 
     assert np.array_equal(frame.to_ndarray(), found.to_ndarray())
     assert (found.pts, int(found.colorspace)) == (7, 1)

@@ -16,14 +16,14 @@ import pytest
 from framerelay.receiver.callbacks.batch import Batch
 from framerelay.runs.tokens import TakeAddress
 from framerelay.store.inbox import Inbox
-from framerelay.upstream.profile_file import load_shipped, shipped
+from framerelay.upstream.profile_file import load_shipped, profile_names
 from tests.receiver.door.test_fast_path import Conversation, post
 
 pytestmark = pytest.mark.anyio
 
 RUN = "run_" + "a" * 24
 KEY = b"a secret of some thirty bytes..."
-CALLERS = [name for name in shipped() if load_shipped(name).callback.on in ("create", "query")]
+CALLERS = [name for name in profile_names() if load_shipped(name).callback.on in ("create", "query")]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The turnstile in front of look-ups: limited in number, within each provider's rate, and none while it rests."""
+"""The gate in front of look-ups: limited in number, within each provider's rate, and none while it rests."""
 
 import random
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from framerelay.store.look_ups import LookUps
 FULL_S: Final = 0.5
 
 
-class Turnstile:
+class LookUpGate:
     """
     Lets *at_once* planned look-ups of one worker through at the same time; *look_ups* knows those of all workers.
 
