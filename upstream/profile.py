@@ -1,5 +1,5 @@
 """
-A provider's profile: everything that FrameRelay knows of how one speaks, as data.
+A provider's profile: everything FrameRelay knows about a provider's API, as data.
 
 The structs are the format: `profile_file` checks a file against them line by line, and their JSON Schema is what
 editors use. ``docs/profiles.md`` explains each key with examples.
@@ -56,13 +56,13 @@ class Create(Section, frozen=True, kw_only=True):
     """
     The one request that spends money.
 
-    ``post``: its path or address; ``without``: another path where a word has no value (``first_frame``); ``by``: paths
-    by the frames that there are (``both``, ``first``, ``last``, ``none``), in place of ``post``: what is not named
-    there cannot be made. ``body`` and ``query``: templates.
-    ``values``: per word a map, a format (``"{}s"``) or ``drop``. ``id``: the path of the job's id in the answer;
-    ``keep``: addresses of the answer that are used later on. ``ok_if``: paths that must have these values, else it is
-    a refusal, whatever the HTTP status. ``refused``: HTTP statuses of 5xx that certainly accepted nothing;
-    ``unknown``: codes after which it may have been.
+    ``post``: its path or address; ``without``: another path for when a word has no value (``first_frame``); ``by``:
+    paths by which frames are given (``both``, ``first``, ``last``, ``none``), in place of ``post``: combinations that
+    are not listed cannot be made. ``body`` and ``query``: templates.
+    ``values``: for each word a map, a format (``"{}s"``) or ``drop``. ``id``: the path of the job's id in the answer;
+    ``keep``: addresses in the answer that are used later. ``ok_if``: paths that must have these values, otherwise it is
+    a refusal, whatever the HTTP status. ``refused``: HTTP statuses of 5xx that certainly accepted nothing; ``unknown``:
+    codes after which it may have been.
     """
 
     post: TemplateText
@@ -95,7 +95,7 @@ class Get(Section, frozen=True, kw_only=True):
     """
     The look-up: a path with ``{id}``, or an address from the answer to the create (``{kept.status}``).
 
-    ``fallback``: another path, for when that answer was lost. ``absent: not_found``: an answer without a record says
+    ``fallback``: another path, for when that answer was lost. ``absent: not_found``: an answer without a record means
     that there is no such job; ``absent_if``: this refusal does.
     """
 
@@ -141,11 +141,11 @@ class Read(Section, frozen=True, kw_only=True, dict=True):
     """
     What a record says. Without it, answers are read leniently, like those of the jobs API and similar gateways.
 
-    ``clip_at``: where the clip of a job lies that is done and names none. ``facts``: ``duration frames fps seed ratio
-    resolution cost usage model reference``, by their paths; ``cost_unit``: what the cost is counted in (``USD``,
-    ``credits``, ``tokens``). ``decode``: values that are JSON in a text.
-    ``failed_if``: paths where, beside a status, any value makes the job failed. ``status_family``: what a status word
-    says of the reason.
+    ``clip_at``: where the clip is if a job is done and names none. ``facts``: ``duration frames fps seed ratio
+    resolution cost usage model reference``, by their paths; ``cost_unit``: the unit of the cost (``USD``, ``credits``,
+    ``tokens``). ``decode``: values that are JSON in a text.
+    ``failed_if``: paths where any value makes the job failed, whatever its status. ``status_family``: what a status
+    word says about the reason.
     """
 
     status: PathText | None = None
@@ -208,8 +208,8 @@ class CallbackRules(Section, frozen=True, kw_only=True):
     Where a callback goes and how its body is read.
 
     ``on``: the address is sent with the create (``create`` in the body, ``query``), is set in the account, or there are
-    no callbacks (``none``: the job is polled). ``body``: it reads like the whole look-up answer (``get``) or like its
-    record (``get_record``); ``root``: where the record is in it. What is given here replaces what `Read` says.
+    no callbacks (``none``: the job is polled). ``body``: it looks like the whole look-up answer (``get``) or like its
+    record (``get_record``); ``root``: where the record is in it. Anything given here replaces what `Read` says.
     """
 
     on: Literal["create", "query", "account", "none"] = "create"
@@ -234,7 +234,7 @@ class Reference(Section, frozen=True, kw_only=True):
     """
     Our own reference, sent with the create and looked up by ``get``; ``twice``: what a second create with it does.
 
-    A job is ours only if it shows the reference: at ``facts.reference`` of `Read`, or anywhere where that is not given.
+    A job is ours only if it shows the reference: at ``facts.reference`` of `Read`, or anywhere if that is not given.
     """
 
     sent_as: str
@@ -335,7 +335,8 @@ class Profile(Section, frozen=True, kw_only=True, dict=True):
     """
     One provider; ``docs/profiles.md`` explains each section.
 
-    ``own_address``: everybody has another one, and ``base`` is an example. ``guessed``: places that nobody documents.
+    ``own_address``: every customer has another one, and ``base`` is an example. ``guessed``: places that nobody
+    documents.
     """
 
     profile: Literal[1]
@@ -369,7 +370,7 @@ class Profile(Section, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def read_of_callback(self) -> Read:
-        """`Read` with what a callback says elsewhere; made once, since each callback is read by it."""
+        """`Read` with what a callback overrides; made once, since each callback is read by it."""
         read, rules = self.read or Read(), self.callback
         return msgspec.structs.replace(
             read,

@@ -1,4 +1,4 @@
-"""What a profile says of models: what each can do, and what its clips cost."""
+"""What a profile says about models: what each can do, and what its clips cost."""
 
 from typing import Any, Literal
 
@@ -19,8 +19,8 @@ class Price(Section, frozen=True, kw_only=True):
     """
     What a clip costs: per second, per clip or per million tokens, for each resolution or for all.
 
-    A list of two is the price without and with sound. ``tiers``: what it is multiplied by in a service tier;
-    ``free``: raw fields that change nothing of it.
+    A list of two is the price without and with sound. ``tiers``: what it is multiplied by in a service tier; ``free``:
+    raw fields that do not change it.
     """
 
     currency: str
