@@ -1,6 +1,5 @@
 """
-What the request for a take asks for that affects its price, read back from the request as it would be sent. Pure
-functions.
+What a request asks for that affects the price of its take, read back from it as it would be sent. Pure functions.
 
 Raw fields of a storyboard (``extra``) are merged over everything it says in our words; a profile may write a word in
 its own way, or leave it out. So the words are looked for where the profile puts them, once the request is complete.
