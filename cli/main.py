@@ -236,7 +236,7 @@ def notifications(context: click.Context, run_id: str | None, limit: int, secret
     """
     List what was sent to the notify_url of runs, newest first.
 
-    With what came of it, and when the next try is.
+    With the result, and the time of the next try.
     """
     from framerelay.cli.notifications import list_notifications, print_secret
 

@@ -28,7 +28,7 @@ def problem_of(error: FrameRelayError) -> Problem:
 
 def problem(code: str, message: str, family: Family) -> Problem:
     """
-    A problem in somebody else's words, cut again, whoever wrote them: a run is stored with them, and shown in lists.
+    A problem in somebody else's words, cut again: a run is stored with them, and shown in lists.
 
     A provider may repeat a signed address in its message, or what was posted to it.
     """

@@ -270,7 +270,7 @@ class Tools:
         max_jobs: Annotated[int | None, Field(ge=1, description="To confirm: paid jobs at most.")] = None,
     ) -> PromotionAnswer:
         """
-        Make the final of a draft (`pass: draft`), of the takes that were picked: a film of its own, large and dear.
+        Make the final of a draft (`pass: draft`), from the takes that were picked: a separate, expensive film.
 
         The first call, without outlook_id, is free and says what it would cost. Only a second one, with the outlook_id
         of the first and max_jobs, does it, and spends; repeated it answers the same film and spends nothing more.
