@@ -31,7 +31,7 @@ async def serving(
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=protocol or "httptools",  # It is called, whether it is a class or not.
+        http=protocol or "httptools",  # type: ignore[arg-type]  # It is called, whether it is a class or not.
         ws="none",
         log_config=None,
         access_log=False,

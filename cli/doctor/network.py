@@ -100,7 +100,7 @@ async def in_thread(work: Callable[[], T]) -> T:
         if error is not None:
             future.set_exception(error)
         else:
-            future.set_result(result)  # It is a T if there was no error.
+            future.set_result(result)  # type: ignore[arg-type]  # It is a T if there was no error.
 
     def run() -> None:
         result, failure = None, None

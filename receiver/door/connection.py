@@ -255,7 +255,7 @@ class Connection(HttpToolsProtocol):
 
 def _is_gone(connection: Protocol) -> bool:
     """Whether it is closed, and asyncio is about to say so; not if its answer is still being written."""
-    transport: Transport = connection.transport  # Each of uvicorn's has one.
+    transport: Transport = connection.transport  # type: ignore[attr-defined]  # Each of uvicorn's has one.
     return transport.is_closing() and not transport.get_write_buffer_size()
 
 
