@@ -1,5 +1,6 @@
 """One program of the house: how it is started and ended, and how it took that."""
 
+import ctypes
 import json
 import multiprocessing
 import os
@@ -12,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tests.child_process import end_with_parent
-
 LEAVES_WITHIN_S: Final = 120.0  # 8 s for its tasks, 4 s for its connections, and patience with a busy machine.
 TOLD_BY_TRAP: Final = "told to end by a trap"
+PR_SET_PDEATHSIG: Final = 1
 
 
 class Fork:
@@ -27,7 +27,7 @@ class Fork:
 
     def __init__(self, program: Callable[[list[str]], None], words: list[str], environment: dict[str, str], log: int):
         def be_it() -> None:
-            end_with_parent()
+            _end_with_parent()
             os.dup2(log, 1)
             os.dup2(log, 2)
             os.closerange(3, 1024)
@@ -110,7 +110,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=end_with_parent,
+                preexec_fn=_end_with_parent,
             )
 
     def kill(self) -> None:
@@ -161,3 +161,9 @@ class Process:
         with self.log.open("rb") as log:
             log.seek(self._log_begins)
             return words.encode() in log.read()
+
+
+def _end_with_parent() -> None:
+    """As `tests.child_process` has it, which programs that are started by their file cannot import."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

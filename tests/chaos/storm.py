@@ -22,7 +22,7 @@ from caller import Caller, surely
 from director import Director, is_going
 from house import House, Weather
 from monkey import Monkey
-from verdict import Verdict, judge, lost, paid_twice
+from verdict import Verdict, judge, missing_callbacks, paid_twice
 
 ENDED = ("succeeded", "failed", "cancelled", "missing")
 AT_ONCE = 12  # More would wait in the sandbox for longer than a job may live.
@@ -151,7 +151,7 @@ def beyond_repair(house: House, caller: Caller) -> bool:
     if paid_twice(journal) or any(process.desertions for process in house.ours):
         return True
     callbacks = caller.callbacks() if is_spool_empty else None
-    return callbacks is not None and bool(lost(journal, callbacks))
+    return callbacks is not None and bool(missing_callbacks(journal, callbacks))
 
 
 def calm(house: House, monkey: Monkey) -> None:
