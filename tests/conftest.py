@@ -34,8 +34,8 @@ RAM_DISK_BYTES_MIN = 2 << 30
 PROCESSES_THAT_WAIT = 2
 
 TESTS: Final = Path(__file__).parent
-# They start FrameRelay as a person does, or a browser, shells and servers that are not ours (`make test-e2e`).
-END_TO_END: Final = ("chaos/", "deploy/", "docs/test_commands.py", "docs/test_manual.py", "page/")
+# They start FrameRelay as a person does, a browser, shells or servers of others, or ask every route (`make test-e2e`).
+END_TO_END: Final = ("chaos/", "deploy/", "docs/test_commands.py", "docs/test_manual.py", "page/", "security/fuzz/")
 PROGRAMS: Final = {"tools", "shell", "relay", "provider", "warm_bin"}
 """The fixtures of `tests/cli` that run the command as a process."""
 
