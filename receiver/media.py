@@ -11,7 +11,7 @@ from framerelay.api.operations import OPERATIONS
 from framerelay.receiver.access import require
 from framerelay.receiver.answers import error_answer, foreseen
 from framerelay.receiver.fields import check_query
-from framerelay.receiver.page.gone import stand_in
+from framerelay.receiver.page.missing_file import stand_in
 from framerelay.receiver.state import State, state_of
 from framerelay.runs.errors import FileMissing, FrameRelayError, NotFound
 from framerelay.store.run_files import file_at, missing_words, task_to_make_again

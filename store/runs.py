@@ -33,7 +33,6 @@ from framerelay.runs.standing import has_ended
 from framerelay.runs.steps import Step
 from framerelay.store.client import RelayRedis, script
 from framerelay.store.copies import Copies
-from framerelay.store.given import Wordings, pack_wording, storyboard_key
 from framerelay.store.ids import LAST, SHOWN_MAX, is_beginning, the_one
 from framerelay.store.keys import PREFIX
 from framerelay.store.layout import Memory, fields_of, run_of
@@ -42,6 +41,7 @@ from framerelay.store.places import Places
 from framerelay.store.redis_messages import redis_answers
 from framerelay.store.run_index import RunQuery, indexes_of
 from framerelay.store.tasks import DUE, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, task_of, unpack
+from framerelay.store.wordings import Wordings, pack_wording, storyboard_key
 
 RUNS: Final = "{framerelay}:runs"
 RUNS_BY_ID: Final = "{framerelay}:runs-by-id"

@@ -143,10 +143,10 @@ def test_five_files_know_arq() -> None:
 
 # Participles of irregular verbs, and what looks like one by its end and is a noun or an adjective of its own.
 IRREGULAR = re.compile(
-    "begun|bent|borne|born|bought|bound|broken|brought|built|came|caught|chosen|done|drawn|driven|fallen|felt|found|"
+    "(?:re)?(?:begun|bent|borne|born|bought|bound|broken|brought|built|came|caught|chosen|done|drawn|driven|fallen|felt|found|"
     "forbidden|forgotten|frozen|given|gone|got|gotten|grown|heard|held|hidden|kept|known|laid|led|left|lent|lost|made|"
     "meant|met|paid|proven|risen|said|seen|sent|shown|sold|sought|spent|spoken|stolen|stood|struck|taken|taught|"
-    "thought|thrown|told|understood|went|withdrawn|won|worn|written",
+    "thought|thrown|told|understood|went|withdrawn|won|worn|written)",
     re.IGNORECASE,
 )
 ED = re.compile(
@@ -165,10 +165,9 @@ def test_no_participle_names_a_thing() -> None:
     """
     A name says what a thing is, not what was done to it: ``callback``, not ``received``; ``notice``, not ``told``.
 
-    So of locals, parameters, attributes, fields and classes. What is true or false may be ``closed``; an error or an
-    event may say what happened. A function is a verb, or says what it gives: where it only gives back its argument in
-    another state, it may be called ``merged``, as Python's ``sorted`` is, but no irregular verb, which has two
-    meanings more often than not. Beside ``top`` or ``right``, ``left`` is a side.
+    So of locals, parameters, attributes, fields and classes, and of functions: these are verbs, or say what they give,
+    ``merge(base, over)`` and ``reservation(estimate)``. What is true or false may be ``closed``; an error or an event
+    may say what happened. Beside ``top`` or ``right``, ``left`` is a side.
     """
     trees = {module: ast.parse(file.read_text(encoding="utf-8")) for module, file in MODULES.items()}
     others = {
@@ -200,7 +199,7 @@ def _participles(tree: ast.Module) -> Iterator[tuple[str, int, str]]:
             case _ if id(node) in truths:
                 continue
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                if _is_participle(name, but_ed=isinstance(node, ast.FunctionDef)):
+                if _is_participle(name):
                     yield name, node.lineno, "function"
             case ast.ClassDef(name=name) if not _is_error(node):
                 if _is_participle(re.findall(r"[A-Z][a-z]*", name)[-1]):
@@ -213,11 +212,11 @@ def _participles(tree: ast.Module) -> Iterator[tuple[str, int, str]]:
                     yield name, node.lineno, "field"
 
 
-def _is_participle(name: str, *, but_ed: bool = False) -> bool:
+def _is_participle(name: str) -> bool:
     word = name.strip("_")
     if word.isupper():  # A word of a protocol or of a table.
         return False
-    return IRREGULAR.fullmatch(word) is not None or (not but_ed and ED.fullmatch(word) is not None)
+    return IRREGULAR.fullmatch(word) is not None or ED.fullmatch(word) is not None
 
 
 def _truths(tree: ast.Module) -> Iterator[int]:

@@ -14,8 +14,8 @@ from framerelay.runs.text import join_names
 from framerelay.storyboards.cautions import CautionCheck, CautionSite, Story
 from framerelay.storyboards.inputs import REFERENCE_FILES
 from framerelay.storyboards.storyboard import Storyboard
-from framerelay.upstream.given import GivenPicture, made_picture, picture_of_data, what_breaks
 from framerelay.upstream.order import WORD_OF_FIELD, is_sent, model_of, why_not_these_frames
+from framerelay.upstream.picture_check import GivenPicture, made_picture, picture_of_data, what_breaks
 from framerelay.upstream.pictures import takes_addresses
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import DEFAULT

@@ -32,11 +32,11 @@ from framerelay.runs.errors import (
 )
 from framerelay.upstream.answers import find_upload_url, read_object, refusal_within
 from framerelay.upstream.batch import LookUpBatch
-from framerelay.upstream.created import ApiAnswer, SubmitAnswer, read_create_answer
+from framerelay.upstream.create_answer import ApiAnswer, SubmitAnswer, read_create_answer
 from framerelay.upstream.credentials import base_of, hosts_of, spellings_of, usable_id, usable_key
 from framerelay.upstream.hooks import UPLOADS, UploadFile, auth_headers
 from framerelay.upstream.job import JobReport
-from framerelay.upstream.looked_up import failed_at_last, read_found_job, read_job_answer
+from framerelay.upstream.job_answer import failed_at_last, read_found_job, read_job_answer
 from framerelay.upstream.order import Order, create_request, fill_address
 from framerelay.upstream.paths import read_path
 from framerelay.upstream.pictures import body_bytes_max

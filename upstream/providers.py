@@ -19,7 +19,7 @@ from framerelay.config.urls import host_of
 from framerelay.runs.errors import KeyMissing, NotFound, RequestInvalid, StoryboardInvalid
 from framerelay.storyboards.parts import Part, near
 from framerelay.storyboards.settings_file import FILE_KEYS, read_settings_file
-from framerelay.storyboards.typed import check_types
+from framerelay.storyboards.type_check import check_types
 from framerelay.upstream.credentials import hosts_of
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_checks import price_mistakes

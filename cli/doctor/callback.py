@@ -63,8 +63,8 @@ async def look_at_callback(settings: Settings) -> Finding:
     except Trouble as trouble:
         return _failure_to_send(settings, trouble)
     took_ms = round(1000 * (time.monotonic() - began))
-    if trouble_found := _failure_to_take(base, answer):
-        return trouble_found
+    if finding := _failure_to_take(base, answer):
+        return finding
     missing = await _failure_to_list(settings, probe)
     return missing or await _judge_place(settings, took_ms)
 
