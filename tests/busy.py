@@ -28,7 +28,8 @@ def main(runs: int, marks: str = "") -> int:
     with all_cores_burning() as burners:
         for run in range(1, runs + 1):
             began = time.monotonic()
-            done = subprocess.run([*SUITE, "-m", marks], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            command = [*SUITE, "-m", marks]
+            done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             failures += done.returncode != 0
             if done.returncode:
                 say(done.stdout)

@@ -47,8 +47,8 @@ def chromium() -> str:
     """
     The path of the system's own, one without windows if there is: the rest of a desktop's browser is half the work.
 
-    Without any the tests are skipped, except where `make test-e2e` could have installed it: a browser that nobody notices
-    missing would let everything here pass for ever.
+    Without any the tests are skipped, except where `make test-e2e` could have installed it: a browser that nobody
+    notices missing would let everything here pass for ever.
     """
     if found := next(filter(None, map(shutil.which, BROWSERS)), None):
         return found
