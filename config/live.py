@@ -46,7 +46,7 @@ class LiveSettings:
         self._takers: list[TakeOver] = []
         self._reading = asyncio.Lock()
 
-    def hand_to(self, take: TakeOver) -> None:
+    def on_change(self, take: TakeOver) -> None:
         """Have *take* called with settings and keys whenever they were read again, whether they changed or not."""
         self._takers.append(take)
 
@@ -60,7 +60,7 @@ class LiveSettings:
             return
         async with self._reading:
             try:
-                settings, keys = await asyncio.to_thread(self._fresh, self._read)
+                settings, keys = await asyncio.to_thread(self._read_settings, self._read)
             except (SettingInvalid, OSError) as error:
                 log.warning("settings_not_read_again", reason=str(error))
                 return
@@ -71,7 +71,7 @@ class LiveSettings:
             if names:
                 log.info("settings_read_again", changed=names)
 
-    def _fresh(self, read: Callable[[], Settings]) -> tuple[Settings, Keys]:
+    def _read_settings(self, read: Callable[[], Settings]) -> tuple[Settings, Keys]:
         fresh = read()
         settings = replace(self.settings, **{field: getattr(fresh, field) for field in LIVE})
         if self._check:

@@ -10,8 +10,8 @@ from framerelay.runs.errors import FrameRelayError
 
 AHEAD_BYTES = 128 * 1024
 """A second request is not worth it for what the first one brings in a round trip (20 ms at 50 Mbit/s)."""
-WISHES_MAX = 4
-"""Two are usual, the index and the last keyframe; a decoder that was taken over may wish what it likes."""
+REQUESTS_MAX = 4
+"""Two are usual, the index and the last keyframe; a decoder that was taken over may want what it likes."""
 
 FetchRange = Callable[[int, int], AsyncIterator[tuple[int, bytes]]]
 """(first, end) of a part → the places and bytes of it, as they come."""
@@ -21,7 +21,7 @@ class Tail:
     """
     What of a file's end is there already: from `begins` on all of it, and from `edge` on it is there or coming.
 
-    Each wish before `begins` is one request that ends there. One that fails is the last: the first request then brings
+    Each request before `begins` ends there. One that fails is the last: the first request then brings
     what is missing.
     """
 
@@ -38,17 +38,17 @@ class Tail:
             self._task.cancel()
         self.begins: int | None = None
         self.edge: int | None = None
-        self._wish: int | None = None
-        self._wishes = 0
+        self._request_at: int | None = None
+        self._requests = 0
         self.is_idle.set()
 
-    def wish(self, at: int, *, received_bytes: int, total: int) -> None:
+    def request(self, at: int, *, received_bytes: int, total: int) -> None:
         """Somebody waits for the byte *at* of a file of which the first *received_bytes* of *total* have come."""
         is_near = at < received_bytes + AHEAD_BYTES
-        if is_near or at >= (total if self.edge is None else self.edge) or self._wishes == WISHES_MAX:
+        if is_near or at >= (total if self.edge is None else self.edge) or self._requests == REQUESTS_MAX:
             return
-        self._wishes += 1
-        self._wish = at
+        self._requests += 1
+        self._request_at = at
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._grow(total))
 
@@ -65,10 +65,10 @@ class Tail:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _grow(self, total: int) -> None:
-        """Fetch what is wished until there is no wish left."""
+        """Fetch what is asked for until nothing is."""
         try:
-            while self._wish is not None:
-                first, end, self._wish = self._wish, self.begins or total, None
+            while self._request_at is not None:
+                first, end, self._request_at = self._request_at, self.begins or total, None
                 if first >= end:
                     continue
                 self.edge = first
@@ -78,7 +78,7 @@ class Tail:
                 self.begins = first
                 self.is_idle.set()
         except (httpx.HTTPError, FrameRelayError, TimeoutError):
-            self._wishes = WISHES_MAX
+            self._requests = REQUESTS_MAX
         finally:
             self.edge = self.begins
             self.is_idle.set()

@@ -106,7 +106,7 @@ class RelayRedis(ArqRedis):
         """
         retry: Retry = self.connection_pool.connection_kwargs["retry"]
         async with asyncio.timeout(_within_s(self.timeout_s, sequel)):
-            return await retry.call_with_retry(partial(self._together, commands, sequel), _nothing)
+            return await retry.call_with_retry(partial(self._together, commands, sequel), _do_nothing)
 
     async def _together(self, commands: Sequence[RedisCommand], sequel: Sequel | None) -> list[Any]:
         connection = await self.connection_pool.get_connection()
@@ -144,7 +144,7 @@ async def _answer(connection: AbstractConnection) -> Any:
         return error
 
 
-async def _nothing(_: BaseException) -> None:
+async def _do_nothing(_: BaseException) -> None:
     """Between two tries."""
 
 

@@ -29,7 +29,7 @@ class Growing:
         length = self.size - self._at if count < 0 else min(count, self.size - self._at)
         if length <= 0:
             return b""
-        data = os.pread(self._file, min(length, self._there(self._at) - self._at), self._at)
+        data = os.pread(self._file, min(length, self._wait_for(self._at) - self._at), self._at)
         self._at += len(data)
         return data
 
@@ -45,9 +45,9 @@ class Growing:
         """Where the next read begins."""
         return self._at
 
-    def _there(self, at: int) -> int:
+    def _wait_for(self, at: int) -> int:
         """Wait until the byte *at* is there; how far the bytes from it on go without a gap."""
-        has_asked = any(at == end for _, end in self._parts)  # What comes next anyway is not a wish.
+        has_asked = any(at == end for _, end in self._parts)  # What comes next anyway is not asked for.
         while True:
             for first, end in self._parts:
                 if first <= at < end:
@@ -55,9 +55,9 @@ class Growing:
             if not has_asked:
                 self._want(at)
                 has_asked = True
-            self._hear()
+            self._take_word()
 
-    def _hear(self) -> None:
+    def _take_word(self) -> None:
         word = self._listen()
         if isinstance(word, Stop):
             raise GaveWay

@@ -38,7 +38,7 @@ class ConnectionRules:
 
 def connection_factory(kind: "type[Connection]", settings: Settings) -> "Callable[..., Connection]":
     """Makes the connections of one server, each a *kind*, as uvicorn asks for them."""
-    logging.getLogger("uvicorn.error").addFilter(spare)
+    logging.getLogger("uvicorn.error").addFilter(limit_lines)
     rules = ConnectionRules(timeout_s=settings.request_timeout_s, connections_max=settings.connections_max)
     return partial(kind, rules=rules)
 
@@ -261,6 +261,6 @@ def _is_gone(connection: Protocol) -> bool:
 _garbage: Final = Rate(LINES_A_MINUTE, keys_max=1)
 
 
-def spare(record: logging.LogRecord) -> bool:
+def limit_lines(record: logging.LogRecord) -> bool:
     """Let a few of uvicorn's lines about what is not HTTP pass: strangers could fill the disk with them."""
     return record.msg != "Invalid HTTP request received." or not _garbage.wait_s("line")
