@@ -14,11 +14,11 @@ import structlog
 
 from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import Keys, load_keys
-from framerelay.config.settings import Settings, knobs
+from framerelay.config.settings import Settings, setting_specs
 
 TakeOver = Callable[[Settings, Keys], Awaitable[None]]
 
-LIVE: Final = tuple(field for field, knob, _ in knobs() if knob.live)
+LIVE: Final = tuple(field for field, spec, _ in setting_specs() if spec.live)
 
 log = structlog.get_logger()
 
@@ -64,7 +64,9 @@ class LiveSettings:
             except (SettingInvalid, OSError) as error:
                 log.warning("settings_not_read_again", reason=str(error))
                 return
-            names = [knob.variable for field, knob, _ in knobs() if field in LIVE and self._differs(field, settings)]
+            names = [
+                spec.variable for field, spec, _ in setting_specs() if field in LIVE and self._differs(field, settings)
+            ]
             self.settings, self.keys = settings, keys
             for take in self._takers:
                 await take(settings, keys)
