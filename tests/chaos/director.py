@@ -29,12 +29,14 @@ class Director:
         self._amendments: Counter[str] = Counter()
         self._spent: dict[str, int] = {}
         self._doomed: dict[str, bool] = {}
+        self._asked = 0
         self.decisions: Counter[str] = Counter()
         self.cancelled: set[str] = set()
         self.broken: list[str] = []
 
-    def look(self, run: dict[str, Any]) -> None:
-        """At a run as it is shown."""
+    def look(self, run: dict[str, Any]) -> bool:
+        """At a run as it is shown; whether something was asked for, so that it may go on, though it has ended."""
+        asked_before = self._asked
         before = self._spent.get(run["id"], 0)
         self._spent[run["id"]] = spent = run["spent"]["jobs"]
         if spent < before:
@@ -47,6 +49,7 @@ class Director:
                 self._decide(run, shot, "pick", take=self._dice.choice(_done(shot)))
         if self._whims:
             self._follow_a_whim(run)
+        return self._asked > asked_before
 
     def rest(self) -> None:
         """No whim from now on."""
@@ -76,6 +79,7 @@ class Director:
         if board is None or "model" not in board:
             return
         self._amendments[run["id"]] += 1
+        self._asked += 1
         made = self._caller.decide(f"/v1/runs/{run['id']}/amend", another_storyboard(board, run, self._dice))
         self.decisions["amend"] += made == 200
         if made not in (None, 200, 409, 503):
@@ -98,6 +102,7 @@ class Director:
 
     def _post(self, path: str, body: dict[str, Any]) -> bool:
         """Whether it was done, for all that is known: an answer may be lost, and somebody may have been faster."""
+        self._asked += 1
         return self._caller.decide(path, body) == 200
 
 
