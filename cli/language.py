@@ -19,7 +19,7 @@ from framerelay.languages.reader import ENGLISH, FULL_STOP, SAMPLE, VARIABLE, la
 _VALUES: Final = ("TEXT", "RATE", "WORD")
 
 
-def speak(command: click.Command) -> None:
+def set_language(command: click.Command) -> None:
     """
     From here on speak the language of the environment (``FRAMERELAY_LANG``, else ``LANG``), if the output can show it.
 
@@ -39,7 +39,7 @@ def speak(command: click.Command) -> None:
 
 
 @contextmanager
-def in_one_language() -> Iterator[None]:
+def translate_click_errors() -> Iterator[None]:
     """Repair what click puts together of its own pieces, with the stops and blanks of English; translate our own."""
     try:
         yield
@@ -54,7 +54,7 @@ def in_one_language() -> Iterator[None]:
         raise click.UsageError(translate(error.message), error.ctx) from None
 
 
-def speak_english() -> None:
+def set_english() -> None:
     """For commands whose readers are programs."""
     read_in(ENGLISH)
 

@@ -102,9 +102,9 @@ def create_app(
             yield {STATE: state}
 
     handlers: dict[type[Exception] | int, ErrorHandler] = {
-        FrameRelayError: answers.foreseen,
+        FrameRelayError: answers.answer_known_error,
         HTTPException: refused_page,
-        500: answers.answer_surprise,
+        500: answers.answer_unknown_error,
     }
     https = (settings.public_url or "").startswith("https://")
     middleware = [Middleware(addresses.OneSpelling), Middleware(SecurityHeaders, https=https)]

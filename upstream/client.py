@@ -47,7 +47,14 @@ from framerelay.upstream.refusals import is_ok, refusal_by, refusal_inside
 from framerelay.upstream.search import LostSubmit, find_in_list
 from framerelay.upstream.template import words_in
 from framerelay.upstream.timing import time_call
-from framerelay.upstream.transport import NOTHING_SENT, encode_body, open_client, read_body, setting, transport_words
+from framerelay.upstream.transport import (
+    NOTHING_SENT,
+    encode_body,
+    open_client,
+    read_body,
+    set_on_request,
+    transport_words,
+)
 from framerelay.upstream.wire import JobState
 
 
@@ -138,7 +145,7 @@ class JobsClient:
             raise RequestInvalid(f"the request has {len(content):,} bytes, and the provider takes {most:,}")
         request = self._request(self._submits, plan.method, plan.url, plan.query, headers, content=content)
         if leaving is not None:
-            request.extensions["trace"] = setting(leaving)
+            request.extensions["trace"] = set_on_request(leaving)
         try:
             answer = await self._exchange(self._submits, request, self._timeouts.submit_s)
         except NOTHING_SENT as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from framerelay.media.wire import GaveWay, Has, Stop, merge_parts
 
 
-class Growing:
+class GrowingFile:
     """
     A file of *size* bytes at *path* that a download is still writing, front and tail at once perhaps.
 

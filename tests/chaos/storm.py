@@ -138,9 +138,7 @@ def look_after(caller: Caller, monkey: Monkey, director: Director, statuses: dic
         if (run := caller.ask(f"/v1/runs/{run_id}")) is not None:
             statuses[run_id] = "running" if is_going(run) else run["status"]
             if run["status"] != "missing" and director.look(run):
-                statuses[run_id] = (
-                    "running"  # Another film than the one that was there; it may wait for a person.
-                )
+                statuses[run_id] = "running"  # Another film than the one that was there; it may wait for a person.
 
 
 def beyond_repair(house: House, caller: Caller) -> bool:
