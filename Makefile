@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# What the first start of all says is Chinese for whoever the command speaks Chinese to (docs/languages.md).
+# The messages of the very first start are in Chinese if the command would speak Chinese (docs/languages.md).
 CHINESE := $(filter zh%,$(firstword $(FRAMERELAY_LANG) $(LC_ALL) $(LC_MESSAGES) $(LANG)))
 SETTING_UP := $(if $(CHINESE),正在装进 .venv/（只这一次，约 20 秒）…,Setting up .venv/ (once, about 20 s) …)
 OLD_PYTHON := $(if $(CHINESE),FrameRelay 需要 Python 3.11 或更新的版本；现在这个是 %s。请写明用哪一个：make PYTHON=python3.12,FrameRelay needs Python 3.11 or newer; this is %s. Say which to use: make PYTHON=python3.12)

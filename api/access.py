@@ -1,17 +1,17 @@
-"""What a route asks of a request: a right, the names that it may use, and a picture of a bounded size."""
+"""What a route requires of a request: a right, the names that it may use, and a limit on the size of a picture."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-VIDEO_BYTES_MAX: Final = 50_000_000  # Likewise of an input video.
+VIDEO_BYTES_MAX: Final = 50_000_000  # The same for an input video.
 PICTURE_BYTES_MAX: Final = 30_000_000  # Ark's limit for an input image.
 COOKIE: Final = "framerelay_session"
 
 
 class Right(IntEnum):
-    """What a key opens; the greater one opens all of the smaller."""
+    """What a key gives access to; the greater right includes the smaller one."""
 
     READ = 1
     OPERATE = 2
@@ -20,8 +20,8 @@ class Right(IntEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
     """
-    What a route knows: *query* parameters and *fields* of a body; None where its body is not read here.
-    *bytes_max*: of that body.
+    What a route knows: *query* parameters and *fields* of a body; None if its body is not read here. *bytes_max*: of
+    that body.
     """
 
     query: Collection[str] = ()

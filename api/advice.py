@@ -1,4 +1,4 @@
-"""What a person can do about each family of failure: said once, for the command, the page and assistants' tools."""
+"""What a person can do about each family of failure: written once, for the command, the page and assistants' tools."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,23 +9,23 @@ from framerelay.runs.model import Family
 
 
 class Remedy(StrEnum):
-    """The decision that may help; each place that shows the advice adds how it is done there."""
+    """The decision that may help; each place that shows the advice adds how to make it there."""
 
     RESUME = "resume"
     RETAKE = "retake"
-    PROMPT = "prompt"  # A retake with another one.
+    PROMPT = "prompt"  # A retake with a different one.
     NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """*words*: a clause, lower case and without a stop."""
+    """*words*: a clause, lower case and without a period."""
 
     words: str
     remedy: Remedy = Remedy.RESUME
 
 
-# The families that are not here may pass by trying again.
+# The families that are not listed may pass on another try.
 _BY_FAMILY: Final = {
     Family.ACCOUNT: Advice(
         words="correct the key (FRAMERELAY_UPSTREAM_KEY, or the variable that framerelay doctor names), the address of "

@@ -1,4 +1,4 @@
-"""What the routes take and answer that give a run another storyboard; `api.operations` has the others."""
+"""The parameters and answers of the routes that change a run's storyboard; `api.operations` has the others."""
 
 from collections.abc import Mapping
 from typing import Final

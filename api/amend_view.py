@@ -1,4 +1,4 @@
-"""What an amendment would bring about, as the API shows it."""
+"""What an amendment would do, as the API shows it."""
 
 from framerelay.api import shapes
 from framerelay.api.views import cost_range

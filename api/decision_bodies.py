@@ -1,4 +1,4 @@
-"""What the bodies of decisions hold, as schemas: a change of a shot, a budget."""
+"""The bodies of decisions as schemas: a change of a shot, a budget."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from framerelay.api.storyboard_schema import TEXT as WORDS
 
 
 def fields_schema(properties: Schema, *, needs: tuple[str, ...] = ()) -> Schema:
-    """An object with these fields and no others: what is misspelled is refused, not passed over."""
+    """An object with these fields and no others: misspelled ones are refused, not ignored."""
     rule = {"required": list(needs)} if needs else {}
     return {"type": "object", "properties": properties, "additionalProperties": False, **rule}
 

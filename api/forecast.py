@@ -1,4 +1,4 @@
-"""When a run will have its film, where that can be said: a person's turn, a full queue and an outage have no clock."""
+"""When a run will have its film, if that can be said: a person's turn, a full queue and an outage have no schedule."""
 
 import math
 from typing import Final
@@ -13,17 +13,17 @@ LEFT_OF_LATE: Final = 0.1  # Of the usual time, for a take that is past it, but 
 
 
 def film_in(run: shapes.Run, *, now: float) -> str | None:
-    """``film in about 4 min``; None where nobody can know."""
+    """``film in about 4 min``; None if nobody can know."""
     seconds = film_in_s(run, now=now)
     return None if seconds is None else f"film in {about(seconds)}"
 
 
 def film_in_s(run: shapes.Run, *, now: float) -> float | None:
     """
-    Seconds until the last clip is there, if all goes as it did so far.
+    Seconds until the last clip is there, if all goes on as it has so far.
 
-    None where it hangs on something else than time: a person's yes or pick, a budget that is too small, a provider in
-    trouble; and while too few such jobs were done.
+    None if it depends on anything but time: a person's approval or pick, a budget that is too small, a provider in
+    trouble; and while too few similar jobs have been done.
     """
     if run.status != "running" or _budget_is_short(run) or _too_few_are_done(run):
         return None
@@ -37,7 +37,7 @@ def film_in_s(run: shapes.Run, *, now: float) -> float | None:
 
 
 def about(seconds: float) -> str:
-    """As exact as a guess is: ``about 40 s``, ``about 4 min``, ``about 1 h 20``."""
+    """As exact as an estimate can be: ``about 40 s``, ``about 4 min``, ``about 1 h 20``."""
     if seconds <= 50:
         return f"about {max(10, math.ceil(seconds / 10) * 10)} s"
     if seconds < 3570:
@@ -51,7 +51,7 @@ def _budget_is_short(run: shapes.Run) -> bool:
 
 
 def _too_few_are_done(run: shapes.Run) -> bool:
-    """The first of many to be done are the quickest: they alone say little, where jobs before this run do not help."""
+    """The first of many to finish are the fastest: they alone say little, unless jobs before this run help."""
     takes = [take for shot in run.shots for take in shot.takes]
     under_way = sum(take.status in ("submitting", "generating") for take in takes)
     return not any(take.usual_s for take in takes) and sum(bool(take.rendered) for take in takes) < under_way
@@ -81,7 +81,7 @@ def _ends_in_s(run: shapes.Run, shot: shapes.Shot, source_ends_in_s: float, now:
 
 
 def _place_ends_in_s(run: shapes.Run, position: int) -> float | None:
-    """Those ahead go as many at a time as are under way now, as far as this run can tell."""
+    """Those ahead proceed as many at a time as are under way now, as far as this run can tell."""
     at_once = max(1, sum(shot.status in ("submitting", "generating") for shot in run.shots))
     usual = usual_s(run)
     return None if usual is None else usual * (math.ceil(position / at_once) + 1)

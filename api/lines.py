@@ -1,4 +1,4 @@
-"""What is listed, one line each, for a person: runs, callbacks, notifications."""
+"""Lists for a person, one line per item: runs, callbacks, notifications."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from framerelay.runs.text import amount_words, duration, printable
 
 
 def run_line(run: shapes.Run, *, now: float, shots_width: int = 11, cost_width: int = 0) -> str:
-    """A run in one line: id, status, how far, age, cost, title; a draft says so, and one that needs a person."""
+    """A run in one line: id, status, progress, age, cost, title; drafts are marked, as are runs that need a person."""
     status = ljust(translate(str(run.status)), 9)
     shots = rjust(_shots(run), shots_width)
     cost = f"{rjust(_cost(run), cost_width)}  " if cost_width else ""
@@ -24,7 +24,7 @@ def _ago(seconds: float) -> str:
 
 
 def run_lines(runs: Sequence[shapes.Run], *, now: float) -> list[str]:
-    """A line for each of *runs*; what they cost is in a column, if any of them cost anything known."""
+    """A line for each of *runs*; their cost is in a column, if any of them has a known cost."""
     shots = max((width_of(_shots(run)) for run in runs), default=0)
     cost = max((width_of(_cost(run)) for run in runs), default=0)
     return [run_line(run, now=now, shots_width=max(11, shots), cost_width=cost) for run in runs]
@@ -47,7 +47,7 @@ def _marks(run: shapes.Run) -> str:
 
 
 def callback_line(callback: shapes.Callback, *, now: float) -> str:
-    """One callback: id, age, what it is, whose."""
+    """One callback: id, age, what it is, and which take or hook it is for."""
     again = translate(f", {callback.repeats} more times") if callback.repeats else ""
     what = callback.status or translate(callback.reason or "no status")
     return printable(

@@ -1,4 +1,4 @@
-"""What of a run an export holds, and the manifest that says so (`docs/export.md`)."""
+"""Which parts of a run an export holds, and the manifest that lists them (`docs/export.md`)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportClip:
-    """A clip of the run, with the take that it is of. *file*: where it lies, relative to the folder."""
+    """A clip of the run, with its take. *file*: where it is, relative to the folder."""
 
     shot: shapes.Shot
     take: shapes.Take
@@ -25,7 +25,7 @@ class ExportClip:
 
     @property
     def file(self) -> str:
-        """No id of a shot leads out of the folder: its shape has no such letters."""
+        """No id of a shot leads out of the folder: its pattern excludes the necessary characters."""
         return f"clips/{self.shot.id}.{self.take.number}.mp4"
 
 
@@ -36,7 +36,7 @@ def clips_of(shot: shapes.Shot) -> list[ExportClip]:
 
 
 class FileEntry(Struct, kw_only=True):
-    """A file of an export; *file* and its hash are missing where there is no clip."""
+    """A file of an export; *file* and its hash are missing if there is no clip."""
 
     file: str | None
     sha256: str | None = None
@@ -56,7 +56,7 @@ class ShotEntry(Struct, kw_only=True):
 
 
 class Manifest(Struct, kw_only=True, rename=WIRE_NAMES):
-    """What an export needs to know of the one before it."""
+    """What an export needs to know about the previous one."""
 
     object: Literal["manifest"]
     run_id: str
@@ -66,7 +66,7 @@ class Manifest(Struct, kw_only=True, rename=WIRE_NAMES):
 
     @property
     def hashes(self) -> dict[str, str]:
-        """The SHA-256 of every file that it tells of, by name."""
+        """The SHA-256 of every file that it lists, by name."""
         takes = (take for shot in self.shots for take in shot.takes)
         entries = [self.timeline, *takes, *([self.film] if self.film else [])]
         return {entry.file: entry.sha256 for entry in entries if entry.file and entry.sha256}
@@ -82,7 +82,7 @@ def manifest_of(run: shapes.Run, facts: Callable[[str], Mapping[str, object]]) -
     """
     The manifest of *run*; *facts*: name, hash and size of a file of the export.
 
-    It holds no time of its own, so that an export again is the same bytes.
+    It has no time of its own, so that another export gives the same bytes.
     """
     return {
         "object": "manifest",

@@ -1,4 +1,4 @@
-"""``GET /openapi.json``: every route, what it takes and what it answers, as OpenAPI 3.1."""
+"""``GET /openapi.json``: every route, with its parameters and answers, as OpenAPI 3.1."""
 
 import re
 from functools import cache
@@ -53,7 +53,7 @@ NEEDED: Final = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry
 
 
 async def serve(_: Request) -> Response:
-    """The document; it has no secrets, but a client that may not read does not learn what there is."""
+    """The document; it contains no secrets, but a client that may not read does not learn what exists."""
     return Response(_encoded_document(), media_type="application/json")
 
 
@@ -63,7 +63,7 @@ def _encoded_document() -> bytes:
 
 
 def document() -> dict[str, Any]:
-    """The whole, as plain values."""
+    """The whole document, as plain values."""
     paths: dict[str, dict[str, Any]] = {}
     for place, operation in OPERATIONS.items():
         method, path = place.split()
@@ -118,7 +118,7 @@ def _responses(operation: Operation) -> dict[int, dict[str, Any]]:
 
 
 def _connection_refusals(operation: Operation) -> dict[int, str]:
-    """Errors that follow from what a route is; those of its own go before them."""
+    """Errors that follow from the kind of route; its own errors take precedence over them."""
     refusals = {
         408: "The request came too slowly.",
         431: "Its head is too large.",

@@ -1,4 +1,4 @@
-"""What is said of one route: what it takes, what it answers, and who may ask."""
+"""The description of one route: its parameters, its answers, and who may ask."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,9 +41,9 @@ class Operation:
     """
     One method of one path.
 
-    *right*: what its key must open; None for those that need none. *refusals*: errors by status, beside those that its
-    key, its body, names that are unknown and Redis bring about. *asks_redis*: whether it is 503 without Redis.
-    *takes_anything*: whatever its query and body name is passed over, since others choose it.
+    *right*: what its key must give access to; None if it needs no key. *refusals*: errors by status, besides those
+    caused by its key, its body, unknown names and Redis. *asks_redis*: whether it is 503 without Redis.
+    *takes_anything*: names in its query and body are not checked, since others choose them.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Operation:
 
     @property
     def names(self) -> Names:
-        """What its query and its body may name."""
+        """The names allowed in its query and its body."""
         parameters = ((key, PARAMETERS[key]) for key in self.parameters)
         query = tuple(parameter.get("name", key) for key, parameter in parameters if parameter["in"] == "query")
         if self.body is None or self.body.schema.get("additionalProperties", True):

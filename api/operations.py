@@ -1,7 +1,7 @@
 """
-What every route takes and answers, in words; `api.openapi` writes it out as ``/openapi.json``.
+The parameters and answers of every route, in words; `api.openapi` writes it out as ``/openapi.json``.
 
-A new route is a new line in `OPERATIONS`; a test compares them with the routes that there are, others what is answered
+A new route is a new line in `OPERATIONS`; a test compares them with the existing routes, others compare real answers
 with what is said here.
 """
 
@@ -17,7 +17,7 @@ from framerelay.api.storyboard_schema import Schema
 
 
 def _decision(schema: Schema | None = None, *, needs: tuple[str, ...] = ()) -> Body:
-    """A JSON object that may be left out where it *needs* nothing."""
+    """A JSON object that may be left out if it *needs* nothing."""
     fields = {**(schema or {}), "revision": REVISION}
     return Body(kinds=("application/json",), schema=fields_schema(fields, needs=needs), required=bool(needs))
 

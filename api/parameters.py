@@ -1,4 +1,4 @@
-"""The parameters that operations take beside those of their path; `api.operations` names them by their keys."""
+"""The parameters of operations besides those in their path; `api.operations` refers to them by their keys."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""Storyboards as JSON schemas, for editors and clients; `storyboards.storyboard` knows more and tells every mistake."""
+"""Storyboards as JSON schemas, for editors and clients; `storyboards.storyboard` reports all mistakes."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ INPUT_SCHEMAS: Final[Schema] = {
 
 
 def _describe(schema: Schema, description: str, *examples: str) -> Schema:
-    """What an editor shows at the key, and offers as its value."""
+    """What an editor shows for the key, and offers as its value."""
     return {**schema, "description": description, **({"examples": list(examples)} if examples else {})}
 
 
@@ -48,7 +48,7 @@ _CHOICE: Final = {
     "model": _describe(TEXT, "The provider's model."),
     "extra": _describe({"type": "object"}, "Raw fields of that provider, merged into the request last."),
 }
-"""At the top, in a scene and in a shot; the inner one counts."""
+"""At the top, in a scene and in a shot; the innermost one counts."""
 
 _ON_FAILED: Final = _describe(
     {

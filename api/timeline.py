@@ -11,16 +11,16 @@ from framerelay.api import shapes
 from framerelay.api.manifest import ExportClip
 
 RATES: Final = (24.0, 25.0, 30.0, 16.0, 60.0, 50.0, 48.0, 15.0, 12.0, 24000 / 1001, 30000 / 1001, 60000 / 1001)
-RATE: Final = 24.0  # Of gaps where no clip tells another.
-GAP_S: Final = 5.0  # Likewise.
+RATE: Final = 24.0  # Of gaps if no clip gives another one.
+GAP_S: Final = 5.0  # The same.
 
 
 def timeline_of(run: shapes.Run, clips: Mapping[str, ExportClip]) -> str:
     """
     The timeline of *run* as ``.otio``; *clips*: by the ids of the shots that have one.
 
-    A frame that the next shot repeats is left out of the shot before, as in
-    the film; a shot without a clip is a gap as long as most clips are.
+    A frame that the next shot repeats is left out of the shot before, as in the film; a shot without a clip is a gap as
+    long as most clips are.
     """
     track = otio.schema.Track(name="film", kind=otio.schema.TrackKind.Video)
     gap = _gap_length([clip.video for clip in clips.values()])
@@ -38,7 +38,7 @@ def timeline_of(run: shapes.Run, clips: Mapping[str, ExportClip]) -> str:
 
 
 def rate_of(video: shapes.Video) -> float:
-    """Frames per second: the first usual rate that fits the length, to the millisecond; or what it comes to."""
+    """Frames per second: the first usual rate that matches the length, to the millisecond; or the computed one."""
     frames, length_s = video.frames, video.duration_s
     fitting = (rate for rate in RATES if abs(frames / rate - length_s) < 0.0006)
     return next(fitting, round(frames / length_s, 3))

@@ -52,7 +52,7 @@ def run_view(run: Run, *, base_url: str, positions: Mapping[str, int] | None = N
     """
     A run; addresses begin with *base_url* and need the API key.
 
-    *positions*: of shots that wait for a free place at their provider, their turn.
+    *positions*: for shots that wait for a free place at their provider, their position.
     """
     stale = stale_shots(run)
     return shapes.Run(
@@ -87,7 +87,7 @@ def run_view(run: Run, *, base_url: str, positions: Mapping[str, int] | None = N
 
 
 def outlook_view(run: Run, event: Retaken) -> shapes.Outlook:
-    """What a retake would bring about."""
+    """What a retake would do."""
     outlook = outlook_on(run, event)
     return shapes.Outlook(
         object="outlook",
@@ -102,8 +102,7 @@ def outlook_view(run: Run, event: Retaken) -> shapes.Outlook:
 
 def callback_view(callback: Callback, *, secrets: tuple[str, ...]) -> shapes.Callback:
     """
-    A callback as it came; *secrets* and whatever looks like one are taken out of all that its
-    sender chose.
+    A callback as it came; *secrets* and anything that looks like one are removed from everything that its sender chose.
 
     Of a long body the beginning is shown; ``bytes`` is the size of the whole.
     """
@@ -128,7 +127,7 @@ def callback_view(callback: Callback, *, secrets: tuple[str, ...]) -> shapes.Cal
 
 
 def notification_view(notification: Notification) -> shapes.Notification:
-    """A notification; of its address the host alone, since a path may be a secret."""
+    """A notification; only the host of its address, since a path may be a secret."""
     notice = notification.notice
     return shapes.Notification(
         id=notice.id,
@@ -180,7 +179,7 @@ def _budget(of: Run | Plan) -> shapes.Budget:
 
 
 def cost_range(estimate: Estimate | None) -> shapes.CostRange | None:
-    """About how much, rounded to what a price has."""
+    """An approximate amount, rounded to the digits that a price has."""
     if estimate is None:
         return None
     return shapes.CostRange(low=round(estimate.low, 6), high=round(estimate.high, 6), currency=estimate.currency)
@@ -261,11 +260,11 @@ def _odd_clip(shot_id: str, note: str) -> shapes.Oddity | None:
         case "interlaced":
             message = f"the clip of shot {shot_id} is interlaced: its last frame, which is handed on, shows two moments"
             return shapes.Oddity(code="clip_interlaced", message=message)
-    return None  # Of a later version.
+    return None  # From a later version.
 
 
 def _is_strange(take: Take) -> bool:
-    """Whether the last look-up brought a status that we do not know; that there is no such job is its error."""
+    """Whether the last look-up gave a status that we do not know; that there is no such job is its error."""
     return take.status is TakeStatus.GENERATING and take.strange_since is not None and take.error is None
 
 
@@ -364,7 +363,7 @@ def _frame(frame: Frame | None, base_url: str) -> shapes.Frame | None:
 
 
 def _first_frame(first: FirstFrame | None, base_url: str) -> shapes.FirstFrame | None:
-    """Our own file where there is one; a provider's address only without its query, which may hold a signature."""
+    """Our own file if there is one; a provider's address only without its query, which may hold a signature."""
     if first is None:
         return None
     url = _url(first.path, base_url) if first.path else redact(first.url)

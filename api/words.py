@@ -42,7 +42,7 @@ def shot_words(run: shapes.Run, shot: shapes.Shot, *, now: float) -> str:
 
 
 def problem_words(shot: shapes.Shot) -> str:
-    """What went wrong with a shot last, without its full stop."""
+    """What last went wrong with a shot, without the period."""
     errors = [error for take in shot.takes if (error := take.question or take.error)]
     problem = shot.error or (errors[-1] if errors else None) or shot.held_by
     return clause(problem.message) if problem else "the budget is spent"
@@ -50,9 +50,9 @@ def problem_words(shot: shapes.Shot) -> str:
 
 def usual_s(run: shapes.Run, take: shapes.Take | None = None) -> float | None:
     """
-    Seconds from submit to result, of *take* or any: as jobs of its kind took before, else as the takes of this run did.
+    Seconds from submit to result, of *take* or any: as earlier jobs of its kind, or else as the takes of this run.
 
-    None while there is nothing to go by. In a run that has many takes under way the first to be done are the quickest.
+    None if there is nothing to go by. In a run that has many takes under way, the first to finish are the fastest.
     """
     if take and take.usual_s:
         return float(take.usual_s)
@@ -63,14 +63,14 @@ def usual_s(run: shapes.Run, take: shapes.Take | None = None) -> float | None:
 
 
 def share_done(run: shapes.Run, shot: shapes.Shot, *, now: float) -> float | None:
-    """How much of the usual time a generating shot has behind it, 0 to 1; None where nothing is known to go by."""
+    """How much of the usual time a generating shot has behind it, 0 to 1; None if nothing is known to go by."""
     takes = [take for take in shot.takes if take.status == "generating"]
     shares = [(now - take.submitted) / usual for take in takes if (usual := usual_s(run, take))]
     return min(1.0, max(0.0, min(shares))) if shares else None
 
 
 def coming(run: shapes.Run, *, now: float) -> str | None:
-    """The next thing that a run waits for, nearest first; None where there is none."""
+    """The next thing that a run waits for, the nearest of several; None if there is none."""
     if all(shot.status == "done" for shot in run.shots):
         return "the clips are joined into the film"
     collecting, generating, submitting, pending = (
@@ -96,7 +96,7 @@ def _callback_words(shots: list[shapes.Shot], now: float) -> str:
 
 
 def _follows(run: shapes.Run, shot: shapes.Shot) -> str | None:
-    """What begins with its last frame, or is made of the last clip."""
+    """What begins with its last frame, or is made from the last clip."""
     dependents = [other.id for other in run.shots if other.source == shot.id and not other.takes]
     if dependents:
         return f"shot{'s' if len(dependents) > 1 else ''} {join_names(dependents, 'and')}"
@@ -104,7 +104,7 @@ def _follows(run: shapes.Run, shot: shapes.Shot) -> str | None:
 
 
 def place_words(shot: shapes.Shot) -> str:
-    """What a shot waits for that has no place at its provider: ``waits for a free place at fal, 3rd``."""
+    """What a shot without a place at its provider waits for: ``waits for a free place at fal, 3rd``."""
     words = clause(shot.held_by.message) if shot.held_by else ""
     position = shot.queue_position
     return words.removeprefix("it ") + (f", {ordinal(position)}" if isinstance(position, int) else "")
@@ -138,7 +138,7 @@ def _done_words(run: shapes.Run, shot: shapes.Shot) -> str:
 
 
 def stale_source(run: shapes.Run, shot: shapes.Shot) -> str | None:
-    """The shot that has to be made again before *shot* can fit, where its source is stale itself; else None."""
+    """The shot that has to be made again before *shot* can fit, if its source itself is stale; otherwise None."""
     source = _source(run, shot)
     return source.id if source and source.stale else None
 
@@ -157,14 +157,14 @@ def result_words(shot: shapes.Shot) -> str:
     if shot.alternative_since is not None and take.number >= shot.alternative_since:
         which += "made of its on_moderated, "
     video = take.video
-    if video is None:  # It is there for every take that is done.
+    if video is None:  # Every take that is done has one.
         return "done"
     again = f"; made again when the new take of {shot.source} is there" if shot.following else ""
     return f"done: {which}{video.duration_s:.2f} s, {video.width}x{video.height}{again}"
 
 
 def cost_words(run: shapes.Run) -> str | None:
-    """``about 2.10 of 12.00 USD``, and what jobs in flight may take; None where no price is known or nothing began."""
+    """``about 2.10 of 12.00 USD``, and what jobs in flight may take; None if no price is known or nothing has begun."""
     cost, budget = run.cost, run.budget.money
     if not isinstance(cost, shapes.RunCost) or not (cost.spent or cost.reserved):
         return None
@@ -182,7 +182,7 @@ def begun_from(shot: shapes.Shot, take: shapes.Take) -> str | None:
 
 
 def frame_for(run: shapes.Run, shot: shapes.Shot) -> shapes.Frame | None:
-    """What *shot* would be given to begin with: the end of its source's picked take, our copy before the provider's."""
+    """What *shot* would begin with: the last frame of its source's picked take, our copy before the provider's."""
     source = next((each for each in run.shots if each.id == shot.source), None)
     takes = [take for take in source.takes if take.number == source.picked] if source else []
     return next((take.last_frame or take.provider_frame for take in takes), None)
@@ -210,7 +210,7 @@ def _waiting(shot: shapes.Shot) -> str:
 
 def waits_for(shot: shapes.Shot) -> str:
     """
-    What lets a waiting shot go on: ``answer`` (to a take's question), ``approval``, ``pick``, ``outcome``,
+    What lets a waiting shot continue: ``answer`` (to a take's question), ``approval``, ``pick``, ``outcome``,
     ``operator``, ``provider``, ``budget``.
     """
     takes = [take for take in shot.takes if take.number > shot.set_aside]
@@ -230,7 +230,7 @@ def waits_for(shot: shapes.Shot) -> str:
 
 
 def operator_problem(shot: shapes.Shot) -> shapes.Problem | None:
-    """Why the provider lets us submit nothing, or does not tell us of a job, until a person acts there."""
+    """Why the provider accepts no submit, or does not tell us about a job, until a person acts there."""
     return _refused_look(shot) or shot.held_by
 
 

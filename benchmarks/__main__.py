@@ -55,15 +55,15 @@ def main(names: list[str]) -> int:
 def ask(name: str) -> list[str] | None:
     """The lines that a question printed; None if it failed. A process of its own: what one loads, no other has."""
     print(f"— {name} …", flush=True)
-    asked = subprocess.Popen([sys.executable, "-m", f"benchmarks.{name}"], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-m", f"benchmarks.{name}"], stdout=subprocess.PIPE, text=True)
     try:
-        said, _ = asked.communicate(timeout=QUESTION_S_MAX)
+        output, _ = process.communicate(timeout=QUESTION_S_MAX)
     except subprocess.TimeoutExpired:
-        asked.send_signal(signal.SIGINT)  # Like Ctrl-C: it ends what it started.
-        said, _ = asked.communicate()
+        process.send_signal(signal.SIGINT)  # Like Ctrl-C: it ends what it started.
+        output, _ = process.communicate()
         print(f"It took longer than {QUESTION_S_MAX:.0f} s.", flush=True)
-    print(said, flush=True)
-    return said.splitlines() if asked.returncode == 0 else None
+    print(output, flush=True)
+    return output.splitlines() if process.returncode == 0 else None
 
 
 def page(answers: dict[str, list[str] | None]) -> str:
@@ -81,10 +81,10 @@ def page(answers: dict[str, list[str] | None]) -> str:
 
 def answer(lines: list[str]) -> list[str]:
     """What one question printed, for the page."""
-    found = [line for line in lines if line.startswith("{")]
+    documents = [line for line in lines if line.startswith("{")]
     sentences = [line for line in lines if line and not line.startswith("{")]
-    tables = [table({"figure": "value"}, flat(json.loads(line))) for line in found]
-    return [*sentences, *tables, "```json\n" + "\n".join(found) + "\n```"]
+    tables = [table({"figure": "value"}, flat(json.loads(line))) for line in documents]
+    return [*sentences, *tables, "```json\n" + "\n".join(documents) + "\n```"]
 
 
 def flat(value: Any, name: str = "") -> dict[str, str]:
@@ -95,11 +95,11 @@ def flat(value: Any, name: str = "") -> dict[str, str]:
         inner = list(enumerate(value, start=1))
     else:
         return {name: words(value)}
-    found: dict[str, str] = {}
+    rows: dict[str, str] = {}
     for key, each in inner:
         if (name, key) != ("", "question"):
-            found |= flat(each, f"{name} · {key}" if name else str(key))
-    return found
+            rows |= flat(each, f"{name} · {key}" if name else str(key))
+    return rows
 
 
 def words(value: Any) -> str:

@@ -96,9 +96,9 @@ async def _load(side: Side, again: list[bytes], *, seconds: float) -> Load:
     requests = callbacks(SECRET, NEW, provider=provider) if side.is_ours else again
     if side.path is not None:
         requests = [b"POST " + side.path + request[request.index(b" HTTP/1.1") :] for request in requests]
-    found = await load(side.ports, requests, seconds=seconds, pids=side.pids)
+    figures = await load(side.ports, requests, seconds=seconds, pids=side.pids)
     await _until_it_rests(side)
-    return found
+    return figures
 
 
 async def _until_it_rests(side: Side) -> None:
@@ -222,13 +222,13 @@ def _process(
 def main() -> None:
     """One JSON line and one sentence for each way of syncing, the shipped one first."""
     for fsync in AT_LEAST:
-        found = measure(fsync)
-        print(json.dumps(found))
+        facts = measure(fsync)
+        print(json.dumps(facts))
         print(
-            f"Durable callbacks, {fsync}: as shipped {_words(found)}; at warning {_words(found['at_warning'])}; the "
-            f"bare 202: {found['bare_202_per_s']}/s, p99 {found['bare_p99_ms']} ms, {found['bare_cpu_us']} µs of a "
-            f"core; by a profile: {found['by_profile']} times as many; two receivers: {found['two_receivers']} times "
-            f"as many; to reach: {_goals(fsync)}.{_beside(found)}"
+            f"Durable callbacks, {fsync}: as shipped {_words(facts)}; at warning {_words(facts['at_warning'])}; the "
+            f"bare 202: {facts['bare_202_per_s']}/s, p99 {facts['bare_p99_ms']} ms, {facts['bare_cpu_us']} µs of a "
+            f"core; by a profile: {facts['by_profile']} times as many; two receivers: {facts['two_receivers']} times "
+            f"as many; to reach: {_goals(fsync)}.{_beside(facts)}"
         )
 
 
@@ -241,15 +241,15 @@ def _words(side: dict[str, Any]) -> str:
 
 def _goals(fsync: str) -> str:
     goals = AT_LEAST[fsync]
-    shipped = f"{goals['ours']} as shipped with a p99 of at most {P99_AT_MOST} times its, " if "ours" in goals else ""
-    return f"{shipped}{goals['at_warning']} at warning"
+    claim = f"{goals['ours']} as shipped with a p99 of at most {P99_AT_MOST} times its, " if "ours" in goals else ""
+    return f"{claim}{goals['at_warning']} at warning"
 
 
-def _beside(found: dict[str, Any]) -> str:
-    if found["fsync"] != "everysec":
+def _beside(facts: dict[str, Any]) -> str:
+    if facts["fsync"] != "everysec":
         return ""
-    webhooks = found["webhook_true"] if found["webhook_true"] is not None else "not there"
-    return f" Beside it: arq's enqueue_job {found['arq_enqueue_job']}, webhook running /bin/true {webhooks}."
+    webhooks = facts["webhook_true"] if facts["webhook_true"] is not None else "not there"
+    return f" Beside it: arq's enqueue_job {facts['arq_enqueue_job']}, webhook running /bin/true {webhooks}."
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ async def _arq(request: Request) -> Response:
 
 
 @asynccontextmanager
-async def _connected(app: Starlette) -> AsyncIterator[None]:
+async def _connection(app: Starlette) -> AsyncIterator[None]:
     pool = BlockingConnectionPool.from_url(f"unix://{sys.argv[3]}", max_connections=50)
     redis = ArqRedis(pool_or_conn=pool, job_serializer=lambda job: json.dumps(job).encode())  # Never pickle a stranger.
     app.state.redis = redis
@@ -43,7 +43,7 @@ async def _connected(app: Starlette) -> AsyncIterator[None]:
 
 async def serve(name: str, port: int) -> None:
     """Until it is killed."""
-    answer, lifespan = {"bare": (_bare, None), "arq": (_arq, _connected)}[name]
+    answer, lifespan = {"bare": (_bare, None), "arq": (_arq, _connection)}[name]
     app = Starlette(routes=[Route("/webhook/{token}", answer, methods=["POST"])], lifespan=lifespan)
     with listening_on("127.0.0.1", port) as listener:
         async with serving(app, listener):

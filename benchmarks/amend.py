@@ -31,16 +31,16 @@ Scenes = list[list[str]]  # The prompts of each.
 
 def measure() -> dict[str, Any]:
     """Milliseconds, medians, of each film and change."""
-    found = []
+    figures = []
     for film, scenes in _films().items():
         for change, other in (("insert", [["new"], *scenes]), ("turn", [scene[::-1] for scene in scenes[::-1]])):
-            found.append({"film": film, "change": change, **_measured(_made(_run(scenes)), _run(other))})
+            figures.append({"film": film, "change": change, **_measured(_with_takes(_run(scenes)), _run(other))})
     text = json.dumps(_document(_films()["scenes"]))
     yaml = dump_yaml(json.loads(text))
     return {
         "question": "amend",
         "shots": SHOTS,
-        "amendments": found,
+        "amendments": figures,
         "read_json_ms": _took_ms(lambda: read_storyboard(text, form="json")),
         "read_yaml_ms": _took_ms(lambda: read_storyboard(yaml, form="yaml")),
         "to_reach_ms": TO_REACH_MS,
@@ -65,7 +65,7 @@ def _run(scenes: Scenes) -> Run:
     return start_run(board, run_id=RunId("run_1"), now=0.0, terms=Terms())
 
 
-def _made(run: Run) -> Run:
+def _with_takes(run: Run) -> Run:
     """With a take of each shot that is done; of clips and frames only what the rules ask for."""
     return run.with_shots(*(replace(shot, picked=1, takes=(_take(run, shot),)) for shot in run.shots))
 
@@ -102,12 +102,12 @@ def _took_ms(work: Callable[[], object]) -> float:
 
 def main() -> None:
     """One JSON line, one sentence."""
-    found = measure()
-    print(json.dumps(found))
-    outlook, amend = (max(each[name] for each in found["amendments"]) for name in ("outlook_ms", "amend_ms"))
+    facts = measure()
+    print(json.dumps(facts))
+    outlook, amend = (max(each[name] for each in facts["amendments"]) for name in ("outlook_ms", "amend_ms"))
     print(
         f"To say what another storyboard of {SHOTS} shots would do takes {outlook} ms at most, to do it {amend} ms (to "
-        f"reach: {TO_REACH_MS} ms each); to read it, {found['read_json_ms']} ms as JSON and {found['read_yaml_ms']} ms "
+        f"reach: {TO_REACH_MS} ms each); to read it, {facts['read_json_ms']} ms as JSON and {facts['read_yaml_ms']} ms "
         "as YAML."
     )
 

@@ -44,8 +44,7 @@ def measure() -> dict[str, Any]:
         library = Library([clip], called_back_after_s=JOB_S)
         uvloop.run(_measure(library, Path(folder)))
         hops = [
-            (submit - called) * 1000
-            for called, (submit, _) in zip(library.called_back, library.submits[1:], strict=False)
+            (submit - at) * 1000 for at, (submit, _) in zip(library.called_back, library.submits[1:], strict=False)
         ][WARM_UP:]
         return {
             "question": "callback_to_submit",
@@ -68,7 +67,7 @@ async def relay_one_run(
     provider: str, folder: Path, *, shots: int, profile: str = "jobs", more: Mapping[str, str] | None = None
 ) -> None:
     """
-    `framerelay up` with the provider at that URL, until a run of so many chained shots has its last clip.
+    `framerelay up` with the provider at that URL, until a run of that many chained shots has its last clip.
 
     *more*: variables of its environment.
     """
@@ -121,11 +120,11 @@ async def wait_until_ready(api: httpx.AsyncClient) -> None:
 
 def main() -> None:
     """One JSON line, one sentence."""
-    found = measure()
-    print(json.dumps(found))
+    facts = measure()
+    print(json.dumps(facts))
     print(
-        f"Callback → next submit, {found['clip_bytes'] / 1e6:.2f} MB clip on loopback: median {found['median_ms']} ms "
-        f"({found['min_ms']} to {found['max_ms']}, {found['hops']} hops); to reach: {found['to_reach_ms']} ms."
+        f"Callback → next submit, {facts['clip_bytes'] / 1e6:.2f} MB clip on loopback: median {facts['median_ms']} ms "
+        f"({facts['min_ms']} to {facts['max_ms']}, {facts['hops']} hops); to reach: {facts['to_reach_ms']} ms."
     )
 
 

@@ -50,17 +50,17 @@ def measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="fr-bench-") as name:
         folder = Path(name)
         alike = [_clip(folder, number, bframes=3) for number in (0, 1)]
-        mixed = [alike[0], _clip(folder, 2, bframes=0)]
-        return uvloop.run(_measure(alike, mixed, folder))
+        mixture = [alike[0], _clip(folder, 2, bframes=0)]
+        return uvloop.run(_measure(alike, mixture, folder))
 
 
-async def _measure(alike: Sequence[Path], mixed: Sequence[Path], folder: Path) -> dict[str, Any]:
+async def _measure(alike: Sequence[Path], mixture: Sequence[Path], folder: Path) -> dict[str, Any]:
     async with Decoder() as ours:
         await _join(ours, alike[:1], folder)  # What is loaded on first use counts for nobody.
         copying = await _turns(
             ours, _film(alike, CLIPS), folder, {"demuxer": _demuxer, "demuxer_sound": _demuxer_sound}, TURNS
         )
-        encoding = await _turns(ours, _film(mixed, CLIPS), folder, {"filter": _filter}, ENCODING_TURNS)
+        encoding = await _turns(ours, _film(mixture, CLIPS), folder, {"filter": _filter}, ENCODING_TURNS)
         grows = {str(clips): await _peak_mb_of(ours, _film(alike, clips), folder) for clips in LENGTHS}
     return {
         "question": "film",
@@ -82,16 +82,16 @@ async def _turns(
             if program := peers.ffmpeg():
                 command = [str(program), "-v", "error", "-y", *arguments(clips, folder), str(folder / "other.mp4")]
                 costs[name].append(await _run(command))
-    return {name: _summary(found, costs["ours"]) for name, found in costs.items()}
+    return {name: _summary(turns, costs["ours"]) for name, turns in costs.items()}
 
 
-def _summary(found: Sequence[Cost], ours: Sequence[Cost]) -> dict[str, Any] | None:
-    if not found:
+def _summary(turns: Sequence[Cost], ours: Sequence[Cost]) -> dict[str, Any] | None:
+    if not turns:
         return None
-    ratios = [mine[0] / other[0] for mine, other in zip(ours, found, strict=True)]
-    peaks = [peak for _, peak in found if peak is not None]
+    ratios = [mine[0] / other[0] for mine, other in zip(ours, turns, strict=True)]
+    peaks = [peak for _, peak in turns if peak is not None]
     return {
-        "seconds": round(statistics.median(seconds for seconds, _ in found), 2),
+        "seconds": round(statistics.median(seconds for seconds, _ in turns), 2),
         "peak_mb": round(max(peaks)) if peaks else None,
         "ours_takes": round(statistics.median(ratios), 2),
         "spread": [round(ratio, 2) for ratio in ratios],
@@ -128,8 +128,8 @@ async def _peak_until(work: asyncio.Task[Any], pids: Any) -> float | None:
     peak: float | None = None
     while not work.done():
         for pid in pids():
-            seen = peak_mb(pid)
-            peak = max(peak or 0, seen) if seen else peak
+            size_mb = peak_mb(pid)
+            peak = max(peak or 0, size_mb) if size_mb else peak
         await asyncio.wait([work], timeout=LOOK_EVERY_S)
     return peak
 
@@ -183,14 +183,14 @@ def _clip(folder: Path, number: int, *, bframes: int) -> Path:
 def main() -> None:
     """One JSON line, one sentence."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # Figures alone.
-    found = measure()
-    print(json.dumps(found))
-    copied, encoded = found["copied"], found["encoded"]
+    facts = measure()
+    print(json.dumps(facts))
+    copy, encoding = facts["copied"], facts["encoded"]
     print(
-        f"Joining {CLIPS} clips of 5 s: copied, ours {_words(copied['ours'])}, ffmpeg's concat demuxer "
-        f"{_words(copied['demuxer'])}, with the sound encoded {_words(copied['demuxer_sound'])}; encoded, ours "
-        f"{_words(encoded['ours'])}, ffmpeg's concat filter {_words(encoded['filter'])}. Our peak with "
-        + ", ".join(f"{clips} clips: {_mb(peak)}" for clips, peak in found["copied_peak_mb_by_clips"].items())
+        f"Joining {CLIPS} clips of 5 s: copied, ours {_words(copy['ours'])}, ffmpeg's concat demuxer "
+        f"{_words(copy['demuxer'])}, with the sound encoded {_words(copy['demuxer_sound'])}; encoded, ours "
+        f"{_words(encoding['ours'])}, ffmpeg's concat filter {_words(encoding['filter'])}. Our peak with "
+        + ", ".join(f"{clips} clips: {_mb(peak)}" for clips, peak in facts["copied_peak_mb_by_clips"].items())
         + "."
     )
 

@@ -63,13 +63,13 @@ async def _measure(folder: Path) -> dict[str, Any]:
                 await Film(house, 4).leg()  # What is loaded on first use counts for nobody.
             await _callbacks(house)
         longer = await _by_shots(few)
-        stored, more = FEW, []
-        for wanted in STORED:
+        count, more = FEW, []
+        for goal in STORED:
             began = time.monotonic()
-            await _store(many.redis, range(stored, wanted))
+            await _store(many.redis, range(count, goal))
             took_s = time.monotonic() - began
-            stored = wanted
-            more.append({"runs": wanted, "stored_in_s": round(took_s, 1), **await _side_by_side(few, many)})
+            count = goal
+            more.append({"runs": goal, "stored_in_s": round(took_s, 1), **await _side_by_side(few, many)})
     return {"stored": more, "shots": longer}
 
 
@@ -81,8 +81,8 @@ async def _by_shots(house: Relay) -> list[dict[str, Any]]:
     turns = []
     for turn in range(TURNS):
         order = _rotated(films, turn)
-        found = {film.shots: await film.leg() for film in order}
-        turns.append([found[shots] for shots in SHOTS])
+        figures = {film.shots: await film.leg() for film in order}
+        turns.append([figures[shots] for shots in SHOTS])
     return [
         {"shots": shots, **_compared([(each[place], each[0]) for each in turns])} for place, shots in enumerate(SHOTS)
     ]
@@ -92,11 +92,11 @@ async def _side_by_side(few: Relay, many: Relay) -> dict[str, Any]:
     films = [Film(many, 20), Film(few, 20)]
     legs, loads = [], []
     for turn in range(TURNS_OF_HOUSES):
-        found = {film.house.port: await film.leg() for film in _rotated(films, turn)}
-        legs.append((found[many.port], found[few.port]))
+        figures = {film.house.port: await film.leg() for film in _rotated(films, turn)}
+        legs.append((figures[many.port], figures[few.port]))
     for turn in range(LOADS):
-        taken = {house.port: await _callbacks(house) for house in _rotated([many, few], turn)}
-        loads.append((taken[many.port], taken[few.port]))
+        rates = {house.port: await _callbacks(house) for house in _rotated([many, few], turn)}
+        loads.append((rates[many.port], rates[few.port]))
     memory = {"receiver_mb": memory_mb(many.receiver), "worker_mb": memory_mb(many.worker)}
     return {**_compared(legs), **_compared(loads), **memory}
 
@@ -108,13 +108,13 @@ def _rotated(sides: Sequence[Any], turn: int) -> list[Any]:
 
 def _compared(pairs: list[tuple[Figures, Figures]]) -> dict[str, Any]:
     """Each figure: its median, and the median ratio to its partner's with the middle half of the ratios."""
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for name in pairs[0][0]:
         ratios = [mine[name] / other[name] for mine, other in pairs]
         low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
-        found[name] = round(statistics.median(mine[name] for mine, _ in pairs), 3 if name.endswith("cpu_ms") else 1)
-        found[f"{name}_ratio"] = [round(value, 3) for value in (median, low, high)]
-    return found
+        figures[name] = round(statistics.median(mine[name] for mine, _ in pairs), 3 if name.endswith("cpu_ms") else 1)
+        figures[f"{name}_ratio"] = [round(value, 3) for value in (median, low, high)]
+    return figures
 
 
 # --- one measurement ---------------------------------------------------------------------------------------------
@@ -130,28 +130,28 @@ class Film:
     at: int = 0
 
     async def leg(self) -> Figures:
-        """The mean hop, and what each shot of the leg cost, behind the first submit: on our cores, and in Redis."""
+        """The mean hop, and what each shot of the leg cost, after the first submit: on our cores, and in Redis."""
         house, library = self.house, self.house.library
-        if not self.run_id or self.at + LEG >= self.shots:  # Behind the last leg there is a stop, too.
+        if not self.run_id or self.at + LEG >= self.shots:  # After the last leg there is a stop, too.
             self.run_id, self.at = await house.start(self.shots, stop_every=LEG), 0
             await _at_a_stop(house, self.run_id, submits=0)
         first = len(library.submits)
         asking = await _cost_of_asking(house)
         await house.approve(self.run_id, self.at)
-        await _submitted(house, first + 1)
-        asked, used = await _asked(house.redis), house.cpu_ms()
+        await _wait_for_submits(house, first + 1)
+        commands, cpu = await _figures_of(house.redis), house.cpu_ms()
         looks = await _at_a_stop(house, self.run_id, submits=first + LEG)
-        used = {name: value - used[name] for name, value in house.cpu_ms().items()}
-        spent = {name: value - asked[name] - asking[name] for name, value in (await _asked(house.redis)).items()}
-        spent["commands"] -= looks
+        cpu = {name: value - cpu[name] for name, value in house.cpu_ms().items()}
+        cost = {name: value - commands[name] - asking[name] for name, value in (await _figures_of(house.redis)).items()}
+        cost["commands"] -= looks
         self.at += LEG
-        left = library.called_back[first : first + LEG - 1]
-        hops = [submit - called for called, (submit, _) in zip(left, library.submits[first + 1 :], strict=True)]
-        each = {name: value / LEG for name, value in {"cpu_ms": sum(used.values()), **spent}.items()}
+        callbacks = library.called_back[first : first + LEG - 1]
+        hops = [submit - at for at, (submit, _) in zip(callbacks, library.submits[first + 1 :], strict=True)]
+        each = {name: value / LEG for name, value in {"cpu_ms": sum(cpu.values()), **cost}.items()}
         return {"hop_ms": statistics.mean(hops) * 1000, **each}
 
 
-async def _submitted(house: Relay, submits: int) -> None:
+async def _wait_for_submits(house: Relay, submits: int) -> None:
     deadline = time.monotonic() + 30
     while len(house.library.submits) < submits:
         if time.monotonic() > deadline:
@@ -160,7 +160,7 @@ async def _submitted(house: Relay, submits: int) -> None:
 
 
 async def _at_a_stop(house: Relay, run_id: str, *, submits: int) -> int:
-    """Waits until so many submits have left and the run waits for an approval; returns how often we asked Redis."""
+    """Waits until that many submits have left and the run waits for an approval; returns how often we asked Redis."""
     deadline = time.monotonic() + 30
     looks, status = 0, b""
     while status != RunStatus.WAITING.encode():
@@ -174,11 +174,11 @@ async def _at_a_stop(house: Relay, run_id: str, *, submits: int) -> int:
 
 
 async def _cost_of_asking(house: Relay) -> Figures:
-    before, after = await _asked(house.redis), await _asked(house.redis)
+    before, after = await _figures_of(house.redis), await _figures_of(house.redis)
     return {name: after[name] - before[name] for name in after}
 
 
-async def _asked(redis: ArqRedis) -> Figures:
+async def _figures_of(redis: ArqRedis) -> Figures:
     """Commands so far, those inside scripts too, and bytes over its socket."""
     commands, stats = await redis.info("commandstats"), await redis.info("stats")
     calls = sum(each["calls"] for name, each in commands.items() if name not in ("cmdstat_info", "cmdstat_ping"))
@@ -191,18 +191,18 @@ async def _asked(redis: ArqRedis) -> Figures:
 
 async def _callbacks(house: Relay) -> Figures:
     """Durable callbacks over kept connections; the worker is stopped, and what they ask for is thrown away."""
-    requests, used = _requests(), cpu_ms(house.receiver)
+    requests, cpu = _requests(), cpu_ms(house.receiver)
     until = time.monotonic() + LOAD_S
     with house.without_worker():
         counts = await asyncio.gather(*(_call_until(house.port, requests, until) for _ in range(CONNECTIONS)))
-        used = cpu_ms(house.receiver) - used
+        cpu = cpu_ms(house.receiver) - cpu
         await house.redis.delete(QUEUE, WAKE)
-    return {"callbacks_per_s": sum(counts) / LOAD_S, "callback_cpu_ms": used / sum(counts)}
+    return {"callbacks_per_s": sum(counts) / LOAD_S, "callback_cpu_ms": cpu / sum(counts)}
 
 
 async def _call_until(port: int, requests: Iterator[bytes], until: float) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    answered = 0
+    answers = 0
     while time.monotonic() < until:
         writer.write(next(requests))
         head = await reader.readuntil(b"\r\n\r\n")
@@ -210,9 +210,9 @@ async def _call_until(port: int, requests: Iterator[bytes], until: float) -> int
             raise SystemExit(f"a callback was not taken: {head!r}")
         length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
         await reader.readexactly(int(length))
-        answered += 1
+        answers += 1
     writer.close()
-    return answered
+    return answers
 
 
 def _requests() -> Iterator[bytes]:
@@ -256,9 +256,9 @@ async def _save(store: Store, number: int) -> None:
 
 def main() -> None:
     """One JSON line, and one sentence for each table."""
-    found = measure()
-    print(json.dumps(found))
-    for word, table in (("stored runs", found["stored"]), ("shots in a run", found["shots"])):
+    facts = measure()
+    print(json.dumps(facts))
+    for word, table in (("stored runs", facts["stored"]), ("shots in a run", facts["shots"])):
         sizes = ", ".join(f"{row.get('runs', row.get('shots')):,}" for row in table)
         names = [name for name in FIGURES if name in table[0]]
         figures = ", ".join(f"{name} {table[-1][name]:,}" for name in names)

@@ -15,7 +15,7 @@ from typing import Any
 import uvloop
 
 from benchmarks.callback_to_submit import relay_one_run
-from benchmarks.hop import MBIT_S, Found, add_hops, steps_of
+from benchmarks.hop import MBIT_S, HopTimes, add_hops, steps_of
 from benchmarks.thin_provider import thin_provider
 from framerelay.sandbox.clip import ClipOrder, render_clip
 from tests.machines.object_storage import ObjectStorage, object_storage, program
@@ -30,16 +30,16 @@ async def measure(storage: ObjectStorage, folder: Path) -> dict[str, Any]:
     clip = folder / "clip.mp4"
     order = ClipOrder(number=1, prompt="bench", seed=1, width=1280, height=720, frames=121, bframes=3)
     render_clip(order, clip, last_frame_into=None, stop=threading.Event())
-    sides = {"in_storage": (storage.environ, Found()), "in_folder": ({}, Found())}
+    sides = {"in_storage": (storage.environ, HopTimes()), "in_folder": ({}, HopTimes())}
     for turn in range(ROUNDS):
-        for name, (environ, found) in sides.items():
+        for name, (environ, figures) in sides.items():
             place = folder / f"{name}{turn}"
             place.mkdir()
             async with thin_provider(MBIT_S, clip) as provider:
                 await relay_one_run(provider.url, place, shots=HOPS + 2, more=environ)
-                add_hops(found, await provider.seen(), clip)
-    shown = {name: {**found.shown(), "steps_ms": steps_of(found)} for name, (_, found) in sides.items()}
-    return {"question": "hop_in_storage", "mbit_s": MBIT_S, "clip_bytes": clip.stat().st_size, **shown}
+                add_hops(figures, await provider.log(), clip)
+    rows = {name: {**figures.as_json(), "steps_ms": steps_of(figures)} for name, (_, figures) in sides.items()}
+    return {"question": "hop_in_storage", "mbit_s": MBIT_S, "clip_bytes": clip.stat().st_size, **rows}
 
 
 def main() -> None:
@@ -47,9 +47,9 @@ def main() -> None:
     if program() is None:
         raise SystemExit("there is no SeaweedFS here: make test-machines fetches it")
     with tempfile.TemporaryDirectory(prefix="fr-bench-") as name, object_storage(Path(name) / "weed") as storage:
-        found = uvloop.run(measure(storage, Path(name)))
-    print(json.dumps(found))
-    there, here = found["in_storage"], found["in_folder"]
+        facts = uvloop.run(measure(storage, Path(name)))
+    print(json.dumps(facts))
+    there, here = facts["in_storage"], facts["in_folder"]
     print(
         f"Callback → next submit over {MBIT_S:g} Mbit/s: {there['ratio_to_wire']} times the wire time with object "
         f"storage ({there['median_ms']} ms), {here['ratio_to_wire']} times without ({here['median_ms']} ms); "

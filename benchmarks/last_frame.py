@@ -74,21 +74,21 @@ async def measure() -> dict[str, Any]:
 
 
 async def turns(ours: "Ours", others: dict[str, "Peer | None"], folder: Path) -> dict[str, Any]:
-    """One turn is not counted: whoever loads something on first use has done so."""
+    """One turn is not counted: by then everything is loaded that loads on first use."""
     there = {name: peer for name, peer in others.items() if peer}
-    found: dict[str, dict[str, list[LastPicture]]] = {"720p": {}, "1080p": {}, "late": {}}
+    pictures: dict[str, dict[str, list[LastPicture]]] = {"720p": {}, "1080p": {}, "late": {}}
     levels: dict[str, float | None] = {}
-    for clip, ways in found.items():
-        quickest = sorted(there, key=lambda name: median(found["720p"].get(name, ()), "after_ms"))
+    for clip, ways in pictures.items():
+        quickest = sorted(there, key=lambda name: median(pictures["720p"].get(name, ()), "after_ms"))
         beside = {"720p": list(there), "1080p": quickest[:BEST], "late": []}[clip]
         for turn in range(-1 if clip == "720p" else 0, TURNS):
             for line in LINES[clip]:
-                taken = await ours.take(clip, line)
-                ways.setdefault(line, []).extend([taken] if turn >= 0 else [])
+                picture = await ours.take(clip, line)
+                ways.setdefault(line, []).extend([picture] if turn >= 0 else [])
             for name in beside:
                 if turn >= 0 or name in LIBRARIES:
-                    taken = await there[name].take(folder / f"{clip}.mp4", folder / "peer.png")
-                    ways.setdefault(name, []).extend([taken] if turn >= 0 else [])
+                    picture = await there[name].take(folder / f"{clip}.mp4", folder / "peer.png")
+                    ways.setdefault(name, []).extend([picture] if turn >= 0 else [])
                 if turn == 0 and clip == "720p":
                     levels[name] = await ours.decoder.difference(folder / "peer.png", folder / "720p.png")
     missing = {name: None for name, peer in others.items() if peer is None}
@@ -96,29 +96,29 @@ async def turns(ours: "Ours", others: dict[str, "Peer | None"], folder: Path) ->
         "question": "last_frame",
         "mbit_s": MBIT_S,
         "bit_identical": ours.are_identical,
-        **{clip: {name: shown(taken) for name, taken in ways.items()} for clip, ways in found.items()},
+        **{clip: {name: as_json(sample) for name, sample in ways.items()} for clip, ways in pictures.items()},
         "levels_off": {name: None if off is None else round(off, 2) for name, off in levels.items()},
         "worker_peak_mb": rounded(peak_mb(os.getpid())),
         "not_there": list(missing),
     }
 
 
-def shown(taken: Sequence[LastPicture]) -> dict[str, Any]:
+def as_json(sample: Sequence[LastPicture]) -> dict[str, Any]:
     """As JSON."""
-    each = [round(one.after_ms, 1) for one in taken]
-    known = {
+    each = [round(one.after_ms, 1) for one in sample]
+    figures = {
         "after_last_byte_ms": round(statistics.median(each), 1),
         "spread_ms": [min(each), max(each)],
-        "cpu_s": round(statistics.median(one.cpu_s for one in taken), 2),
-        "peak_mb": rounded(max((one.peak_mb or 0 for one in taken), default=0) or None),
+        "cpu_s": round(statistics.median(one.cpu_s for one in sample), 2),
+        "peak_mb": rounded(max((one.peak_mb or 0 for one in sample), default=0) or None),
     }
-    downloads = [one.download_ms for one in taken if one.download_ms is not None]
-    return known | ({"download_ms": round(statistics.median(downloads))} if downloads else {})
+    downloads = [one.download_ms for one in sample if one.download_ms is not None]
+    return figures | ({"download_ms": round(statistics.median(downloads))} if downloads else {})
 
 
-def median(taken: Sequence[LastPicture], figure: str) -> float:
+def median(sample: Sequence[LastPicture], figure: str) -> float:
     """Of one figure; nothing is slower than what was not measured."""
-    return statistics.median(getattr(one, figure) for one in taken) if taken else float("inf")
+    return statistics.median(getattr(one, figure) for one in sample) if sample else float("inf")
 
 
 def rounded(megabytes: float | None) -> int | None:
@@ -167,21 +167,21 @@ class Ours:
 
     async def _watch(self, response: httpx.Response) -> None:
         assert isinstance(response.stream, httpx.AsyncByteStream)
-        response.stream = Watched(response.stream, self._came)
+        response.stream = EndAwareBody(response.stream, self._on_end)
 
-    def _came(self) -> None:
+    def _on_end(self) -> None:
         self._last_byte = time.perf_counter()
 
 
-class Watched(httpx.AsyncByteStream):
+class EndAwareBody(httpx.AsyncByteStream):
     """A body, each piece of which is noticed."""
 
-    def __init__(self, body: httpx.AsyncByteStream, came: Callable[[], object]) -> None:
-        self._body, self._came = body, came
+    def __init__(self, body: httpx.AsyncByteStream, on_end: Callable[[], object]) -> None:
+        self._body, self._on_end = body, on_end
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for piece in self._body:
-            self._came()
+            self._on_end()
             yield piece
 
     async def aclose(self) -> None:
@@ -252,11 +252,11 @@ async def start_peer(name: str, stack: AsyncExitStack) -> Peer | None:
 
 
 async def peak_until(work: asyncio.Task[Any], pids: Callable[[], Sequence[int]]) -> float | None:
-    """Wait for *work*; the most memory that one of the processes held meanwhile, in MB. Raises as *work* does."""
+    """Wait for *work*; the most memory that one of the processes held during it, in MB. Raises as *work* does."""
     peak: float | None = None
     while not work.done():
-        for seen in map(peak_mb, pids()):
-            peak = max(peak or 0, seen) if seen else peak
+        for size_mb in map(peak_mb, pids()):
+            peak = max(peak or 0, size_mb) if size_mb else peak
         await asyncio.wait([work], timeout=LOOK_EVERY_S)
     work.result()
     return peak
@@ -271,24 +271,24 @@ def children_cpu_s() -> float:
 def main() -> None:
     """One JSON line, one sentence."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # Figures alone.
-    found = uvloop.run(measure())
-    print(json.dumps(found))
-    ours = {clip: words(found[clip][THIN]) for clip in LINES}
-    beside = [f"{name} {words(taken)}" for name, taken in found["720p"].items() if name not in RATES]
+    result = uvloop.run(measure())
+    print(json.dumps(result))
+    ours = {clip: words(result[clip][THIN]) for clip in LINES}
+    beside = [f"{name} {words(sample)}" for name, sample in result["720p"].items() if name not in RATES]
     print(
         f"From the last byte at {MBIT_S:.0f} Mbit/s to the PNG of the last frame: 720p {ours['720p']}, "
         f"1080p {ours['1080p']}, with a late keyframe {ours['late']} (below 0: before it); on a line as fast as this "
-        f"machine 720p {words(found['720p'][FAST])}, 1080p {words(found['1080p'][FAST])}. The frame is "
-        f"{'' if found['bit_identical'] else 'NOT '}that of a full decode, bit for bit. Once the file is there, 720p: "
+        f"machine 720p {words(result['720p'][FAST])}, 1080p {words(result['1080p'][FAST])}. The frame is "
+        f"{'' if result['bit_identical'] else 'NOT '}that of a full decode, bit for bit. Once the file is there, 720p: "
         + ", ".join(beside)
         + "."
-        + (f" Not there to be measured: {', '.join(found['not_there'])}." if found["not_there"] else "")
+        + (f" Not there to be measured: {', '.join(result['not_there'])}." if result["not_there"] else "")
     )
 
 
-def words(taken: dict[str, Any]) -> str:
+def words(sample: dict[str, Any]) -> str:
     """A median."""
-    return f"{taken['after_last_byte_ms']:.0f} ms"
+    return f"{sample['after_last_byte_ms']:.0f} ms"
 
 
 if __name__ == "__main__":

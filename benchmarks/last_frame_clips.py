@@ -1,7 +1,7 @@
 """
 The clips of the last-frame benchmark, and of each the last frame by a full decode: `python -m … FOLDER`.
 
-A process of its own, so that the memory of rendering is not counted for whoever takes the frame.
+A process of its own, so that the memory of rendering is not counted for the program that takes the frame.
 """
 
 import sys
@@ -41,9 +41,9 @@ def encode_again(clip: Path, into: Path, *, keyframe: int | None) -> None:
         stream.width, stream.height = SIZES[into.stem]
         stream.pix_fmt = "yuv420p"
         for number, frame in enumerate(source.decode(video=0)):
-            scaled = frame.reformat(stream.width, stream.height)
-            scaled.pict_type = PictureType.I if number == keyframe else PictureType.NONE
-            target.mux(stream.encode(scaled))
+            image = frame.reformat(stream.width, stream.height)
+            image.pict_type = PictureType.I if number == keyframe else PictureType.NONE
+            target.mux(stream.encode(image))
         target.mux(stream.encode(None))
 
 

@@ -36,9 +36,9 @@ def use_opencv(clip: str, png: str) -> None:
 
     capture = cv2.VideoCapture(clip)
     capture.set(cv2.CAP_PROP_POS_FRAMES, capture.get(cv2.CAP_PROP_FRAME_COUNT) - 1)
-    found, frame = capture.read()
+    is_there, frame = capture.read()
     capture.release()
-    if found:
+    if is_there:
         cv2.imwrite(png, frame)
 
 

@@ -62,12 +62,12 @@ class Library:
         return self.uploads[url.rpartition("/")[2]]
 
     async def _submit(self, request: Request) -> Response:
-        arrived = self._note("submit")
+        at = self._note("submit")
         number = len(self.submits)
-        given = (await request.json())["input"]
-        self.submits.append((arrived, given))
+        fields = (await request.json())["input"]
+        self.submits.append((at, fields))
         job = self._job(request, number)
-        return JSONResponse({**job, "status": "processing"}, background=self._callback(given, job))
+        return JSONResponse({**job, "status": "processing"}, background=self._callback(fields, job))
 
     async def _create_task(self, request: Request) -> Response:
         """The frame is in the order itself, so the submit has come when all of it has."""
@@ -75,12 +75,12 @@ class Library:
         raw = await request.body()
         self.uploads[uuid4().hex] = raw
         self._note("upload came")
-        arrived, number, given = self._note("submit"), len(self.submits), json.loads(raw)
-        self.submits.append((arrived, given))
-        return JSONResponse({"id": str(number)}, background=self._callback(given, self._task(request, number)))
+        at, number, fields = self._note("submit"), len(self.submits), json.loads(raw)
+        self.submits.append((at, fields))
+        return JSONResponse({"id": str(number)}, background=self._callback(fields, self._task(request, number)))
 
-    def _callback(self, given: dict[str, Any], job: dict[str, Any]) -> BackgroundTask | None:
-        return BackgroundTask(self._call_back, given["callback_url"], job) if "callback_url" in given else None
+    def _callback(self, fields: dict[str, Any], job: dict[str, Any]) -> BackgroundTask | None:
+        return BackgroundTask(self._call_back, fields["callback_url"], job) if "callback_url" in fields else None
 
     @asynccontextmanager
     async def _calling(self, _: Starlette) -> AsyncIterator[None]:

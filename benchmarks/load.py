@@ -35,17 +35,17 @@ async def load(ports: list[int], requests: list[bytes], *, seconds: float, pids:
     loop, took_s, waiting = asyncio.get_running_loop(), list[float](), iter(requests)
     used_before, began = _cpu_s(pids), time.perf_counter()
     until = began + seconds
-    ended = [loop.create_future() for _ in range(CONNECTIONS)]
-    for each, port in zip(ended, itertools.cycle(ports), strict=False):
+    ends = [loop.create_future() for _ in range(CONNECTIONS)]
+    for each, port in zip(ends, itertools.cycle(ports), strict=False):
         await loop.create_connection(lambda each=each: _Caller(waiting, until, took_s, each), "127.0.0.1", port)  # type: ignore[misc]
-    await asyncio.gather(*ended)
-    lasted, used = time.perf_counter() - began, _cpu_s(pids) - used_before
+    await asyncio.gather(*ends)
+    lasted_s, cpu_s = time.perf_counter() - began, _cpu_s(pids) - used_before
     took_s.sort()
     return Load(
-        per_s=len(took_s) / lasted,
+        per_s=len(took_s) / lasted_s,
         p50_ms=took_s[len(took_s) // 2] * 1000,
         p99_ms=took_s[len(took_s) * 99 // 100] * 1000,
-        cpu_us=used / len(took_s) * 1e6,
+        cpu_us=cpu_s / len(took_s) * 1e6,
     )
 
 
@@ -58,12 +58,12 @@ def callbacks(secret: str, number: int, *, provider: str | None = None) -> list[
     """
     tokens, run_id = Tokens(secret), f"run_{os.urandom(6).hex()}{next(_run_numbers)}"
     ends_at = int(time.time()) + 86_400
-    signed = "X-Tos-Algorithm=TOS4-HMAC-SHA256&X-Tos-Date=20261122T120000Z&X-Tos-Expires=86400&X-Tos-Signature="
-    made = []
+    signature = "X-Tos-Algorithm=TOS4-HMAC-SHA256&X-Tos-Date=20261122T120000Z&X-Tos-Expires=86400&X-Tos-Signature="
+    requests = []
     for take in range(number):
         address = TakeAddress(run_id=run_id, shot_id="s1", take=take, ends_at=ends_at, provider=provider)
         token = tokens.mint(address)
-        clip = f"https://ark-content.example.com/doubao-seedance/{run_id}{take}.mp4?{signed}{os.urandom(32).hex()}"
+        clip = f"https://ark-content.example.com/doubao-seedance/{run_id}{take}.mp4?{signature}{os.urandom(32).hex()}"
         job_id = f"cgt-20261122-{run_id}{take}"
         job = _task(job_id, clip) if provider == "ark" else _job(f"job_{run_id}{take}", job_id, clip)
         body = json.dumps(job).encode()
@@ -71,18 +71,16 @@ def callbacks(secret: str, number: int, *, provider: str | None = None) -> list[
             f"POST /webhook/{token} HTTP/1.1\r\nHost: relay.example.com\r\nUser-Agent: Go-http-client/1.1\r\n"
             f"Content-Length: {len(body)}\r\nContent-Type: application/json\r\nAccept-Encoding: gzip\r\n\r\n"
         )
-        made.append(head.encode() + body)
-    return made
+        requests.append(head.encode() + body)
+    return requests
 
 
 class _Caller(asyncio.Protocol):
     """One kept connection."""
 
-    def __init__(
-        self, requests: Iterator[bytes], until: float, took_s: list[float], ended: asyncio.Future[None]
-    ) -> None:
-        self._requests, self._until, self._took_s, self._ended = requests, until, took_s, ended
-        self._sent_at, self._heard = 0.0, b""
+    def __init__(self, requests: Iterator[bytes], until: float, took_s: list[float], end: asyncio.Future[None]) -> None:
+        self._requests, self._until, self._took_s, self._future = requests, until, took_s, end
+        self._sent_at, self._data = 0.0, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -91,13 +89,13 @@ class _Caller(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """An answer, or a part of it."""
-        self._heard += data
-        if not _is_whole(self._heard):
+        self._data += data
+        if not _is_whole(self._data):
             return
-        if not self._heard.startswith((b"HTTP/1.1 200", b"HTTP/1.1 202")):
-            self._ended.set_exception(SystemExit(f"a callback was not taken: {self._heard[:200]!r}"))
+        if not self._data.startswith((b"HTTP/1.1 200", b"HTTP/1.1 202")):
+            self._future.set_exception(SystemExit(f"a callback was not taken: {self._data[:200]!r}"))
             return
-        self._heard = b""
+        self._data = b""
         now = time.perf_counter()
         self._took_s.append(now - self._sent_at)
         if now < self._until:
@@ -108,20 +106,20 @@ class _Caller(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The server ends it: no answer will come."""
-        if not self._ended.done():
-            self._ended.set_exception(SystemExit(f"a connection was closed in the middle: {exc}"))
+        if not self._future.done():
+            self._future.set_exception(SystemExit(f"a connection was closed in the middle: {exc}"))
 
     def _send(self) -> None:
         request = next(self._requests, None)
         if request is None:
-            self._ended.set_exception(SystemExit("the server is faster than was foreseen: more requests are needed"))
+            self._future.set_exception(SystemExit("the server is faster than was foreseen: more requests are needed"))
             return
         self._sent_at = time.perf_counter()
         self._transport.write(request)
 
     def _end(self) -> None:
-        if not self._ended.done():
-            self._ended.set_result(None)
+        if not self._future.done():
+            self._future.set_result(None)
 
 
 def _is_whole(answer: bytes) -> bool:

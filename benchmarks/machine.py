@@ -28,18 +28,18 @@ def versions() -> dict[str, str]:
     """What we run on, and the peers; one that is not there is named as such."""
     ours = {"Python": platform.python_version(), "Redis server": _redis_server()}
     ours |= {package: version(package) for package in PACKAGES}
-    return ours | {name: found or "not there" for name, found in peers.versions().items()}
+    return ours | {name: version or "not there" for name, version in peers.versions().items()}
 
 
 def _processor() -> str:
     """The model that the kernel names, else what Python knows."""
     try:
-        known = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:
-        known = None
-    return known[1] if known else platform.processor() or platform.machine()
+        model = None
+    return model[1] if model else platform.processor() or platform.machine()
 
 
 def _redis_server() -> str:
-    said = subprocess.run([str(find_server()), "--version"], capture_output=True, text=True, check=True, timeout=30)
-    return said.stdout.partition(" sha=")[0].strip()
+    output = subprocess.run([str(find_server()), "--version"], capture_output=True, text=True, check=True, timeout=30)
+    return output.stdout.partition(" sha=")[0].strip()

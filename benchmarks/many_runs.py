@@ -47,7 +47,7 @@ async def _measure(folder: Path) -> dict[str, Any]:
         return {
             "worker_mb": alone,
             "worker_and_decoders_mb": family,
-            **_order([given["prompt"] for _, given in house.library.submits]),
+            **_order([fields["prompt"] for _, fields in house.library.submits]),
             **_hops(_times(house), released_at),
         }
 
@@ -60,7 +60,7 @@ async def _start(house: Relay, name: str) -> None:
 
 
 async def _until_all_hopped(house: Relay, deadline: float) -> tuple[float, float]:
-    """The most memory meanwhile: of the worker, and of it with its decoders."""
+    """The most memory during the block: of the worker, and of it with its decoders."""
     alone = family = 0.0
     while len(house.library.submits) < (RUNS + 1) * SHOTS:
         if time.monotonic() > deadline:
@@ -73,15 +73,15 @@ async def _until_all_hopped(house: Relay, deadline: float) -> tuple[float, float
 
 def _below(pid: int) -> list[int]:
     """Its children and theirs."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
     children = defaultdict(list)
-    for line in listed.splitlines():
+    for line in listing.splitlines():
         child, parent = map(int, line.split())
         children[parent].append(child)
-    found = list(children[pid])
-    for each in found:
-        found += children[each]
-    return found
+    children_of_pid = list(children[pid])
+    for each in children_of_pid:
+        children_of_pid += children[each]
+    return children_of_pid
 
 
 def _memory_mb_or_0(pid: int) -> float:
@@ -89,21 +89,21 @@ def _memory_mb_or_0(pid: int) -> float:
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
-        return 0.0  # It has ended meanwhile, or this system does not say.
+        return 0.0  # It has ended by now, or this system does not say.
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
 
 
 def _times(house: Relay) -> dict[str, list[float]]:
     times: dict[str, list[float]] = defaultdict(list)
-    for moment, given in house.library.submits:
-        times[given["prompt"]].append(moment)
+    for moment, fields in house.library.submits:
+        times[fields["prompt"]].append(moment)
     return times
 
 
 def _order(submits: list[str]) -> dict[str, int]:
     """``begun_before_any_hop``: runs that were at their first shot when the first run came to its second."""
-    seen: set[str] = set()
-    first_hop = next(place for place, name in enumerate(submits) if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+    names: set[str] = set()
+    first_hop = next(place for place, name in enumerate(submits) if name in names or names.add(name))  # type: ignore[func-returns-value]
     return {"begun_before_any_hop": first_hop, "late_was_begun_as": submits.index(LATE) + 1}
 
 
@@ -111,9 +111,9 @@ def _hops(times: dict[str, list[float]], released_at: float) -> dict[str, float]
     hops = sorted(second - first for name, (first, second) in times.items() if name != LATE)
     late = times[LATE][1] - times[LATE][0]
     median = statistics.median(hops)
-    ended = max(moment for moments in times.values() for moment in moments)
+    end = max(moment for moments in times.values() for moment in moments)
     return {
-        "submits_per_s": round((RUNS + 1) * SHOTS / (ended - released_at), 1),
+        "submits_per_s": round((RUNS + 1) * SHOTS / (end - released_at), 1),
         "hop_s": round(median, 2),
         "hop_s_max": round(hops[-1], 2),
         "late_hop_s": round(late, 2),
@@ -124,13 +124,13 @@ def _hops(times: dict[str, list[float]], released_at: float) -> dict[str, float]
 
 def main() -> None:
     """One JSON line, one sentence."""
-    found = measure()
-    print(json.dumps(found))
+    facts = measure()
+    print(json.dumps(facts))
     print(
-        f"{RUNS:,} runs in flight on one worker: {found['worker_mb']} MB, {found['worker_and_decoders_mb']} MB with "
-        f"its decoders (to stay below: {MEMORY_MB_MAX}); the median hop takes {found['hop_s']} s, the "
-        f"slowest one's {found['slowest_to_median']} times that, the late-comer's {found['late_to_median']} times; "
-        f"{found['begun_before_any_hop']:,} runs were begun before any came to its second shot."
+        f"{RUNS:,} runs in flight on one worker: {facts['worker_mb']} MB, {facts['worker_and_decoders_mb']} MB with "
+        f"its decoders (to stay below: {MEMORY_MB_MAX}); the median hop takes {facts['hop_s']} s, the "
+        f"slowest one's {facts['slowest_to_median']} times that, the late-comer's {facts['late_to_median']} times; "
+        f"{facts['begun_before_any_hop']:,} runs were begun before any came to its second shot."
     )
 
 

@@ -3,7 +3,7 @@ The programs and libraries that we are measured against, as they are found on th
 
 None of them is needed to run FrameRelay. What is not on PATH, `make bench` puts into ``.venv/bench``: the Python
 packages of ``requirements/bench.lock`` (one of them brings a static ffmpeg), and Debian's ``webhook`` where apt can be
-asked. Whoever gets None says in its figures that this peer was not there.
+asked. None: the figures say that this peer was not there.
 """
 
 import os
@@ -35,22 +35,22 @@ def webhook() -> Path | None:
 
 def versions() -> dict[str, str | None]:
     """The version of each peer; None if it is not there."""
-    found = {name: _library_version(package) for name, package in LIBRARIES.items()}
+    versions = {name: _library_version(package) for name, package in LIBRARIES.items()}
     return {
         "ffmpeg": _says(ffmpeg(), "-version", r"ffmpeg version (\S+)"),
         "webhook": _says(webhook(), "-version", r"version (\S+)"),
-        **found,
+        **versions,
     }
 
 
 def _packages() -> Path:
-    """Where the packages of the peers' venv lie, whichever Python made it."""
+    """Where the packages of the peers' venv are, whichever Python made it."""
     return _first(VENV / "lib", "python3*/site-packages") or VENV / "nowhere"
 
 
 def _on_path(name: str) -> Path | None:
-    found = shutil.which(name)
-    return Path(found) if found else None
+    path = shutil.which(name)
+    return Path(path) if path else None
 
 
 def _first(folder: Path, pattern: str) -> Path | None:
@@ -58,13 +58,13 @@ def _first(folder: Path, pattern: str) -> Path | None:
 
 
 def _library_version(package: str) -> str | None:
-    found = _first(_packages(), f"{package}-*.dist-info")
-    return found.name.removesuffix(".dist-info").rpartition("-")[2] if found else None
+    place = _first(_packages(), f"{package}-*.dist-info")
+    return place.name.removesuffix(".dist-info").rpartition("-")[2] if place else None
 
 
 def _says(program: Path | None, option: str, pattern: str) -> str | None:
     if program is None:
         return None
-    said = subprocess.run([program, option], capture_output=True, text=True, check=False, timeout=30)
-    found = re.search(pattern, said.stdout + said.stderr)
-    return found[1] if found else "unknown"
+    process = subprocess.run([program, option], capture_output=True, text=True, check=False, timeout=30)
+    match = re.search(pattern, process.stdout + process.stderr)
+    return match[1] if match else "unknown"

@@ -48,18 +48,18 @@ class Narrow(Library):
         return sum(ends_at > now for _, ends_at in self.jobs[-2 * PLACES :])
 
     async def _submit(self, request: Request) -> Response:
-        given = (await request.json())["input"]
-        arrived = time.monotonic()
-        if self.at_once(arrived) >= PLACES:
+        fields = (await request.json())["input"]
+        at = time.monotonic()
+        if self.at_once(at) >= PLACES:
             self.refusals += 1
             return JSONResponse({"error": {"code": "RateLimited", "message": "too many jobs at once"}}, 429)
         number = len(self.submits)
-        self.submits.append((arrived, given))
-        self.jobs.append((arrived, arrived + JOB_S))
-        self.most = max(self.most, self.at_once(arrived))
+        self.submits.append((at, fields))
+        self.jobs.append((at, at + JOB_S))
+        self.most = max(self.most, self.at_once(at))
         job = self._job(request, number)
-        done = {"id": str(number), "status": "succeeded"}
-        return JSONResponse(job, background=BackgroundTask(self._call_back, given["callback_url"], done))
+        done_job = {"id": str(number), "status": "succeeded"}
+        return JSONResponse(job, background=BackgroundTask(self._call_back, fields["callback_url"], done_job))
 
 
 def measure() -> dict[str, Any]:
@@ -108,12 +108,12 @@ def _use(jobs: list[tuple[float, float]]) -> float:
 
 def main() -> None:
     """One JSON line, one sentence."""
-    found = measure()
-    print(json.dumps(found))
+    facts = measure()
+    print(json.dumps(facts))
     print(
-        f"{found['jobs']} jobs of {JOB_S:.0f} s at a provider with {PLACES} places, {WORKERS} workers: "
-        f"{found['refusals']} refusals (to reach: {REFUSALS_TO_REACH}), its places used for {found['use']:.0%} of the "
-        f"time (to reach: {USE_TO_REACH:.0%}); never more than {found['at_once_most']} at once."
+        f"{facts['jobs']} jobs of {JOB_S:.0f} s at a provider with {PLACES} places, {WORKERS} workers: "
+        f"{facts['refusals']} refusals (to reach: {REFUSALS_TO_REACH}), its places used for {facts['use']:.0%} of the "
+        f"time (to reach: {USE_TO_REACH:.0%}); never more than {facts['at_once_most']} at once."
     )
 
 

@@ -45,9 +45,9 @@ class Relay:
 
     async def start(self, shots: int, *, title: str = "bench", stop_every: int = 0) -> str:
         """
-        Begin a chain of so many shots; returns the id of the run.
+        Begin a chain of that many shots; returns the id of the run.
 
-        With *stop_every* it waits for an approval before its first shot, and before each so many further on.
+        With *stop_every* it waits for an approval before its first shot, and again after every *stop_every* shots.
         """
         chain: list[dict[str, str]] = [{"id": f"s{number}", "prompt": "bench"} for number in range(shots)]
         for shot in chain[::stop_every] if stop_every else []:
@@ -69,7 +69,7 @@ class Relay:
 
     @contextmanager
     def without_worker(self) -> Iterator[None]:
-        """Nothing is taken from the queue meanwhile."""
+        """Nothing is taken from the queue within the block."""
         for each in self.workers:
             os.kill(each, signal.SIGSTOP)
         try:
@@ -133,8 +133,8 @@ def cpu_ms(pid: int) -> float:
 
 def memory_mb(pid: int) -> float:
     """What the process holds now."""
-    found = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True)
-    return round(int(found.stdout) / 1024, 1)
+    process = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True)
+    return round(int(process.stdout) / 1024, 1)
 
 
 def _environ(**settings: str) -> dict[str, str]:

@@ -90,18 +90,18 @@ def _is_ready(port: int) -> bool:
 
 
 def _spread(seconds: Sequence[float]) -> dict[str, float]:
-    found = {"median": statistics.median(seconds), "min": min(seconds), "max": max(seconds)}
-    return {name: round(value, 3) for name, value in found.items()}
+    figures = {"median": statistics.median(seconds), "min": min(seconds), "max": max(seconds)}
+    return {name: round(value, 3) for name, value in figures.items()}
 
 
 def main() -> None:
     """One JSON line, one sentence."""
-    found = measure()
-    print(json.dumps(found))
+    facts = measure()
+    print(json.dumps(facts))
     print(
-        f"`framerelay --help` takes {found['help_s']['median']} s (Python alone {found['python_alone_s']['median']} s; "
-        f"to reach: {TO_REACH['help_s']} s). `framerelay up` is ready after {found['ready_first_s']['median']} s on a "
-        f"new folder, {found['ready_again_s']['median']} s on a known one (to reach: {TO_REACH['ready_s']} s)."
+        f"`framerelay --help` takes {facts['help_s']['median']} s (Python alone {facts['python_alone_s']['median']} s; "
+        f"to reach: {TO_REACH['help_s']} s). `framerelay up` is ready after {facts['ready_first_s']['median']} s on a "
+        f"new folder, {facts['ready_again_s']['median']} s on a known one (to reach: {TO_REACH['ready_s']} s)."
     )
 
 

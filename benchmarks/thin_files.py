@@ -1,7 +1,7 @@
 """
 A folder of files at the end of a thin line, a process of its own: `python -m benchmarks.thin_files FOLDER MBIT_S`.
 
-Answers Range and If-Range as object stores do, each request a round trip late; 0 Mbit/s stands for a line that is
+Answers Range and If-Range as object stores do, each request a round trip late; 0 Mbit/s means a line that is
 as fast as this machine. It prints its address and ends with its standard input.
 """
 

@@ -34,7 +34,7 @@ LATE_S = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class ProviderLog:
     """What the provider saw: see `Library`; ``uploads``: bytes of each."""
 
     submits: list[tuple[float, dict[str, Any]]]
@@ -49,10 +49,10 @@ class Provider:
 
     url: str
 
-    async def seen(self) -> Seen:
+    async def log(self) -> ProviderLog:
         """Until now."""
         async with httpx.AsyncClient(trust_env=False) as http:
-            return Seen(**(await http.get(f"{self.url}/seen")).json())
+            return ProviderLog(**(await http.get(f"{self.url}/seen")).json())
 
 
 @asynccontextmanager
@@ -116,14 +116,14 @@ class Thin:
 
 
 async def _serve(mbit_s: float, library: Library) -> None:
-    async def seen(_: Request) -> JSONResponse:
+    async def log(_: Request) -> JSONResponse:
         uploads = [len(each) for each in library.uploads.values()]
-        told = {"submits": library.submits, "called_back": library.called_back, "moments": library.moments}
-        return JSONResponse({**told, "uploads": uploads})
+        log = {"submits": library.submits, "called_back": library.called_back, "moments": library.moments}
+        return JSONResponse({**log, "uploads": uploads})
 
     app = library.app()
     app.add_middleware(Thin, mbit_s)
-    app.routes.append(Route("/seen", seen))
+    app.routes.append(Route("/seen", log))
     await serve(app, thin=True)
 
 

@@ -2,7 +2,7 @@
 How long from an enqueue to the first line of its task in another process, and what does waiting for it cost Redis?
 
 Ours: a callback given to the inbox, as the receiver does, and our worker. Beside it stock arq: its ``enqueue_job`` and
-its worker, which looks twice a second. Both on the embedded Redis of `up` (synced with each write), with no other task
+its worker, which polls twice a second. Both on the embedded Redis of `up` (synced with each write), with no other task
 and with twenty that are held; blocks take turns, each with a fresh worker process. Clocks are the machine's one
 monotonic clock, read before the enqueue and in the task's first line.
 """
@@ -47,13 +47,13 @@ Enqueue = Callable[[str], Awaitable[object]]
 
 
 @dataclass
-class Found:
-    """Of one side with so many tasks held: milliseconds, round by round, and commands a second while nothing comes."""
+class WakeTimes:
+    """Of one side while it holds tasks: milliseconds, round by round, and commands a second while nothing comes."""
 
     rounds_ms: list[list[float]] = field(default_factory=list)
     idle: dict[str, float] = field(default_factory=dict)
 
-    def shown(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """As JSON."""
         took_ms = sorted(took for each in self.rounds_ms for took in each)
         return {
@@ -67,34 +67,34 @@ class Found:
 
 async def measure() -> dict[str, Any]:
     """Both sides, taking turns."""
-    found = {(side, held): Found() for side in WAKES for held in HELD}
+    figures = {(side, tasks_held): WakeTimes() for side in WAKES for tasks_held in HELD}
     with tempfile.TemporaryDirectory(prefix="fr-bench-") as folder:
         async with EmbeddedRedis(Path(folder)) as server:
-            for held in HELD:
+            for tasks_held in HELD:
                 for turn in range(ROUNDS):
                     for side, wakes in WAKES.items():
-                        await _round(server.url, side, held, wakes, found[side, held], idle_too=turn == 0)
-    shown = {f"{side}_{held}_held": each.shown() for (side, held), each in found.items()}
-    return {"question": "wake", **shown, "to_reach": {"p50_ms": 3, "p99_ms": 15, "idle_commands_per_s": 5}}
+                        await _round(server.url, side, tasks_held, wakes, figures[side, tasks_held], idle_too=turn == 0)
+    rows = {f"{side}_{tasks_held}_held": each.as_json() for (side, tasks_held), each in figures.items()}
+    return {"question": "wake", **rows, "to_reach": {"p50_ms": 3, "p99_ms": 15, "idle_commands_per_s": 5}}
 
 
-async def _round(url: str, side: str, held: int, wakes: int, found: Found, *, idle_too: bool) -> None:
+async def _round(url: str, side: str, tasks_held: int, wakes: int, figures: WakeTimes, *, idle_too: bool) -> None:
     """One worker process from its start to its end."""
     client = redis.asyncio.Redis.from_url(url, db=DATABASE[side])
     await client.flushdb()
-    async with _enqueueing(url, side) as enqueue, _worker(url, side) as heard:
-        for task in ("wake", *["hold"] * held):
+    async with _enqueueing(url, side) as enqueue, _worker(url, side) as hear:
+        for task in ("wake", *["hold"] * tasks_held):
             await enqueue(task)
-            await heard()
+            await hear()
         took_ms = []
         for _ in range(wakes):
             await asyncio.sleep(random.uniform(0, PAUSE_S[side]) + 0.005)
             began = time.monotonic_ns()
             await enqueue("wake")
-            took_ms.append((await heard() - began) / 1e6)
-        found.rounds_ms.append(took_ms)
+            took_ms.append((await hear() - began) / 1e6)
+        figures.rounds_ms.append(took_ms)
         if idle_too:
-            found.idle = await _idle(client, DATABASE[side], IDLE_S[side])
+            figures.idle = await _idle(client, DATABASE[side], IDLE_S[side])
     await client.aclose()
 
 
@@ -123,12 +123,12 @@ async def _worker(url: str, side: str) -> AsyncIterator[Callable[[], Awaitable[i
     assert process.stdout is not None
     lines = process.stdout
 
-    async def heard() -> int:
+    async def hear() -> int:
         async with asyncio.timeout(30):
             return int(await lines.readline())
 
     try:
-        yield heard
+        yield hear
     finally:
         process.kill()
         await process.wait()
@@ -137,19 +137,19 @@ async def _worker(url: str, side: str) -> AsyncIterator[Callable[[], Awaitable[i
 async def _idle(client: redis.asyncio.Redis, database: int, seconds: float) -> dict[str, float]:
     """Commands a second that this side's worker sends by itself: as Redis runs them, and without those in scripts."""
     await asyncio.sleep(0.5)  # What the last wake left to do is done.
-    seen: list[str] = []
+    clients: list[str] = []
     async with client.monitor() as monitor:
         try:
             async with asyncio.timeout(seconds):
                 async for command in monitor.listen():
                     if int(command["db"]) == database:
-                        seen.append(command["client_type"])
+                        clients.append(command["client_type"])
         except TimeoutError:
             pass
-    sent = [kind for kind in seen if kind != "lua"]
+    kinds = [kind for kind in clients if kind != "lua"]
     return {
-        "idle_commands_per_s": round(len(seen) / seconds, 1),
-        "idle_commands_per_s_without_scripts": round(len(sent) / seconds, 1),
+        "idle_commands_per_s": round(len(clients) / seconds, 1),
+        "idle_commands_per_s_without_scripts": round(len(kinds) / seconds, 1),
     }
 
 
@@ -181,12 +181,12 @@ async def _work(side: str, url: str) -> None:
 
 def main() -> None:
     """One JSON line, one sentence."""
-    found = uvloop.run(measure())
-    print(json.dumps(found))
-    for held in HELD:
-        ours, arqs = found[f"ours_{held}_held"], found[f"arq_{held}_held"]
+    facts = uvloop.run(measure())
+    print(json.dumps(facts))
+    for tasks_held in HELD:
+        ours, arqs = facts[f"ours_{tasks_held}_held"], facts[f"arq_{tasks_held}_held"]
         print(
-            f"Enqueue → task start with {held} tasks held: p50 {ours['p50_ms']} ms, p99 {ours['p99_ms']} ms at "
+            f"Enqueue → task start with {tasks_held} tasks held: p50 {ours['p50_ms']} ms, p99 {ours['p99_ms']} ms at "
             f"{ours['idle_commands_per_s']} idle commands/s ({ours['idle_commands_per_s_without_scripts']} without "
             f"those inside scripts); stock arq: p50 {arqs['p50_ms']} ms, p99 {arqs['p99_ms']} ms at "
             f"{arqs['idle_commands_per_s']}/s; to reach: 3 ms, 15 ms, fewer than 5/s."

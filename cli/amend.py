@@ -1,4 +1,4 @@
-"""`storyboard` and `amend`: what a run is to be, and giving it another storyboard."""
+"""`storyboard` and `amend`: showing the storyboard of a run, and changing it."""
 
 import json
 from collections.abc import Iterator
@@ -30,7 +30,8 @@ def print_storyboard(run_id: str, *, as_json: bool) -> int:
 def amend(run_id: str, path: Path, *, dry_run: bool, yes: bool, as_json: bool) -> int:
     """
     Give a run the storyboard at *path*; a person at a terminal is shown what that does, and asked, unless they said
-    *yes*. What was agreed to is done, or nothing: it is refused if somebody acts meanwhile. Returns the exit code.
+    *yes*. Either exactly what was agreed to is done, or nothing: it is refused if somebody acts in between. Returns the
+    exit code.
     """
     checked_id(run_id, "run")
     storyboard, folder = read_board(path)

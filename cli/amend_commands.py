@@ -1,4 +1,4 @@
-"""The commands by which a run is given another storyboard: `storyboard` and `amend`."""
+"""The commands that change a run's storyboard: `storyboard` and `amend`."""
 
 import sys
 from pathlib import Path

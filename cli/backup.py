@@ -1,4 +1,4 @@
-"""`backup`: Redis first, then the files, so that each file which the ledger names is in the copy; while all goes on."""
+"""`backup`: Redis first, then the files, so that every file that it names is in the copy; while everything runs."""
 
 import asyncio
 import secrets
@@ -42,11 +42,11 @@ from framerelay.store.redis_messages import redis_answers
 from framerelay.store.run_files import only_copies
 from framerelay.store.schema import READABLE_FROM, written_by
 
-REDIS_S: Final = 60.0  # For one page of keys; nobody waits for it but this command.
+REDIS_S: Final = 60.0  # For one page of keys; nobody waits for it except this command.
 
 
 def backup(to: Path, *, media: bool, move: bool, as_json: bool) -> int:
-    """Write a backup into the folder *to*; returns the exit code. Raises what `cli.errors` explains."""
+    """Write a backup into the folder *to*; returns the exit code. Raises: what `cli.errors` explains."""
     settings = settings_of_command()
     configure_logging(settings, program="backup")
     mark = _secret_mark(settings)
@@ -87,7 +87,7 @@ async def _back_up(settings: Settings, folder: BackupFolder, mark: str, *, media
 
 
 async def _check(redis: RelayRedis) -> None:
-    """Raises: RedisClosed; SchemaTooNew; CommandError where there is nothing."""
+    """Raises: RedisClosed; SchemaTooNew; CommandError if there is nothing."""
     closing = await closing_of(redis)
     if closing and closing.reason is ClosedReason.RESTORE:
         raise RedisClosed(closing)
@@ -97,7 +97,7 @@ async def _check(redis: RelayRedis) -> None:
 
 @asynccontextmanager
 async def _close_redis(redis: RelayRedis) -> AsyncIterator[None]:
-    """Nothing starts here any more, unless the block fails. Raises: CommandError while something runs."""
+    """Nothing starts here any more, unless the block fails. Raises: CommandError while something is running."""
     is_new = await close(redis, Closing(reason=ClosedReason.MOVED, backup="", at=time.time()))
     try:
         with redis_answers():
@@ -130,7 +130,7 @@ async def _write(
     old_files = {file.path: file for file in before.files} if before else {}
     id, made_at = secrets.token_hex(8), time.time()
     is_local = settings.store is None
-    # Callbacks that wait for Redis come first: one that reaches it meanwhile is in both, and counts once.
+    # Callbacks that wait for Redis come first: one that reaches it in the meantime is in both, and counts once.
     files = await asyncio.to_thread(_take_files, folder, spool_files(settings.data_dir), old_files)
     paths: set[str] = set()
     ledger, keys, counts = await _ledger(folder, redis, id, paths)
@@ -179,7 +179,7 @@ async def _ledger(
 
 
 async def _search(settings: Settings, manifest: BackupManifest, paths: set[str]) -> Search:
-    """Which of *paths* are in neither the backup nor object storage; those of a ledger without clips are not missed."""
+    """Which of *paths* are in neither the backup nor object storage; a ledger without clips lacks none."""
     if settings.store:
         return await search(media_store_of(settings), paths)
     copied = {file.path for file in manifest.files}

@@ -1,4 +1,4 @@
-"""The commands that keep an installation from being lost: `backup` and `restore`."""
+"""The commands that protect an installation from loss: `backup` and `restore`."""
 
 import sys
 from pathlib import Path

@@ -17,14 +17,14 @@ ANSWER_S: Final = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """``missing``: paths that are not there, None if that could not be seen, for ``reason``, in words."""
+    """``missing``: paths that are not there, None if that could not be checked, with the ``reason``, in words."""
 
     missing: list[str] | None
     reason: str | None = None
 
 
 async def place_id_of(media: MediaStore) -> str | None:
-    """The id that is there, which somebody waits for. Raises: StorageFailed."""
+    """The id that is there; somebody is waiting for it. Raises: StorageFailed."""
     try:
         async with asyncio.timeout(ANSWER_S):
             return await media.place_id()
@@ -33,7 +33,7 @@ async def place_id_of(media: MediaStore) -> str | None:
 
 
 async def search(media: MediaStore, paths: Iterable[str]) -> Search:
-    """Look for *paths*, as `store.files` names them, in the bucket; a folder is looked at by whoever copies it."""
+    """Look for *paths*, as `store.files` names them, in the bucket; a folder is checked by the code that copies it."""
     if not isinstance(media, BucketStore):
         return Search(missing=[])
     try:
@@ -43,7 +43,7 @@ async def search(media: MediaStore, paths: Iterable[str]) -> Search:
 
 
 def print_search(answer: dict[str, Any]) -> None:
-    """What of the files in ``store`` is ``missing``, or why that is not known (``missing_unknown``)."""
+    """Which of the files in ``store`` are ``missing``, or why that is not known (``missing_unknown``)."""
     if answer["missing_unknown"]:
         echo(printable(f"not known: whether clips are missing in {answer['store']} ({answer['missing_unknown']})"))
     elif answer["missing"]:

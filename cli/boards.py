@@ -12,7 +12,7 @@ def read_board(path: Path) -> tuple[Storyboard, Path]:
     """
     The storyboard at *path* (``-``: standard input), and the folder that its files are relative to.
 
-    Raises: StoryboardInvalid; files that are missing are mistakes like any other, found before anything was sent.
+    Raises: StoryboardInvalid; missing files are mistakes like any other, found before anything is sent.
     """
     if str(path) == "-":
         return _check_files(sys.stdin.buffer.read(), "yaml", Path())

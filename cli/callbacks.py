@@ -27,7 +27,7 @@ NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 def print_address(hook: str, *, as_json: bool) -> int:
-    """The address of *hook*; only who can read our secret can make it."""
+    """The address of *hook*; only somebody who can read our secret can make it."""
     if not NAME.fullmatch(hook):
         raise CommandError(f"{hook!r} cannot be the name of a hook: use letters, digits, - and _, at most 40")
     settings = settings_of_command()
@@ -59,9 +59,9 @@ def list_callbacks(*, limit: int, as_json: bool) -> int:
 
 def follow_callbacks(*, limit: int, as_json: bool) -> NoReturn:
     """
-    A line for each callback, the last *limit* first, then those that come. Ctrl-C ends it.
+    A line for each callback, the last *limit* first, then those that arrive. Ctrl-C ends it.
 
-    A receiver that stops answering is asked again for a minute, and what came in the meantime is shown then.
+    A receiver that stops answering is asked again for a minute, and what arrived in the meantime is shown then.
 
     Raises: CommandError.
     """
@@ -119,7 +119,7 @@ def replay_callback(callback_id: str, *, yes: bool, as_json: bool) -> int:
 
 
 def release_callbacks(callback_id: str | None, *, as_json: bool) -> int:
-    """One callback, or all that are in quarantine."""
+    """One callback, or everything in quarantine."""
     with Receiver.of_environment() as receiver:
         if callback_id is not None:
             answer: shapes.Release | shapes.Releases = receiver.post(

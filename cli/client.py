@@ -1,4 +1,4 @@
-"""The command's way to a running receiver: its run API, with errors as sentences."""
+"""The command's client for a running receiver: its run API, with errors as sentences."""
 
 import re
 import secrets
@@ -31,7 +31,8 @@ _LISTED_BY: Final = {
 }
 MADE_AGAIN_S_MAX: Final = 600.0  # A long film that has to be encoded takes minutes.
 MADE_AGAIN_EVERY_S: Final = 1.0
-# A proxy's words for "nobody there" count like a refused connection; 503 is the receiver's own for "Redis is away".
+# A proxy's way of saying that nobody is there counts like a refused connection; 503 is the receiver's own for "Redis is
+# down".
 _NOT_NOW: Final = frozenset({502, 503, 504})
 
 
@@ -66,7 +67,7 @@ class Receiver:
         self._settings = settings
         self._url = settings.command_url
         key = find_api_key(settings)
-        # It knows the sentences of the receiver by their English, and says them in the reader's language.
+        # It knows the receiver's sentences by their English, and says them in the reader's language.
         headers = {"Accept-Language": "en", **({"Authorization": f"Bearer {key}"} if key else {})}
         self._http = httpx.Client(
             base_url=self._url,
@@ -89,25 +90,25 @@ class Receiver:
         self._http.close()
 
     def get(self, path: str, shape: type[S], **query: object) -> S:
-        """What lies at *path*, as *shape*; a list in *query* is the parameter so often. Raises: CommandError."""
+        """The answer at *path*, as *shape*; a list in *query* repeats the parameter. Raises: CommandError."""
         fields = {name: value for name, value in query.items() if value is not None}
         params = {name: value if isinstance(value, list) else str(value) for name, value in fields.items()}
         return self._ask("GET", path, shape, params=params)
 
     def run(self, run_id: str) -> shapes.Run:
-        """The run of that id, or of the id that begins so. Raises: CommandError."""
+        """The run with that id, or with an id that begins so. Raises: CommandError."""
         return self.get(f"/v1/runs/{checked_id(run_id, 'run')}", shapes.Run)
 
     def post(self, path: str, shape: type[S], *, json: object = None, content: bytes | None = None) -> S:
         """
-        What *path* answers to a POST, as *shape*.
+        The answer of *path* to a POST, as *shape*.
 
         Raises: CommandError; StoryboardInvalid with every mistake that the receiver found.
         """
         return self._ask("POST", path, shape, json=json, content=content)
 
     def delete(self, path: str, shape: type[S]) -> S:
-        """What *path* answers to a DELETE, as *shape*. Raises: CommandError."""
+        """The answer of *path* to a DELETE, as *shape*. Raises: CommandError."""
         return self._ask("DELETE", path, shape)
 
     def start(
@@ -116,7 +117,7 @@ class Receiver:
         """
         A new run of *storyboard*, of its text if *wording* has it; *headers* may bring a key of their own, and terms.
 
-        The key makes a repeat harmless, so an answer that was lost is simply asked for again. Raises: like `post`.
+        The key makes a repetition harmless, so a lost answer is simply requested again. Raises: as `post`.
         """
         headers = {"Idempotency-Key": secrets.token_hex(16), **(headers or {})}
         for _ in range(TRIES - 1):
@@ -136,12 +137,12 @@ class Receiver:
         headers: Mapping[str, str] | None = None,
         **query: object,
     ) -> S:
-        """What an amendment of the run to *storyboard* answers. Raises: like `post`."""
+        """The answer to an amendment of the run to *storyboard*. Raises: as `post`."""
         params = {name: str(value).lower() for name, value in query.items() if value is not None}
         return self._send_board(f"/v1/runs/{run_id}/amend", shape, storyboard, wording, headers or {}, params=params)
 
     def storyboard(self, run_id: str, *, kind: str) -> bytes:
-        """The storyboard of the run, as the content type *kind*. Raises: CommandError."""
+        """The storyboard of the run, with the content type *kind*. Raises: CommandError."""
         path = f"/v1/runs/{checked_id(run_id, 'run')}/storyboard"
         response = self._response("GET", path, {"headers": {"Accept": kind}})
         if not response.is_success:
@@ -168,13 +169,13 @@ class Receiver:
         return self._url
 
     def place_of(self, url: str) -> str:
-        """Where the file at *url* lies if it is on this machine, else *url*."""
+        """Where the file at *url* is if it is on this machine, otherwise *url*."""
         _, _, path = url.partition("/media/")
         place = self._settings.data_dir / "media" / path
         return str(place) if path and place.is_file() else url
 
     def picture(self, url: str) -> bytes | None:
-        """What lies at *url*, an address of a picture of ours; None if it cannot be had."""
+        """What is at *url*, an address of a picture of ours; None if it cannot be fetched."""
         _, _, path = url.partition("/media/")
         try:
             response = self._http.get(f"/media/{path}")
@@ -186,7 +187,7 @@ class Receiver:
         return response.content if response.is_success else None
 
     def opens(self, link: str) -> bool:
-        """Whether the receiver takes the signature of *link*, a path with its query."""
+        """Whether the receiver accepts the signature of *link*, a path with its query."""
         try:
             headers = {"Authorization": "", "Range": "bytes=0-0"}
             response = self._http.get(link, headers=headers)
@@ -196,7 +197,7 @@ class Receiver:
 
     def download(self, url: str, into: Path) -> None:
         """
-        Write the file at *url* to *into*, whole or not at all; one that is being made again is waited for.
+        Write the file at *url* to *into*, whole or not at all; a file that is being made again is waited for.
 
         Raises: CommandError, OSError.
         """
@@ -224,7 +225,7 @@ class Receiver:
 
     @contextmanager
     def _open(self, url: str) -> Iterator[httpx.Response]:
-        """The file at *url*, wherever the receiver sends us for it; to object storage, without our key."""
+        """The file at *url*, wherever the receiver redirects us; to object storage, without our key."""
         with self._http.stream("GET", url) as response:
             if not response.has_redirect_location:
                 yield response
@@ -233,7 +234,7 @@ class Receiver:
             yield response
 
     def _storage(self) -> httpx.Client:
-        """Opened when the receiver sends us elsewhere; it gets no key of ours."""
+        """Opened when the receiver redirects us elsewhere; it does not get our key."""
         return httpx.Client(timeout=self._http.timeout, trust_env=False)
 
     def _ask(self, method: str, path: str, shape: type[S], **options: Any) -> S:
@@ -260,7 +261,7 @@ class Receiver:
             raise NoAnswer(f"the receiver at {self._url} did not answer: {reason}") from None
 
     def _read_as(self, response: httpx.Response, shape: type[S]) -> S:
-        """The one place where what came over HTTP becomes a type; fields that it does not have are passed over."""
+        """The one place where answers over HTTP become types; unknown fields are ignored."""
         try:
             return msgspec.json.decode(response.content, type=shape)
         except msgspec.ValidationError as error:
@@ -304,6 +305,6 @@ def checked_id(text: str, what: str) -> str:
 
 
 def with_advice(message: str) -> str:
-    """*message*, and where a person finds what they may have mistyped."""
+    """*message*, and where a person can look up what they may have mistyped."""
     advice = next((advice for words, advice in _LISTED_BY.items() if message.startswith(words)), None)
     return f"{message}; {advice}" if advice else message

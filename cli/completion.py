@@ -1,4 +1,4 @@
-"""What a shell completes: the script that asks us, and ids from the receiver that is running."""
+"""What a shell completes: the script that asks us, and ids from the running receiver."""
 
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -11,7 +11,7 @@ from framerelay.cli.client import Receiver
 from framerelay.cli.errors import CommandError
 from framerelay.runs.text import printable
 
-TIMEOUT_S: Final = 1.0  # A person has pressed a key; later than that it is of no use.
+TIMEOUT_S: Final = 1.0  # A person has pressed a key; a later answer is useless.
 RUNS_MAX: Final = 50
 
 
@@ -21,10 +21,10 @@ _END: Final = "    return 0\n"
 
 class Bash(BashComplete):
     """
-    As click's; and what is said of an id is behind it, while there are several.
+    Like click's; the description of an id follows it, if there are several.
 
-    bash shows what it would write. Of several it writes what they begin with, a part of their ids; a single one goes
-    without the rest.
+    bash shows what it would write. If there are several, it writes their common beginning, a part of their ids; a
+    single one has no description.
     """
 
     source_template = (
@@ -38,12 +38,12 @@ class Bash(BashComplete):
 
 
 def script(cli: click.Command, shell: str, *, variable: str) -> str:
-    """What *shell* has to read; it calls us back with *variable* set, whenever a person presses Tab."""
+    """What *shell* has to read; it calls us with *variable* set, whenever a person presses Tab."""
     kind = get_completion_class(shell)
     if kind is None:
         raise CommandError(f"there is no completion for {shell}: bash, zsh or fish")
     source = kind(cli, {}, "framerelay", variable).source()
-    # click's for fish sorts by name, and ends what is said of each at its first comma.
+    # click's for fish sorts by name, and cuts each description at its first comma.
     newest_first = source.replace("complete --no-files", "complete --keep-order --no-files")
     return newest_first.replace('string split ","', 'string split --max 1 ","')
 
@@ -52,7 +52,7 @@ def items(what: str, ctx: click.Context, incomplete: str) -> list[CompletionItem
     """
     The *what* that begin with *incomplete*: ``runs``, ``shots``, ``takes`` or ``callbacks``.
 
-    None without a receiver, whatever the reason: on the line that a person is writing there is no place for a sentence.
+    None without a receiver, whatever the reason: on the line that a person is typing there is no place for a message.
     """
     try:
         with Receiver.of_environment(timeout_s=TIMEOUT_S, quiet=True) as receiver:

@@ -1,4 +1,4 @@
-"""The commands by which a person lets a run go on: `resume`, `promote`, `approve`, `pick`, `retake`, `adopt`."""
+"""The commands by which a person lets a run continue: `resume`, `promote`, `approve`, `pick`, `retake`, `adopt`."""
 
 import sys
 

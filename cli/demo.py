@@ -1,4 +1,4 @@
-"""`demo`: sandbox, receiver and worker as processes of their own, one storyboard, one film."""
+"""`demo`: sandbox, receiver and worker as separate processes, one storyboard, one film."""
 
 import os
 import secrets
@@ -44,7 +44,7 @@ def run_demo(out: Path, *, keep: bool) -> int:
     signal.signal(signal.SIGHUP, _interrupt)
     try:
         run = _make(folder, into, keep=keep)
-    except (KeyboardInterrupt, BrokenPipeError):  # Nobody reads on: `framerelay demo | head`.
+    except (KeyboardInterrupt, BrokenPipeError):  # Nobody is reading any more: `framerelay demo | head`.
         _clear(folder, keep=keep)
         echo("\nStopped.", err=True)
         raise
@@ -74,7 +74,7 @@ def _make(folder: Path, into: Path, *, keep: bool) -> shapes.Run:
 
 
 def _start(stack: ExitStack, folder: Path) -> Settings:
-    """The two processes a user would start by hand, and the settings that reach them."""
+    """The two processes that a user would start manually, and the settings that reach them."""
     sandbox, port = _free_port(), _free_port()
     key = f"sk-sandbox-{secrets.token_hex(8)}"
     environ = {
@@ -133,7 +133,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def _without_signals() -> Iterator[set[int | signal.Signals]]:
-    """Signals that end the demo come behind the block: in the middle of a fork Python would swallow them."""
+    """Signals that end the demo are handled after the block: in the middle of a fork Python would swallow them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield before
@@ -152,9 +152,9 @@ def _before_exec(signals: set[int | signal.Signals]) -> None:
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """
-    Until *process* answers at *url*.
+    Wait until *process* answers at *url*.
 
-    Raises: CommandError with its last words if it ends before, or takes too long.
+    Raises: CommandError with its last words if it ends before that, or takes too long.
     """
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and process.poll() is None:
@@ -194,7 +194,7 @@ def _clear(folder: Path, *, keep: bool) -> None:
 
 def _writable(folder: Path) -> Path:
     """
-    *folder*, made if it is missing; a film must not be lost for a folder that cannot take it.
+    *folder*, made if it is missing; a film must not be lost because a folder cannot hold it.
 
     Raises: CommandError.
     """
@@ -207,7 +207,7 @@ def _writable(folder: Path) -> Path:
 
 
 def _interrupt(*_: object) -> NoReturn:
-    """Being asked to end, or losing the terminal, is like Ctrl-C: everything is put away."""
+    """Being asked to end, or losing the terminal, is like Ctrl-C: everything is cleaned up."""
     raise KeyboardInterrupt
 
 

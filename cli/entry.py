@@ -1,4 +1,4 @@
-"""The script `framerelay`: a Ctrl-C has its meaning before the command is loaded, which takes a moment."""
+"""The script `framerelay`: makes Ctrl-C work before the command is loaded, which takes a moment."""
 
 import atexit
 import os
@@ -9,10 +9,10 @@ from framerelay.cli.interrupts import leave_on_interrupt
 
 
 def main() -> None:
-    """Load the command, and give it what was typed."""
+    """Load the command, and pass it what was typed."""
     leave_on_interrupt()
     ending = _Ending()
-    atexit.register(ending.leave)  # The first one is called last.
+    atexit.register(ending.leave)  # The first one registered is called last.
     try:
         from framerelay.cli.main import main as command
 
@@ -27,15 +27,16 @@ class _Ending:
     """
     The end of a process that has used object storage, with ``code``.
 
-    Threads of obstore that have delivered an answer still tidy up in Python; one that does so while the interpreter is
-    taken down aborts the process (SIGABRT), after the command had done all that it should: one in ten of short ones.
+    Threads of obstore that have delivered an answer still clean up in Python; one that does so while the interpreter
+    shuts down aborts the process (SIGABRT), after the command had done all its work: this happened to one in ten short
+    commands.
     """
 
     def __init__(self) -> None:
-        self.code = 1  # Of an exception that nobody foresaw, whose traceback is out by then.
+        self.code = 1  # From an unforeseen exception, whose traceback has been printed by then.
 
     def leave(self) -> None:
-        """End at once, all other things at the end being done."""
+        """End at once, since everything else at exit has been done."""
         if "obstore" not in sys.modules:
             return
         for stream in (sys.stdout, sys.stderr):

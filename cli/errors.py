@@ -1,4 +1,4 @@
-"""Foreseen errors on standard error: a sentence, or the envelope of the API; with the exit code of the contract."""
+"""Foreseen errors on standard error: a sentence, or the envelope of the API; with the documented exit code."""
 
 import errno
 import json
@@ -36,9 +36,9 @@ class CommandError(Exception):
 @contextmanager
 def explain_errors(*, as_json: bool = False) -> Iterator[None]:
     """
-    Turn what a person can fix into a sentence; anything else is a defect of ours and keeps its traceback.
+    Turn errors that a person can fix into a sentence; anything else is a bug of ours and keeps its traceback.
 
-    *as_json*: for programs, as one line ``{"error": {"code", "message", "param", …}}``, as the API has it.
+    *as_json*: for programs, as one line ``{"error": {"code", "message", "param", …}}``, as in the API.
     """
     say = _say_json if as_json else _say
     try:
@@ -80,7 +80,7 @@ def folder_words(error: OSError) -> str:
 
 
 def _forget_output(stream: TextIO | None = None) -> None:
-    """What could not be written is not tried again at exit, where it would end in a traceback."""
+    """Output that could not be written is not retried at exit, where it would end in a traceback."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())
 
 
@@ -93,7 +93,7 @@ def _say(exit_code: int, message: str, **_: object) -> NoReturn:
 
 @contextmanager
 def _ignore_lost_output() -> Iterator[None]:
-    """That nobody reads what went wrong does not change what went wrong."""
+    """If nobody reads what went wrong, that does not change what went wrong."""
     try:
         yield
     except OSError:
@@ -101,7 +101,7 @@ def _ignore_lost_output() -> Iterator[None]:
 
 
 def _fit_to_terminal(line: str) -> str:
-    """On a terminal it is parted between words; what hangs over is indented."""
+    """On a terminal it is broken between words, with continuation lines indented."""
     if not sys.stderr.isatty():
         return line
     return f"\n{HANGING}".join(wrap(line, shutil.get_terminal_size().columns - len(HANGING)))

@@ -1,4 +1,4 @@
-"""`export`: a run as a folder that needs nobody: film, clips, a timeline for editors, and a manifest with hashes."""
+"""`export`: a run as a self-contained folder: film, clips, a timeline for editors, and a manifest with hashes."""
 
 import sys
 from pathlib import Path
@@ -20,8 +20,8 @@ def export(run_id: str, *, to: Path | None, as_json: bool) -> int:
     """
     Write the run into a folder; returns the exit code.
 
-    What is there already and right is kept, so that an export that broke off, or that came too early, is finished by
-    the next one. Raises: CommandError for a file that is not ours.
+    Files that are already there and correct are kept, so that an export that was interrupted, or that came too early,
+    is finished by the next one. Raises: CommandError for a file that is not ours.
     """
     with Receiver.of_environment() as receiver:
         run = receiver.run(run_id)
@@ -51,7 +51,7 @@ def _fetch(receiver: Receiver, folder: Folder, name: str, url: str, sha256: str 
 
 
 def _has_film(run: shapes.Run, film: shapes.Film, folder: Folder) -> bool:
-    """A film of an early version has no hash in its run; it is the same if it was made of the same clips."""
+    """A film of an early version has no hash in its run; it is the same if it was made from the same clips."""
     if film.sha256:
         return folder.has(FILM, film.sha256)
     before = folder.before
@@ -61,7 +61,7 @@ def _has_film(run: shapes.Run, film: shapes.Film, folder: Folder) -> bool:
 
 
 def _film_hashes(run: shapes.Run) -> list[str]:
-    """Of the clips that its film is made of."""
+    """Of the clips that its film is made from."""
     takes = [take for shot in run.shots for take in shot.takes if take.number == shot.picked]
     return [take.video.sha256 for take in takes if take.video]
 

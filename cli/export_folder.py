@@ -1,4 +1,4 @@
-"""The folder of an export: what is in it is verified, and what is not ours is never touched."""
+"""The folder of an export: its contents are verified, and files that are not ours are never touched."""
 
 import hashlib
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from framerelay.cli.errors import CommandError, folder_words
 
 
 class ExportedFile(Struct, kw_only=True):
-    """A file of this export; *kept*: it was there already."""
+    """A file of this export; *kept*: it already existed."""
 
     file: str
     sha256: str
@@ -27,8 +27,8 @@ class Folder:
     """
     Files by their names relative to *root*.
 
-    ``before``: the manifest that an earlier export of the same run left here; ``ours``: the hashes of the files that
-    it tells of, which may be replaced.
+    ``before``: the manifest that an earlier export of the same run left here; ``ours``: the hashes of the files that it
+    lists, which may be replaced.
     """
 
     root: Path
@@ -38,7 +38,7 @@ class Folder:
 
     @classmethod
     def open(cls, root: Path, *, run_id: str) -> "Folder":
-        """The folder, made if it is missing. Raises: CommandError where its manifest is not that of this run."""
+        """The folder, made if it is missing. Raises: CommandError if its manifest is not that of this run."""
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -68,7 +68,7 @@ class Folder:
 
     @contextmanager
     def draft(self, name: str) -> Iterator[Path]:
-        """Where the next content of *name* is written; it is gone afterwards, whatever happened."""
+        """Where the next content of *name* is written; it is removed afterwards, whatever happened."""
         place = self.root / name
         place.parent.mkdir(exist_ok=True)
         draft = place.with_name(f".{place.name}.new")
@@ -81,7 +81,7 @@ class Folder:
         """
         Make *draft* the file *name*.
 
-        Raises: CommandError if its hash is not *sha256*, or a stranger's file has the name.
+        Raises: CommandError if its hash is not *sha256*, or if a file of somebody else has the name.
         """
         place = self.root / name
         there, new = _sha256(place), str(_sha256(draft))
@@ -101,12 +101,12 @@ class Folder:
             self.take_in(name, draft)
 
     def facts(self, name: str) -> dict[str, object]:
-        """Name, hash and size of a file that was looked at."""
+        """Name, hash and size of a file that was checked."""
         file = self._files[name]
         return {"file": name, "sha256": file.sha256, "bytes": file.bytes}
 
     def report(self) -> list[ExportedFile]:
-        """Every file, and whether it was there already."""
+        """Every file, and whether it already existed."""
         return list(self._files.values())
 
     def _note(self, name: str, sha256: str, *, kept: bool) -> None:
@@ -125,7 +125,7 @@ def _stranger(place: Path) -> CommandError:
 
 
 def _sha256(place: Path) -> str | None:
-    """In hex; None if there is nothing, ``-`` for what is not a plain file."""
+    """In hex; None if there is nothing, ``-`` for anything that is not a plain file."""
     if place.is_symlink() or (place.exists() and not place.is_file()):
         return "-"
     if not place.exists():

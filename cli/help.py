@@ -1,4 +1,4 @@
-"""Help in a language whose signs take two columns: click counts each as one, and parts lines at blanks alone."""
+"""Help in a language whose characters take two columns: click counts each as one, and only breaks lines at spaces."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -14,7 +14,7 @@ _REQUIRED: Final = "[required]"
 
 
 class WideFormatter(click.HelpFormatter):
-    """Lays help out as click does, by the columns that a terminal shows, and with the colons of the language."""
+    """Lays out help as click does, by the columns that a terminal shows, and with the colons of the language."""
 
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
         super().write_usage(prog, args, translate("Usage:") if prefix is None else prefix)
@@ -42,7 +42,7 @@ class WideFormatter(click.HelpFormatter):
 
 
 def _marks(words: str) -> str:
-    """What click itself adds behind an option's help: that it must be given, its default, its range."""
+    """What click itself adds after an option's help: that it is required, its default, its range."""
     words = words.replace(_REQUIRED, f"[{translate('required')}]")
     head, bracket, tail = words.rpartition("  [")
     return f"{head}{bracket}{tail.replace('; ', WIDE['; '])}" if bracket else words

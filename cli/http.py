@@ -25,13 +25,13 @@ async def serving(
     """
     Serve *app* on *listener*; the block begins when it answers, and its task ends early only if the server fails.
 
-    *protocol*: one that knows strangers; None for servers that are reached by friends alone.
+    *protocol*: one that is built for strangers; None for servers that only trusted clients reach.
     """
     _allow_files()
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=protocol or "httptools",  # type: ignore[arg-type]  # It is called, be it a class or not.
+        http=protocol or "httptools",  # type: ignore[arg-type]  # It is called, whether it is a class or not.
         ws="none",
         log_config=None,
         access_log=False,
@@ -52,7 +52,7 @@ async def serving(
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready; signals are ours, since the worker beside it has to end, too."""
+    """Reports when it is ready; signals are handled by us, since the worker in the same process has to end, too."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -69,7 +69,7 @@ class _Server(uvicorn.Server):
 
 @contextmanager
 def listening_on(host: str, port: int) -> Iterator[socket.socket]:
-    """Bound first, so that a port in use stops the start before anything else was begun."""
+    """Bound first, so that a port in use stops the start before anything else has begun."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, asyncio turns TCP_NODELAY on; without it each answer of a plain loop takes 44 ms.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
@@ -83,7 +83,7 @@ def listening_on(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def _allow_files() -> None:
-    """As many open files as this user may have: many systems begin with 1,024, and each connection is one."""
+    """As many open files as this user may have: many systems start with 1,024, and each connection is one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
     if soft != resource.RLIM_INFINITY and soft < limit:

@@ -15,12 +15,12 @@ from framerelay.languages.reader import CHINESE, ENGLISH, language
 from framerelay.upstream.profile_models import Model
 
 TEMPLATES: Final = {ENGLISH: "init.yaml", CHINESE: "init.zh.yaml"}
-MODEL: Final = "seedance-1.5-pro-720p"  # Of the jobs API, whose page has no list of models.
+MODEL: Final = "seedance-1.5-pro-720p"  # From the jobs API, whose page has no list of models.
 
 
 def write_storyboard(file: Path, *, as_json: bool) -> int:
     """
-    Write a storyboard of three chained shots, for a model of the default provider; never over a file.
+    Write a storyboard of three chained shots, for a model of the default provider; never over an existing file.
 
     Returns the exit code. Raises: CommandError.
     """
@@ -44,7 +44,7 @@ def write_storyboard(file: Path, *, as_json: bool) -> int:
 
 
 def _models(models: Mapping[str, Model]) -> tuple[str, str]:
-    """The model of shots that begin with a frame, and that of the first shot, which has none; one if it can be."""
+    """The model of shots that begin with a frame, and that of the first shot, which has none; one model if possible."""
     by_name = {name: model for name, model in models.items() if "*" not in name}
     takers = [name for name, model in by_name.items() if "first" in (model.frames or ())]
     first = [name for name, model in by_name.items() if not model.needs]

@@ -1,4 +1,4 @@
-"""`login` and `open`: the page of the receiver that is running, without typing its key."""
+"""`login` and `open`: the page of the running receiver, without typing its key."""
 
 import webbrowser
 
@@ -21,7 +21,7 @@ def print_link(run_id: str | None, *, as_json: bool) -> int:
 
 
 def open_page(run_id: str | None) -> int:
-    """Show the page in a browser. Returns the exit code. Raises: CommandError where none can be opened."""
+    """Show the page in a browser. Returns the exit code. Raises: CommandError if none can be opened."""
     link, _ = _link(run_id)
     if not webbrowser.open(link):
         raise CommandError(f"no browser can be opened here; open this one yourself, within ten minutes: {link}")

@@ -1,4 +1,4 @@
-"""The keys of the data folder; the start that makes them says so."""
+"""The keys of the data folder; the start that creates them says so."""
 
 from framerelay.cli.errors import CommandError, folder_words
 from framerelay.cli.output import echo
@@ -7,7 +7,7 @@ from framerelay.config.settings import Settings
 
 
 def keys_of(settings: Settings) -> Keys:
-    """The keys of these settings; a new API key is printed, this once. Raises: CommandError."""
+    """The keys of these settings; a new API key is printed, only this once. Raises: CommandError."""
     try:
         keys = load_keys(settings)
     except OSError as error:
@@ -20,7 +20,7 @@ def keys_of(settings: Settings) -> Keys:
 
 
 def invitation(settings: Settings, keys: Keys) -> str:
-    """The page's address with a log-in that works once: nobody should have to type a key that was made for them."""
+    """The page's address with a login that works once: nobody should have to type a key that was made for them."""
     from framerelay.receiver.door.sessions import Sessions
 
     return f"{settings.listen_url}/login?once={Sessions(str(keys.secret), secure=False).invite()}"

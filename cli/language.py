@@ -1,4 +1,4 @@
-"""In which language the command speaks: its help, what it prints, and click's own words."""
+"""The language in which the command speaks: its help, what it prints, and click's own words."""
 
 import gettext
 import os
@@ -15,7 +15,7 @@ from framerelay.config.env_file import SettingInvalid, values_of
 from framerelay.languages.catalogs import DOMAIN, FOLDER, translate
 from framerelay.languages.reader import ENGLISH, FULL_STOP, SAMPLE, VARIABLE, language, of_environment, read_in
 
-# Of the words that stand for a value those that no sentence names.
+# Placeholders for values that no sentence contains.
 _VALUES: Final = ("TEXT", "RATE", "WORD")
 
 
@@ -29,7 +29,7 @@ def set_language(command: click.Command) -> None:
     if code == ENGLISH or not all(_can_show(SAMPLE, stream) for stream in (sys.stdout, sys.stderr)):
         return
     read_in(code)
-    os.environ["LANGUAGE"] = code  # By this gettext, which click asks, finds the catalog.
+    os.environ["LANGUAGE"] = code  # This is how gettext, which click uses, finds the catalog.
     gettext.bindtextdomain(DOMAIN, FOLDER)
     gettext.textdomain(DOMAIN)
     from framerelay.cli.help import WideFormatter
@@ -40,7 +40,7 @@ def set_language(command: click.Command) -> None:
 
 @contextmanager
 def translate_click_errors() -> Iterator[None]:
-    """Repair what click puts together of its own pieces, with the stops and blanks of English; translate our own."""
+    """Repair what click composes from its own pieces, with English periods and spaces; translate our own."""
     try:
         yield
     except (click.MissingParameter, click.NoSuchOption, click.NoSuchCommand) as error:
@@ -55,12 +55,12 @@ def translate_click_errors() -> Iterator[None]:
 
 
 def set_english() -> None:
-    """For commands whose readers are programs."""
+    """For commands whose output is for programs."""
     read_in(ENGLISH)
 
 
 def first_sentence(help_text: str) -> str:
-    """The first sentence of a command's help, whole, with its stop."""
+    """The first sentence of a command's help, whole, with its period."""
     if language() == ENGLISH:
         return help_text.partition(".")[0] + "."
     return help_text.partition("\n")[0].partition(FULL_STOP)[0] + FULL_STOP
@@ -69,7 +69,7 @@ def first_sentence(help_text: str) -> str:
 def _language_of_environment() -> str:
     try:
         in_file = values_of(Path(".env")) if VARIABLE not in os.environ else {}
-    except SettingInvalid:  # Whoever reads the settings reports it.
+    except SettingInvalid:  # The code that reads the settings reports it.
         in_file = {}
     return of_environment({**os.environ, **{VARIABLE: in_file[VARIABLE]}} if VARIABLE in in_file else os.environ)
 
@@ -83,7 +83,7 @@ def _can_show(text: str, stream: object) -> bool:
 
 
 def _put_help(command: click.Command) -> None:
-    """Let each command and option help in the language that is spoken."""
+    """Let each command and option show help in the chosen language."""
     if command.help:
         paragraphs = re.split(r"\n\s*\n", command.help.strip())
         command.help = "\n\n".join(translate(" ".join(each.split())) for each in paragraphs)

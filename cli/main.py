@@ -1,5 +1,5 @@
 """
-The command `framerelay`: its words, options and exit codes; each body lives in a module of its own, loaded when called.
+The command `framerelay`: its words, options and exit codes; each body is in its own module, loaded when called.
 
 Exit codes: 0 succeeded · 1 could not be tried · 2 bad storyboard or usage · 3 budget · 4 waits for a person · 5 failed.
 """
@@ -15,7 +15,7 @@ from framerelay.cli.language import set_english, set_language
 from framerelay.cli.options import CALLBACK, RUN, cli, json_option, yes_option
 from framerelay.cli.output import prepare_output
 
-VARIABLE = "_FRAMERELAY_COMPLETE"  # Set by a shell that asks what could stand here.
+VARIABLE = "_FRAMERELAY_COMPLETE"  # Set by a shell that asks for completions.
 STATUSES = ("running", "waiting", "succeeded", "failed", "cancelled")
 ONLY_THESE = "Only these: running, waiting, succeeded, failed, cancelled."
 
@@ -198,7 +198,7 @@ def replay(callback_id: str, yes: bool, as_json: bool) -> None:
 @json_option
 def doctor(as_json: bool) -> None:
     """
-    Say what is wrong with the set-up.
+    Say what is wrong with the setup.
 
     It looks at settings, disk, Redis, receiver, worker and provider, and sends itself a callback through the public
     URL. It submits nothing and spends nothing. The exit code is 1 if anything failed.
@@ -236,7 +236,7 @@ def notifications(context: click.Context, run_id: str | None, limit: int, secret
     """
     List what was sent to the notify_url of runs, newest first.
 
-    With what came of it, and when the next try is.
+    With the result, and the time of the next try.
     """
     from framerelay.cli.notifications import list_notifications, print_secret
 
@@ -304,7 +304,7 @@ def main() -> None:
     set_language(cli)
     if VARIABLE in os.environ:  # A shell asks: `cli.completion` knows how to answer.
         import framerelay.cli.completion  # noqa: F401
-    # httpx would load a command of its own, with a highlighter for source code: 50 ms of every command of ours.
+    # httpx would load its own command, with a syntax highlighter: 50 ms of every command of ours.
     sys.modules["httpx._main"] = None  # type: ignore[assignment]
     cli(prog_name="framerelay")
 

@@ -1,4 +1,4 @@
-"""`notifications`: what was sent to whom, again if need be, and the secret by which a receiver verifies it."""
+"""`notifications`: what was sent to whom, sending it again, and the secret with which a receiver verifies it."""
 
 import time
 
@@ -43,7 +43,7 @@ def replay_notification(notification_id: str, *, as_json: bool) -> int:
 
 
 def print_secret(*, as_json: bool) -> int:
-    """The secrets that sign, one to a line; only who can read our settings and data folder can tell them."""
+    """The secrets used for signing, one per line; printing them requires reading our settings and data folder."""
     settings = settings_of_command()
     secrets = [str(secret) for secret in signing_secrets(settings, keys_of(settings).secret)]
     if as_json:

@@ -1,4 +1,4 @@
-"""At the start of a process: its files go where those of the others are, and links live as long as they are to."""
+"""At the start of a process: its files are in the same place as the others', and links live as long as they should."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from framerelay.store.one_place import PlaceDiffers, agree
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 
 AGAIN_S: Final = 5.0
-AT_START_S: Final = 10.0  # Callbacks must not wait for a storage that is away.
+AT_START_S: Final = 10.0  # Callbacks must not wait for storage that is down.
 DIFFERS: Final = (
     "give all machines one folder (FRAMERELAY_DATA_DIR) or one bucket (FRAMERELAY_STORE); if this one is the right "
     "one from now on, docs/storage.md says how"
@@ -31,10 +31,10 @@ log = structlog.get_logger()
 @asynccontextmanager
 async def one_place(settings: Settings, redis_url: str) -> AsyncIterator[asyncio.Task[None]]:
     """
-    For as long as the block lasts: a task that ends only if files turn out to go elsewhere than those of the others.
+    For as long as the block lasts: a task that ends only if files turn out to be in a different place from the others'.
 
-    A storage that is away at the start is asked again and again meanwhile. Raises, as the task does: CommandError in
-    words; SettingInvalid for links that are to live longer than the storage signs any.
+    Storage that is down at the start is asked again and again in the meantime. Raises, as the task does: CommandError
+    in words; SettingInvalid for links that should live longer than the storage signs any.
     """
     check_links(settings)
     media = media_store_of(settings)
@@ -50,7 +50,7 @@ async def one_place(settings: Settings, redis_url: str) -> AsyncIterator[asyncio
 
 
 def check_links(settings: Settings) -> None:
-    """Raises: SettingInvalid for links to frames that would have to outlive what object storage signs."""
+    """Raises: SettingInvalid if links to frames would have to live longer than object storage signs them."""
     if settings.store and settings.media == "redirect" and settings.link_life_s > LINK_S_MAX:
         raise SettingInvalid(
             f"FRAMERELAY_LINK_LIFE_S = {settings.link_life_s:g}: object storage signs links for {LINK_S_MAX:,.0f} "
@@ -59,7 +59,7 @@ def check_links(settings: Settings) -> None:
 
 
 async def _is_agreed(media: MediaStore, redis_url: str, *, within_s: float) -> bool:
-    """False if the storage, or Redis, does not say it now. Raises: CommandError."""
+    """False if the storage, or Redis, does not say now. Raises: CommandError."""
     redis = connect(redis_url)
     try:
         async with asyncio.timeout(within_s):
@@ -85,7 +85,7 @@ async def _agree_later(media: MediaStore, redis_url: str, *, is_settled: bool) -
 
 
 async def _note_short_links(media: MediaStore, settings: Settings) -> None:
-    """Links that are signed by a role's credentials end with those: then the provider is given one to the receiver."""
+    """Links signed with a role's credentials end with those: then the provider is given one to the receiver."""
     try:
         lives = await media.signs_for(settings.link_life_s)
     except StorageFailed:

@@ -25,13 +25,13 @@ SECTIONS: Final = (
 
 
 class Group(click.Group):
-    """Foreseen errors are one sentence, never a traceback; commands are listed by what one wants to do."""
+    """Foreseen errors are one sentence, never a traceback; commands are listed by purpose."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """A command's line is its first sentence, whole."""
+        """A command's line is its whole first sentence."""
         width = max(map(len, self.commands))
         sections = SECTIONS if ctx.parent is None else (("Commands", tuple(self.commands)),)
         for title, names in sections:
@@ -86,14 +86,14 @@ def fault_options(command: Command) -> Command:
 
 
 def ordinary(_ctx: click.Context, _param: click.Parameter, value: float | None) -> float | None:
-    """*value*, unless it is ``nan`` or ``inf``, which no JSON can say. Raises: BadParameter."""
+    """*value*, unless it is ``nan`` or ``inf``, which JSON cannot express. Raises: BadParameter."""
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(translate(f"expected an ordinary number, found {value}"))
     return value
 
 
 def completed_by(what: str) -> Callable[..., Any]:
-    """What a shell offers for an argument: ids of the receiver that is running."""
+    """What a shell offers for an argument: ids from the running receiver."""
 
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> Any:
         from framerelay.cli.completion import items
@@ -121,12 +121,12 @@ def json_option(command: Command) -> Command:
 
 
 def yes_option(command: Command) -> Command:
-    """``--yes``: for those who know, at a terminal; a script is not asked anyway."""
+    """``--yes``: for people at a terminal who are sure; a script is not asked anyway."""
     return click.option("--yes", is_flag=True, help="Do not ask.")(command)
 
 
 def change_options(*, seed_default: str) -> Callable[[Command], Command]:
-    """``--prompt``, ``--seed``, ``--input``: what the coming takes of a shot are made of."""
+    """``--prompt``, ``--seed``, ``--input``: what the coming takes of a shot are made from."""
     options = (
         click.option("--prompt", help="Another prompt, whole, without the storyboard's style.  [default: the same]"),
         click.option("--seed", type=click.IntRange(-1, 2**32 - 1), help=f"Another seed.  [default: {seed_default}]"),

@@ -20,7 +20,7 @@ _HOW: Final = {
 
 
 def outlook(run: shapes.Run, *, now: float, place: Place | None = None) -> list[str]:
-    """A line for each thing that is to come; files that help to decide are named where *place* knows where they lie."""
+    """A line for each thing that is to come; files that help to decide are named if *place* knows where they are."""
     lines: list[str] = []
     for shot in run.shots:
         if shot.status == "waiting":
@@ -41,7 +41,7 @@ def _advice(run: shapes.Run, shot_id: str, problem: shapes.Problem | None) -> st
 
 
 def _turn(run: shapes.Run, shot: shapes.Shot, place: Place | None) -> Iterator[str]:
-    """What lets a waiting shot go on."""
+    """What lets a waiting shot continue."""
     match waits_for(shot):
         case "approval":
             yield f"your turn: framerelay approve {run.id} {shot.id}"
@@ -71,7 +71,7 @@ def _turn(run: shapes.Run, shot: shapes.Shot, place: Place | None) -> Iterator[s
 
 
 def more_budget(run: shapes.Run) -> str:
-    """The command that lets a run go on whose budget is spent, with the limit that holds it."""
+    """The command that lets a run with a spent budget continue, with the limit that holds it."""
     return f"framerelay resume {run.id} {'--money AMOUNT' if _held_by_money(run) else '--budget JOBS'}"
 
 
@@ -86,7 +86,7 @@ def _held_by_money(run: shapes.Run) -> bool:
 
 
 def _to_come(run: shapes.Run) -> Iterator[str]:
-    """What saying yes may cost, once for all that is waited for."""
+    """What approving may cost, once for everything that is waited for."""
     if run.submits_to_come:
         yield f"  then {new_submits(run.submits_to_come)} to its end, if nothing fails"
 

@@ -1,5 +1,5 @@
 """
-The two outputs of a command: whatever they can write, no command fails because of a sign that they cannot.
+The two outputs of a command: whatever they can write, no command fails because of a character that they cannot.
 
 Set up once at the start (`prepare_output`): click, rich, the log and our own lines all write to what that leaves.
 """
@@ -14,7 +14,7 @@ import click
 
 from framerelay.languages.catalogs import translate
 
-# None of them may be a quotation mark or a backslash: what is written may be JSON.
+# None of them may be a quotation mark or a backslash: the output may be JSON.
 _PLAIN: Final = {
     **{"…": "...", "→": "->", "←": "<-", "·": "-", "–": "-", "—": "-", "▸": ">", "✓": "+", "✗": "x", "×": "x"},
     **{"“": "'", "”": "'", "‘": "'", "’": "'", "\u00a0": " ", "━": "=", "╌": "-", "─": "-", "│": "|"},
@@ -26,7 +26,7 @@ _HANDLER: Final = "framerelay.plain"
 
 
 def prepare_output() -> None:
-    """Let both outputs replace what their encoding lacks. Started with them closed (``>&-``), a program has none."""
+    """Let both outputs replace what their encoding lacks. A program started with them closed (``>&-``) has none."""
     codecs.register(_find_codec)
     codecs.register_error(_HANDLER, _plainly)
     for name in ("stdout", "stderr"):
@@ -48,9 +48,9 @@ def echo_json(text: str, *, err: bool = False) -> None:
 
 def _prepare(stream: TextIO) -> None:
     reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is None:  # Somebody's own object, as in tests of other programs.
+    if reconfigure is None:  # Somebody else's object, as in tests of other programs.
         return
-    # click takes ASCII for a mistake of the set-up, and would write UTF-8 to it all the same.
+    # click takes ASCII for a configuration mistake, and would write UTF-8 to it all the same.
     encoding = _ASCII if codecs.lookup(stream.encoding).name == "ascii" else stream.encoding
     reconfigure(encoding=encoding, errors=_HANDLER)
 

@@ -18,7 +18,7 @@ from framerelay.runs.text import duration, number_of, printable
 MARKS: Final = {"done": "✓", "failed": "✗", "cancelled": "–", "waiting": "?", "pending": "·"}
 STYLES: Final = {"done": "green", "failed": "red", "waiting": "yellow", "pending": "dim", "cancelled": "dim"}
 BAR: Final = 12
-# What is asked of a person is beside the shot, and in the line with the command to type.
+# Questions for a person are shown at the shot, and in the line with the command to type.
 _SAID_ANYWAY: Final = frozenset({"approval_needed", "pick_needed"})
 
 
@@ -31,7 +31,7 @@ class PictureLine:
     whole: bool = False
 
     def rows(self, console: Console) -> list[str]:
-        """Its text for *console*: on a terminal parted between words, what hangs over indented; else in one row."""
+        """Its text for *console*: on a terminal broken between words, continuations indented; elsewhere one line."""
         text = printable(self.text)
         if self.whole or not console.is_terminal or cell_len(text) <= console.width:
             return [text]
@@ -55,12 +55,12 @@ def live_lines(run: shapes.Run, *, now: float, rows: int) -> list[PictureLine]:
 
 
 def whole_lines(run: shapes.Run, *, now: float, place: Place | None = None) -> list[PictureLine]:
-    """The run as it stands, and where its files lie (left out without a *place*)."""
+    """The current state of the run, and where its files are (left out without a *place*)."""
     return [_head(run), *_shot_lines(run, run.shots, now), _tally(run, now), *end_lines(run, now=now, place=place)]
 
 
 def end_lines(run: shapes.Run, *, now: float, place: Place | None = None) -> Iterator[PictureLine]:
-    """What a run waits for, why it failed, where its files lie; a film's place is the last line."""
+    """What a run waits for, why it failed, where its files are; a film's path is the last line."""
     if run.error and run.error.code not in _SAID_ANYWAY:
         yield PictureLine(text=translate(f"  {run.error.message}"), style="red" if run.status == "failed" else "yellow")
     for warning in run.warnings:
@@ -84,7 +84,7 @@ def id_width(run: shapes.Run) -> int:
 
 
 def missed_words(run: shapes.Run) -> str:
-    """``, 1 callback lost and found by polling``; nothing where all came."""
+    """``, 1 callback lost and found by polling``; empty if all arrived."""
     jobs = run.callbacks_missed
     return f", {jobs} callback{'s' * (jobs > 1)} lost and found by polling" if jobs else ""
 
@@ -124,7 +124,7 @@ def _outlook_lines(run: shapes.Run, now: float, place: Place | None) -> list[Pic
 
 
 def _around_active(shots: Sequence[shapes.Shot], room: int) -> Sequence[shapes.Shot]:
-    """At most *room* shots, two lines of them for what is left out before and after."""
+    """At most *room* shots, including two lines for those that are left out before and after."""
     if len(shots) <= room:
         return shots
     active = [index for index, shot in enumerate(shots) if shot.status not in ("done", "pending")]
@@ -136,7 +136,7 @@ def _around_active(shots: Sequence[shapes.Shot], room: int) -> Sequence[shapes.S
 def _count_hidden(
     shots: Sequence[shapes.Shot], window: Sequence[shapes.Shot]
 ) -> tuple[list[PictureLine], list[PictureLine]]:
-    """A line for the shots before those that are seen, and one for those after; none where there are none."""
+    """A line for the shots before those that are visible, and one for those after; none if there are none."""
     first = next((index for index, shot in enumerate(shots) if shot.id == window[0].id), 0)
     return _count("before", shots[:first]), _count("after", shots[first + len(window) :])
 

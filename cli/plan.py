@@ -28,11 +28,11 @@ from framerelay.upstream.picture_check import HEAD_BYTES, GivenPicture, picture_
 from framerelay.upstream.quotes import with_estimates
 
 PROMPT_CHARS: Final = 60
-WHOLE: Final = 1000  # Columns that nothing here fills: what is not a terminal gets lines that are not cut.
+WHOLE: Final = 1000  # Columns that nothing here fills: an output that is not a terminal gets lines that are not cut.
 
 
 def show_plan(path: Path, *, as_json: bool) -> int:
-    """Print the plan; its id is the one that the receiver finds once the pictures are handed over."""
+    """Print the plan; its id is the one that the receiver will compute once the pictures are uploaded."""
     settings = settings_of_command()
     providers = providers_of(settings)
     board, pictures = _name_files(*read_board(path))
@@ -55,7 +55,7 @@ def show_plan(path: Path, *, as_json: bool) -> int:
 
 def _name_files(board: Storyboard, folder: Path) -> tuple[Storyboard, dict[str, GivenPicture]]:
     """
-    *board* with its files under the names that they will have, so that another picture is another plan.
+    *board* with its files under the names that they will have, so that another picture makes another plan.
 
     With what each picture is, by that name.
     """
@@ -94,12 +94,12 @@ def _tree(plan: Plan) -> Tree:
 
 
 def _maker(plan: Plan, shot: Shot) -> str:
-    """Provider and model: ``kling · kling-3.0``; the model alone where the provider is that of the settings."""
+    """Provider and model: ``kling · kling-3.0``; only the model if the provider is that of the settings."""
     return printable(" · ".join(filter(None, (shot.provider or plan.provider, shot.model or plan.model))))
 
 
 def _words(shot: Shot, by: str) -> str:
-    """Where it begins and ends, who makes it if that is another than the first's, and what it costs beyond one job."""
+    """Where it begins and ends, who makes it if not the same as the first, and what it costs beyond one job."""
     start = "your picture" if shot.first_frame else "the prompt alone"
     words = [f"begins with {f'the last frame of {shot.source}' if shot.source else start}"]
     if by:
@@ -125,7 +125,7 @@ def _tally(plan: Plan) -> str:
 
 
 def _cost_words(plan: Plan) -> str:
-    """About how much; where a price is not known that is said, not left out."""
+    """An approximate amount; an unknown price is reported, not left out."""
     if plan.cost is not None:
         return f"{range_words(plan.cost.low, plan.cost.high, plan.cost.currency)} if nothing fails"
     models = sorted({shot.model or plan.model for shot in plan.shots if shot.estimate is None})

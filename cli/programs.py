@@ -1,4 +1,4 @@
-"""The commands that start programs, and go on until they are asked to stop, and those of a first visit."""
+"""The commands that start programs that run until they are asked to stop, and those for a first visit."""
 
 import sys
 from pathlib import Path
@@ -76,7 +76,7 @@ AFTER_RESTORE = click.option(
 @AFTER_RESTORE
 def up(after_restore: bool) -> None:
     """
-    Run receiver and worker in one go, as usual on one machine.
+    Run receiver and worker together, as usual on one machine.
 
     SIGHUP has keys, secrets and the provider's address read again.
     """

@@ -32,7 +32,7 @@ from framerelay.upstream.providers import HandOff, Provider, provider_of_profile
 from framerelay.upstream.summary import is_old, summary_of
 from framerelay.upstream.understanding import AnswerKind, Understanding, differences, understand
 
-WIDE: Final = 200  # Columns that nothing here fills: what is not a terminal gets lines that are not cut.
+WIDE: Final = 200  # Columns that nothing here fills: an output that is not a terminal gets lines that are not cut.
 
 
 def list_providers(*, as_json: bool) -> int:
@@ -45,7 +45,7 @@ def list_providers(*, as_json: bool) -> int:
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("provider", "key", "completion", "hand-off", "last frame", "facts of"):
-        is_short = column in ("provider", "last frame", "facts of")  # Cut, nobody knows what they name.
+        is_short = column in ("provider", "last frame", "facts of")  # Cut, they name nothing.
         table.add_column(_label(column), no_wrap=is_short, overflow="fold")
     for row in rows:
         name = join(f"{row['name']} ", translate("(default)")) if row["default"] else row["name"]
@@ -74,7 +74,7 @@ def show_provider(name: str, *, as_json: bool) -> int:
 
 
 def read_body(name: str, kind: AnswerKind, status: int, *, as_json: bool) -> int:
-    """What the body on standard input says."""
+    """What the body on standard input means."""
     profile = _provider(name, settings_of_command()).profile
     understanding = understand(profile, kind, sys.stdin.buffer.read(), status=status)
     if as_json:
@@ -103,7 +103,7 @@ def show_request(name: str, storyboard: Path, shot_id: str | None, *, as_json: b
 
 
 def check_file(path: Path, *, as_json: bool) -> int:
-    """Every mistake of a profile, and what its own examples are read as. Raises: StoryboardInvalid with all of them."""
+    """Every mistake of a profile, and how its own examples are read. Raises: StoryboardInvalid with all of them."""
     try:
         profile = load_profile(path)
     except OSError as error:

@@ -17,10 +17,11 @@ Verdict = tuple[str, dict[str, object]]
 
 def answer(receiver: Receiver, run: shapes.Run) -> bool:
     """
-    Ask about each shot of *run* that waits for an approval or a pick, and decide so; whether anything may have changed.
+    Ask about each shot of *run* that waits for an approval or a pick, and decide accordingly; whether anything may have
+    changed.
 
-    What needs more than a word is left to the commands that the picture of the run names; so is everything once the
-    person presses Ctrl-C or Ctrl-D. Raises: CommandError.
+    Decisions that need more than a word are left to the commands that the picture of the run names; so is everything
+    once the person presses Ctrl-C or Ctrl-D. Raises: CommandError.
     """
     waiting = [shot for shot in run.shots if shot.status == "waiting" and waits_for(shot) in _QUESTIONS]
     changed = False
@@ -37,7 +38,7 @@ def answer(receiver: Receiver, run: shapes.Run) -> bool:
 
 
 def _decide(receiver: Receiver, run: shapes.Run, shot: shapes.Shot, decision: Verdict) -> None:
-    """Somebody else may have been faster: that is said, and the run is watched on."""
+    """Somebody else may have been faster: that is reported, and watching continues."""
     word, body = decision
     try:
         receiver.post(f"/v1/runs/{run.id}/shots/{shot.id}/{word}", shapes.Run, json=body)
@@ -46,7 +47,7 @@ def _decide(receiver: Receiver, run: shapes.Run, shot: shapes.Shot, decision: Ve
 
 
 def _approval(shot: shapes.Shot) -> Verdict | None:
-    """Yes, no, or another prompt, now that the frame is there that it begins with."""
+    """Yes, no, or another prompt, now that the frame that it begins with exists."""
     if shot.prompt:
         click.echo(printable(f"  {shot.id}{joint(': ')}{shot.prompt}"))
     question = f"Approve {shot.id} for {number_of('job', shot.takes_wanted)}? [y, N, p: with another prompt]"

@@ -1,8 +1,8 @@
 """
 `restore`: a backup, into an empty place; what was submitted since is held, as after `up --after-restore`.
 
-Redis is closed first, so that nothing starts on half of it, and opened last: whatever is broken off in between is taken
-up by the same command again.
+Redis is closed first, so that nothing starts on half of it, and opened last: if anything is interrupted in between, the
+same command continues it.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ SHOWN: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Backup:
-    """A backup that was read and found right."""
+    """A backup that was read and found correct."""
 
     folder: BackupFolder
     manifest: BackupManifest
@@ -65,7 +65,7 @@ class _Backup:
         return entries_in(self.folder.root / self.manifest.ledger.path)
 
     def only_copies(self) -> Iterator[str]:
-        """The files that its runs cannot do without."""
+        """The files that its runs need."""
         for run in runs_in(self.entries(), prefix=self.manifest.prefix):
             yield from only_copies(run)
 
@@ -76,7 +76,7 @@ class _Backup:
 
 
 def restore(source: Path, *, yes: bool, as_json: bool) -> int:
-    """Bring back the backup in *source*; returns the exit code. Raises what `cli.errors` explains."""
+    """Restore the backup in *source*; returns the exit code. Raises: what `cli.errors` explains."""
     settings = settings_of_command()
     configure_logging(settings, program="restore")
     backup = _verify(source, settings)
@@ -97,7 +97,7 @@ def _where(settings: Settings) -> str:
 
 
 def _verify(source: Path, settings: Settings) -> _Backup:
-    """What can be wrong with it is found before anything is touched. Raises: BackupUnusable; SchemaTooNew."""
+    """Anything wrong with it is found before anything is touched. Raises: BackupUnusable; SchemaTooNew."""
     folder = BackupFolder(source)
     manifest = folder.manifest()
     if manifest is None:
@@ -116,7 +116,7 @@ def _verify(source: Path, settings: Settings) -> _Backup:
 
 
 def _check_secret(folder: BackupFolder, manifest: BackupManifest, settings: Settings) -> None:
-    """With another one the callbacks of all jobs that are under way would be refused. Raises: BackupUnusable."""
+    """With another one the callbacks of all jobs under way would be refused. Raises: BackupUnusable."""
     places = [folder.root / "keys" / "secret", settings.data_dir / "secret"]
     texts = [trim(read_text(place)) for place in places if place.is_file()]
     secret = settings.secret or (Secret(texts[0]) if texts else None)
@@ -167,7 +167,7 @@ async def _restore(settings: Settings, backup: _Backup) -> dict[str, Any]:
 
 
 async def _close(redis: RelayRedis, settings: Settings, backup: _Backup) -> Closing:
-    """Nothing runs there and nothing is there, or a part of this very backup. Raises: CommandError; RedisClosed."""
+    """Nothing is running or stored there, or only a part of this very backup. Raises: CommandError; RedisClosed."""
     with redis_answers():
         running = await processes(redis)
     if running:
@@ -203,7 +203,7 @@ def _why_occupied(settings: Settings) -> str:
 
 
 async def _check_files(settings: Settings, backup: _Backup) -> None:
-    """Files of another installation must not mix with these; those of the same one may be there still."""
+    """Files of another installation must not mix with these; those of the same one may still be there."""
     media = media_store_of(settings)
     own, place = await place_id_of(media), backup.manifest.place
     if own is None and place is not None and settings.store != backup.manifest.store:
@@ -232,7 +232,7 @@ def _elsewhere(name: str, manifest: BackupManifest) -> str:
 
 
 def _put_files(backup: _Backup, data_dir: Path) -> int:
-    """All of them, the keys first; how many were not there."""
+    """All of them, the keys first; how many were missing there."""
     copies = 0
     for file in sorted(backup.manifest.files, key=lambda file: not file.path.startswith("keys/")):
         place = destination(file.path, data_dir)

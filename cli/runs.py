@@ -1,4 +1,4 @@
-"""`runs`, `show`, and a person's decisions. What draws (rich) is loaded where something is drawn, to start at once."""
+"""`runs`, `show`, and a person's decisions. Drawing code (rich) is only loaded if it is used, to start fast."""
 
 import shutil
 import sys
@@ -19,7 +19,7 @@ from framerelay.languages.reader import ENGLISH, language
 from framerelay.runs.text import join_names, new_submits, number_of, printable
 
 UNDER_WAY = frozenset({"submitting", "generating", "collecting", "unsure"})
-ID_CHARS: Final = 12  # Enough to type in place of an id, and room for titles.
+ID_CHARS: Final = 12  # Enough to type instead of an id, and leaves space for titles.
 
 
 def list_runs(
@@ -55,7 +55,7 @@ def _no_runs(status: str | None, *, narrowed: bool) -> str:
 
 
 def show_run(run_id: str, *, watch: bool, as_json: bool) -> int:
-    """One run, as it stands or to its end."""
+    """One run, as it is now or to its end."""
     checked_id(run_id, "run")
     with Receiver.of_environment() as receiver:
         run = receiver.run(run_id)
@@ -98,13 +98,13 @@ def remove_run(run_id: str, *, yes: bool, as_json: bool) -> int:
 def decide_shot(
     run_id: str, shot_id: str, what: str, body: Mapping[str, object] | None = None, *, as_json: bool
 ) -> int:
-    """A decision that lets a shot go on; says how much may be submitted by that, and returns the exit code."""
+    """A decision that lets a shot continue; says how much may be submitted because of it, and returns the exit code."""
     return _continue(run_id, f"shots/{checked_id(shot_id, 'shot')}/{what}", body, as_json=as_json)
 
 
 def change_of(prompt: str | None, seed: int | None, fields: tuple[str, ...]) -> dict[str, object]:
     """
-    What was typed as the body of a decision; values are read as a storyboard writes them.
+    What was typed, as the body of a decision; values are read as a storyboard writes them.
 
     Raises: click.UsageError for a field without a value; StoryboardInvalid for a value that is not YAML.
     """
@@ -157,7 +157,7 @@ def _limits(jobs: int | None, money: float | None) -> dict[str, object]:
 
 
 def can_ask(yes: bool, as_json: bool) -> bool:
-    """Only a person at a terminal is asked: a script that worked goes on to work."""
+    """Only a person at a terminal is asked: a script that worked keeps working."""
     return not (yes or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
 
 
@@ -189,7 +189,7 @@ def _files(run: shapes.Run) -> str:
 
 
 def resume(run_id: str, *, jobs: int | None, money: float | None, as_json: bool) -> int:
-    """Go on with a run, within other limits if some are given; says how much may be submitted by that."""
+    """Continue a run, within new limits if some are given; says how much may be submitted because of it."""
     return _continue(run_id, "resume", _limits(jobs, money), as_json=as_json)
 
 
@@ -213,7 +213,7 @@ def adopt(job_id: str, run_id: str, shot_id: str, *, as_json: bool) -> int:
 
 
 def exit_code(run: shapes.Run) -> int:
-    """What the command says about a run that it was watching."""
+    """What the command says about a run that it watched."""
     if run.status == "succeeded":
         return 0
     if run.status == "waiting":
@@ -245,7 +245,7 @@ def watch_run(receiver: Receiver, run_id: str, *, as_json: bool) -> int:
 
 
 def print_run(receiver: Receiver, run: shapes.Run, as_json: bool) -> None:
-    """The run as it stands, drawn or as JSON."""
+    """The current state of the run, drawn or as JSON."""
     if as_json:
         print_json(run)
     else:
@@ -256,7 +256,7 @@ def print_run(receiver: Receiver, run: shapes.Run, as_json: bool) -> None:
 
 
 def fit_to_terminal(line: str, run_id: str = "") -> str:
-    """On a terminal a line of a list is one line; what does not fit is cut, the *run_id* at its beginning first."""
+    """On a terminal a line of a list stays one line; if it does not fit, it is cut, first the *run_id* at its start."""
     if not sys.stdout.isatty():
         return line
     from rich.cells import cell_len, set_cell_size

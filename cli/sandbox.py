@@ -39,7 +39,7 @@ def run_sandbox(
     seed: int,
     **rates: Any,
 ) -> int:
-    """Serve until SIGINT or SIGTERM; returns the exit code. Raises: click.BadParameter for an option without sense."""
+    """Serve until SIGINT or SIGTERM; returns the exit code. Raises: click.BadParameter for a meaningless option."""
     configure_logging(from_environment(), program="sandbox")
     with ExitStack() as stack:
         place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="framerelay-sandbox-")))
@@ -50,7 +50,7 @@ def run_sandbox(
                 public_url=public_url,
                 dialect=dialect,
                 webhook_secret=webhook_secret,
-                queue_s=min(QUEUE_S, job_s),  # Whoever wants quick jobs wants no queue.
+                queue_s=min(QUEUE_S, job_s),  # People who want quick jobs want no queue.
                 job_s=job_s,
                 seconds_per_clip=clip_s,
                 scale=scale,
@@ -63,7 +63,7 @@ def run_sandbox(
             name = "clip-s" if error.name == "seconds_per_clip" else error.name.replace("_", "-")
             raise _refuse(name, error.rule) from error
         if not host:
-            raise _refuse("host", "must be an address of this machine.")  # An empty one would be all of them.
+            raise _refuse("host", "must be an address of this machine.")  # An empty one would mean all of them.
         listener = stack.enter_context(listening_on(host, port))
         return uvloop.run(_serve(options, listener, f"http://{host}:{listener.getsockname()[1]}"))
 

@@ -54,10 +54,10 @@ from framerelay.upstream.providers import Provider, Providers, needs_address, re
 from framerelay.upstream.senders import read_senders, unproven
 from framerelay.upstream.verifiers import Verifiers
 
-KEYS_WITHIN_S: Final = 3.0  # Until then callbacks that need the keys are held in quarantine.
+KEYS_WITHIN_S: Final = 3.0  # Until then, callbacks that need the keys are held in quarantine.
 COLLECT_AFTER: Final = 10_000  # Objects more than before; Python's own 700 are a handful of callbacks.
 ENTERED_WITHIN_S: Final = 5.0
-MOVED_WITHIN_S: Final = 60.0  # A piece of what older versions kept: of a million runs, a few seconds.
+MOVED_WITHIN_S: Final = 60.0  # One piece of older versions' data: for a million runs, a few seconds.
 GRACE_S: Final = 8.0  # Containers are usually given ten seconds to end.
 
 RedisCall = Callable[[RelayRedis], Coroutine[Any, Any, None]]
@@ -67,10 +67,10 @@ log = structlog.get_logger()
 
 def serve(*, receiver: bool, worker: bool, tasks: str = "all", after_restore: bool = False) -> int:
     """
-    Run until SIGINT or SIGTERM; returns the exit code. Raises what `cli.errors` explains.
+    Run until SIGINT or SIGTERM; returns the exit code. Raises: what `cli.errors` explains.
 
-    *tasks*: of which class a worker takes. *after_restore*: what an older copy of Redis may not know of is held, before
-    anything else is done.
+    *tasks*: the class that a worker takes. *after_restore*: submits that an older copy of Redis may not know of are
+    held, before anything else is done.
     """
     settings = from_environment()
     parts = _Parts(receiver=receiver, worker=worker, tasks=tasks)
@@ -92,7 +92,7 @@ def serve(*, receiver: bool, worker: bool, tasks: str = "all", after_restore: bo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Parts:
-    """What runs in this process; *tasks*: of which class its worker takes."""
+    """What runs in this process; *tasks*: the class that its worker takes."""
 
     receiver: bool
     worker: bool
@@ -142,7 +142,7 @@ async def _serve(
 async def _watching(
     redis_url: str, enter: RedisCall, watch: RedisCall, *, timeout_s: float = ENTERED_WITHIN_S
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """Go on once *enter* has let us in, and end when *watch* does. Raises: what *enter* raises."""
+    """Continue once *enter* has admitted us, and end when *watch* does. Raises: what *enter* raises."""
     redis = connect(redis_url, connections_max=1, timeout_s=timeout_s)
     try:
         await enter(redis)
@@ -166,7 +166,7 @@ async def mark_runs_restored(redis_url: str) -> None:
 
 
 class _LogRedaction:
-    """Keeps secrets out of the log, those of before as well."""
+    """Keeps secrets out of the log, including former ones."""
 
     def __init__(self, settings: Settings, program: str) -> None:
         self._texts = _texts_to_hide(settings)
@@ -184,13 +184,13 @@ def _texts_to_hide(settings: Settings) -> set[str]:
     """The secrets of the settings, and of the providers as far as their file can be read."""
     try:
         return texts_of(settings) | set(read_providers(settings, environment()).secrets)
-    except (FrameRelayError, SettingInvalid):  # It is said by those who need them.
+    except (FrameRelayError, SettingInvalid):  # The code that needs them reports it.
         return texts_of(settings)
 
 
 def _listen_to_signals(stop: asyncio.Event, live: LiveSettings) -> None:
     """
-    SIGINT and SIGTERM end the process in order, SIGHUP has its keys read again.
+    SIGINT and SIGTERM end the process in order, SIGHUP makes it read its keys again.
 
     A terminal that is closed sends SIGHUP, too: then the process ends, unless it was started by nohup.
     """
@@ -200,7 +200,7 @@ def _listen_to_signals(stop: asyncio.Event, live: LiveSettings) -> None:
     def hear() -> None:
         if not stays and not _has_terminal():
             return stop.set()
-        readings.add(reading := loop.create_task(live.read_again()))  # The loop itself would forget it.
+        readings.add(reading := loop.create_task(live.read_again()))  # The loop itself does not keep a reference to it.
         return reading.add_done_callback(readings.discard)
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -221,7 +221,7 @@ async def redis_at(settings: Settings) -> AsyncIterator[str]:
     """
     The URL of the Redis of these settings: the one that they name, or our own for as long as the block lasts.
 
-    Raises: CommandError where that cannot be used; SettingInvalid; EmbeddedRedisFailed.
+    Raises: CommandError if that cannot be used; SettingInvalid; EmbeddedRedisFailed.
     """
     try:
         check_copies(settings)
@@ -247,7 +247,7 @@ async def redis_at(settings: Settings) -> AsyncIterator[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeparateWorker:
-    """A worker without a receiver: what it answers on, if anything, and of which class its tasks are."""
+    """A worker without a receiver: its port, if it has one, and the class of its tasks."""
 
     listener: socket.socket | None = None
     tasks: str = "all"
@@ -261,7 +261,7 @@ async def running_worker(
     live: LiveSettings | None = None,
     alone: SeparateWorker | None = None,
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """A worker; one that is *alone* lets heavy tasks end, while whoever stops both at a terminal does not wait."""
+    """A worker; one that is *alone* lets heavy tasks end, while a person who stops both at a terminal does not wait."""
     live = live or LiveSettings(settings, keys)
     with mistakes_of(settings):
         hooks = read_hooks(settings.config_file, TrustedHosts(settings.trusted_hosts))
@@ -288,7 +288,7 @@ async def running_worker(
 
 @asynccontextmanager
 async def _health_port(worker: RelayWorker, deps: Deps, listener: socket.socket | None) -> AsyncIterator[None]:
-    """The port of a worker, where it has one."""
+    """The port of a worker, if it has one."""
     if listener is None:
         yield
         return
@@ -314,7 +314,7 @@ async def running_receiver(
 @asynccontextmanager
 async def _verification(settings: Settings, verifiers: Verifiers) -> AsyncIterator[Verification]:
     """
-    What callbacks must prove; the public keys that this needs are fetched first, if that is done soon.
+    What callbacks must prove; the public keys that this needs are fetched first, if that does not take long.
 
     Those of a provider that is not configured are fetched when it first calls.
     """
@@ -333,8 +333,8 @@ async def _verification(settings: Settings, verifiers: Verifiers) -> AsyncIterat
 
 def _freeze_garbage() -> None:
     """
-    What a start leaves behind stays until the end: looking through it again and again took a fifth of each callback's
-    time, and made a hundredth of them wait.
+    Objects created at startup stay until the end: scanning them again and again took a fifth of each callback's time,
+    and made a hundredth of them wait.
     """
     gc.collect()
     gc.freeze()
@@ -355,7 +355,7 @@ def _print_addresses(settings: Settings, keys: Keys, *, receiver: bool, worker: 
 
 
 def _require_provider(settings: Settings, providers: Providers) -> None:
-    """A worker that can ask nobody is of no use. Raises: CommandError, naming what is missing for the default one."""
+    """A worker that can ask nobody is useless. Raises: CommandError, naming what is missing for the default one."""
     if not any(not needs_address(provider) for provider in providers.with_key()):
         default = providers.of(None)
         missing = [
@@ -372,7 +372,7 @@ def _require_provider(settings: Settings, providers: Providers) -> None:
 
 
 def _key_variable(provider: Provider) -> str:
-    """The one that its own tools use; of the jobs API ours is the only one."""
+    """The variable that its own tools use; for the jobs API ours is the only one."""
     return next((name for name in provider.key_variables if "UPSTREAM" not in name), "FRAMERELAY_UPSTREAM_KEY")
 
 

@@ -7,7 +7,7 @@ from framerelay.runs.text import printable
 
 
 def settings_of_command() -> Settings:
-    """As the environment and ``.env`` say them; what is misspelled there is reported on standard error."""
+    """As the environment and ``.env`` give them; misspelled names there are reported on standard error."""
     settings = from_environment()
     for sentence in misspellings():
         echo(printable(f"framerelay: {sentence}"), err=True)

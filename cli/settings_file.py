@@ -1,4 +1,4 @@
-"""What a command makes of `framerelay.yaml`: its providers, or its mistakes in one sentence each."""
+"""What a command reads from `framerelay.yaml`: its providers, or its mistakes in one sentence each."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from framerelay.upstream.providers import Providers, read_providers
 
 @contextmanager
 def mistakes_of(settings: Settings) -> Iterator[None]:
-    """Mistakes in the settings file come with its name. Raises: CommandError with all of them."""
+    """Mistakes in the settings file are reported with its name. Raises: CommandError with all of them."""
     try:
         yield
     except StoryboardInvalid as error:
@@ -21,7 +21,7 @@ def mistakes_of(settings: Settings) -> Iterator[None]:
 
 
 def providers_of(settings: Settings) -> Providers:
-    """Raises: CommandError for a settings file with mistakes, or a FRAMERELAY_PROVIDER that names nobody."""
+    """Raises: CommandError for a settings file with mistakes, or a FRAMERELAY_PROVIDER that names no provider."""
     with mistakes_of(settings):
         try:
             return read_providers(settings, environment())

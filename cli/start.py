@@ -1,4 +1,4 @@
-"""`run`: check a storyboard, hand its pictures over, start it."""
+"""`run`: check a storyboard, upload its pictures, start it."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,7 @@ from framerelay.storyboards.storyboard import Storyboard
 
 
 def start(path: Path, *, watch: bool, as_json: bool) -> int:
-    """Check the storyboard, hand its pictures over, start it; returns the exit code."""
+    """Check the storyboard, upload its pictures, start it; returns the exit code."""
     storyboard, folder = read_board(path)
     with Receiver.of_environment() as receiver:
         board = storyboard.with_files(give_pictures(receiver, storyboard, folder))
@@ -32,7 +32,7 @@ def start(path: Path, *, watch: bool, as_json: bool) -> int:
 
 
 def give_pictures(receiver: Receiver, storyboard: Storyboard, folder: Path) -> dict[str, str]:
-    """Hand the storyboard's pictures over: the names by which the receiver knows them, by the names in it."""
+    """Upload the storyboard's pictures: the names by which the receiver knows them, by the names in it."""
     names: dict[str, str] = {}
     mistakes: list[Mistake] = []
     for name, places in storyboard.local_files().items():

@@ -22,7 +22,7 @@ MISSING_S_MAX: Final = 60.0  # A receiver that is restarted comes back; the run 
 
 def watch(receiver: Receiver, run_id: str, *, out: TextIO, place: Place | None = None) -> shapes.Run:
     """
-    Show the run on *out* until it has ended or waits for a person; returns it as it stands then.
+    Show the run on *out* until it has ended or waits for a person; returns it in its state at that time.
 
     A receiver that stops answering is asked again for a minute.
 
@@ -38,7 +38,7 @@ def watch(receiver: Receiver, run_id: str, *, out: TextIO, place: Place | None =
 
 
 def console_on(out: TextIO) -> Console:
-    """A console that parts no line by itself: paths and commands can be copied."""
+    """A console that does not break lines: paths and commands can be copied."""
     return Console(file=out, highlight=False, soft_wrap=True)
 
 
@@ -62,7 +62,7 @@ def _live(receiver: Receiver, first: shapes.Run, console: Console) -> shapes.Run
 
 
 def _plain(receiver: Receiver, first: shapes.Run, console: Console) -> shapes.Run:
-    """A line whenever a shot does something else than before."""
+    """A line whenever a shot does something new."""
     began = time.monotonic()
     doings: dict[str, tuple[object, ...]] = {}
 
@@ -107,6 +107,6 @@ _IDLE: Final = (("pending", False), ("cancelled", False))
 
 
 def _doing(shot: shapes.Shot) -> tuple[object, ...]:
-    """What makes a new line worth while: not the seconds."""
+    """What makes a new line worthwhile: not the seconds."""
     takes = [(take.status, take.provider_status, take.error is not None) for take in shot.takes]
     return (shot.status, shot.held_by is not None, *takes)

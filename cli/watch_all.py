@@ -1,4 +1,4 @@
-"""`watch` without a run: all runs that go on or need a person, as they stand, until Ctrl-C."""
+"""`watch` without a run: all runs that go on or need a person, live, until Ctrl-C."""
 
 import sys
 import time
@@ -27,7 +27,7 @@ NOTHING: Final = "no run goes on: framerelay run STORYBOARD"
 
 def watch_all(*, as_json: bool) -> int:
     """
-    Show them until Ctrl-C: a picture on a terminal; elsewhere a line, or *as_json* an object, for each that changes.
+    Show them until Ctrl-C: a picture on a terminal; elsewhere a line, or if *as_json* an object, for each that changes.
 
     Raises: CommandError once the receiver has not answered for a minute.
     """
@@ -91,7 +91,7 @@ def _turns(receiver: Receiver) -> Iterator[tuple[list[shapes.Run], float]]:
 
 
 def _going_on(receiver: Receiver) -> list[shapes.Run]:
-    """Newest first; before all others those that need a person."""
+    """Newest first, but those that need a person before all others."""
     pages = [receiver.get("/v1/runs", shapes.Runs, status=status, limit=RUNS_MAX) for status in GOING_ON]
     runs = {run.id: run for page in pages for run in page.data}  # One may have changed its state between the two.
     return sorted(runs.values(), key=lambda run: (run.needs is None, -run.created))

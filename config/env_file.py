@@ -1,4 +1,4 @@
-"""``.env``: a file of settings beside those of the environment."""
+"""``.env``: a file of settings that complements the environment."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ def values_of(env_file: Path) -> dict[str, str]:
 
 
 def lines_of(env_file: Path) -> list[tuple[int, str, str | None]]:
-    """Number, name and value of each line that is not blank or a comment; without a value where there is no ``=``."""
+    """Number, name and value of each line that is not blank or a comment; without a value if there is no ``=``."""
     try:
         text = read_text(env_file) if env_file.is_file() else ""
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""The API keys and the signing secret: given in the settings, or made once and kept under the data folder."""
+"""The API keys and the signing secret: given in the settings, or created once and kept in the data folder."""
 
 import ipaddress
 import os
@@ -16,14 +16,14 @@ from framerelay.config.text import read_text, trim
 
 CHARS_MIN: Final = 20
 DIFFERENT_MIN: Final = 8
-# Found in examples everywhere, and so in every list of things to try.
+# Found in examples everywhere, and so in every list of guesses.
 COMMON: Final = ("changeme", "change-me", "change_me", "password", "example", "default", "your-", "your_", "123456")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
     """
-    What opens ``/v1`` and what signs our addresses; ``new_api_key`` is set on the start that made it.
+    The keys to ``/v1`` and the one that signs our addresses; ``new_api_key`` is set on the start that created it.
 
     ``api_key`` may do everything, as may ``further`` ones; those of ``read`` may only look.
     """
@@ -42,9 +42,10 @@ class Keys:
 
 def load_keys(settings: Settings) -> Keys:
     """
-    The keys of this installation; what the settings leave out is made on the first call and found on later ones.
+    The keys of this installation; those that the settings leave out are created on the first call and found on later
+    ones.
 
-    Raises: SettingInvalid for a kept file that holds no key; OSError when the data folder cannot be written.
+    Raises: SettingInvalid for a stored file that holds no key; OSError if the data folder cannot be written.
     """
     keys, new = (list(settings.api_key), False) if settings.api_key else (None, False)
     if keys is None:
@@ -56,7 +57,7 @@ def load_keys(settings: Settings) -> Keys:
 
 def refuse_weak_keys(settings: Settings) -> None:
     """
-    A receiver that others can reach must not open to a key that can be guessed.
+    A receiver that others can reach must not accept a key that can be guessed.
 
     Raises: SettingInvalid, naming the variable; never for keys that we made, nor while only this machine reaches us.
     """
@@ -98,7 +99,7 @@ def weakness(secret: Secret) -> str | None:
 
 
 def find_api_key(settings: Settings) -> Secret | None:
-    """The API key if there is one already; nothing is made (for the command, which only talks to a receiver)."""
+    """The API key if there is one already; none is created (for the command, which only talks to a receiver)."""
     if settings.api_key:
         return settings.api_key[0]
     path = settings.data_dir / "api_key"
@@ -106,7 +107,7 @@ def find_api_key(settings: Settings) -> Secret | None:
 
 
 def find_secret(settings: Settings) -> Secret | None:
-    """The signing secret if there is one already; nothing is made (for `doctor`, which leaves nothing behind)."""
+    """The signing secret if there is one already; none is created (for `doctor`, which leaves nothing behind)."""
     if settings.secret:
         return settings.secret
     path = settings.data_dir / "secret"
@@ -114,7 +115,7 @@ def find_secret(settings: Settings) -> Secret | None:
 
 
 def _load_or_make(path: Path, prefix: str) -> tuple[Secret, bool]:
-    """Two processes that start at once must end with the same key: the file appears whole, by a link, and only once."""
+    """Two processes that start at once must end up with the same key: the file appears whole, by a link, and once."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     if not path.exists():

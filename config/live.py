@@ -1,8 +1,8 @@
 """
-What of the settings may change while a process runs: its keys, its secrets, and the provider's address.
+The settings that may change while a process runs: its keys, its secrets, and the provider's address.
 
-They are read again when somebody asks (SIGHUP, `resume`), from the same places as at the start, and handed to whoever
-works with them. The rest needs a new start: much is built on it.
+They are read again when somebody asks (SIGHUP, `resume`), from the same places as at the start, and given to the code
+that uses them. The rest needs a restart: much is built on it.
 """
 
 import asyncio
@@ -25,9 +25,9 @@ log = structlog.get_logger()
 
 class LiveSettings:
     """
-    The settings and keys of this process as they are now.
+    The current settings and keys of this process.
 
-    *read* reads them again (None: they never change), *check* says what is not to be taken over; they raise
+    *read* reads them again (None: they never change), *check* says what must not be taken over; they raise
     SettingInvalid.
     """
 
@@ -52,9 +52,9 @@ class LiveSettings:
 
     async def read_again(self) -> None:
         """
-        Take over what has changed. Never raises: what cannot be used is logged, and what was there stays.
+        Take over what has changed. Never raises: unusable values are logged, and the old ones stay.
 
-        Who is called while another call still reads waits for a reading of its own, so that nothing is missed.
+        A call while another one is still reading waits for a new reading, so that nothing is missed.
         """
         if self._read is None:
             return
@@ -85,7 +85,7 @@ class LiveSettings:
 
 
 def str_of(value: object) -> str:
-    """*value* of a setting as one text; of secrets the very text, so it is never to be shown."""
+    """*value* of a setting as one text; for secrets the exact text, so it must never be shown."""
     if isinstance(value, frozenset):
         value = tuple(sorted(map(str, value)))
     return "\n".join(map(str, value)) if isinstance(value, tuple) else str(value)

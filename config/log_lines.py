@@ -1,10 +1,10 @@
 """
-How log lines leave: those of one round of the event loop are rendered and written together.
+How log lines are written: those of one round of the event loop are rendered and written together.
 
-A line by itself costs more than keeping the callback that it tells of (80 µs; 9 among others), so it waits for the end
-of the round. Outside of a loop, in threads and when the process ends it leaves at once, behind those that wait. Only
-what kills the process without a word, such as SIGKILL, takes the lines of the round that is under way with it. What
-lines say and hide is in `config.logs`.
+A single line costs more than keeping the callback that it is about (80 µs; 9 among others), so it waits for the end of
+the round. Outside of an event loop, in threads, and when the process ends, lines are written at once, after those that
+wait. Only if the process is killed without warning, as by SIGKILL, are the lines of the current round lost. What lines
+say and hide is in `config.logs`.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ from typing import Any, Final
 import msgspec
 from structlog.typing import EventDict
 
-LINES_MAX: Final = 1000  # So many are not held back, however long the round lasts.
-DEPTH_MAX: Final = 20  # What lies deeper in a field is shown as its repr.
+LINES_MAX: Final = 1000  # More are not held back, however long the round lasts.
+DEPTH_MAX: Final = 20  # Deeper values in a field are shown as their repr.
 _IMMUTABLE: Final = frozenset({str, int, float, bool, type(None)})
 
 
 class CleanLine(msgspec.Struct, kw_only=True):
-    """A line of plain texts and numbers that have been looked through already; fields that are unset are left out."""
+    """A line of plain texts and numbers that have already been searched; fields that are unset are left out."""
 
     event: str
     level: str
@@ -43,11 +43,11 @@ class Lines(logging.Handler):
     """
     All lines of this process on their way to *stream*: each an event of structlog's, or a record of a library's.
 
-    *render*: whole lines of events, all that is secret taken out; it never raises. An event has its ``timestamp``, a
-    `datetime`, and otherwise what JSON knows. *to_event*: one made of a record, but for the time. Whoever reads the
-    stream too slowly is waited for; no line is left out, torn or mixed with another.
+    *render*: whole lines from events, with all secrets removed; it never raises. An event has its ``timestamp``, a
+    `datetime`, and otherwise values that JSON has. *to_event*: makes an event from a record, except for the time. A
+    slow reader of the stream is waited for; no line is left out, torn or mixed with another.
 
-    An event may be a `CleanLine` as well: whoever made it knows that it holds no secret.
+    An event may also be a `CleanLine`: the code that made it knows that it holds no secret.
     """
 
     def __init__(self, stream: Any, *, render: Render, to_event: ToEvent) -> None:
@@ -72,7 +72,7 @@ class Lines(logging.Handler):
         self._append(event)
 
     def add_clean(self, line: CleanLine) -> None:
-        """The same for one that nothing has to be taken out of; at a fifth of the cost."""
+        """The same for an event from which nothing has to be removed; at a fifth of the cost."""
         line.timestamp = datetime.now(UTC)
         self._append(line)
 
@@ -90,32 +90,32 @@ class Lines(logging.Handler):
         self.add(self._to_event(record))
 
     def flush(self) -> None:
-        """Write what waits, now."""
+        """Write the waiting lines now."""
         with self._guard:
-            if self._is_writing:  # A signal came in the middle of it; what is new leaves behind what is being written.
+            if self._is_writing:  # A signal arrived in the middle of it; new lines follow those being written.
                 return
             self._is_writing = True
             try:
                 self._due_in = None
                 while number := len(self._waiting):
                     events = self._waiting[:number]
-                    del self._waiting[:number]  # Others may add to it meanwhile, without the guard.
+                    del self._waiting[:number]  # Others may add to it in the meantime, without the guard.
                     self._write(self._render(events))
             finally:
                 self._is_writing = False
 
     def forget(self) -> None:
-        """What waits is somebody else's to write: in a process that was forked off, its parent's."""
+        """The waiting lines belong to somebody else: in a forked process, to its parent."""
         self._waiting, self._due_in, self._is_writing, self._guard = [], None, False, threading.RLock()
 
     def _write(self, data: bytes) -> None:
-        """A stream that is closed or full loses lines, as it always did; what logs has other things to do."""
+        """A stream that is closed or full loses lines, as it always did; the code that logs has other things to do."""
         try:
             if self._descriptor is None:
                 self._stream.write(data.decode())
                 self._stream.flush()
                 return
-            self._stream.flush()  # What was printed before comes before.
+            self._stream.flush()  # Earlier output must come first.
             for piece in _pieces(b"\n" + data if self._is_torn else data, self._piece_bytes_max):
                 self._write_piece(self._descriptor, piece)
         except (OSError, ValueError):
@@ -134,13 +134,13 @@ class Lines(logging.Handler):
 
 
 class LinesLogger:
-    """What structlog calls when an event went through its processors."""
+    """What structlog calls when an event has passed its processors."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
 
     def log(self, event: EventDict) -> None:
-        """Of any level, which the event has as a field."""
+        """For any level, which the event has as a field."""
         self._lines.add(event)
 
     debug = info = warning = warn = error = err = critical = fatal = failure = exception = msg = log
@@ -150,7 +150,7 @@ def _copy(value: object, depth: int = 0) -> object:
     """
     *value* as a line would show it now: lists and mappings copied, anything else that may change as its ``repr``.
 
-    A value that cannot be shown must not stop whoever logs it.
+    A value that cannot be shown must not stop the code that logs it.
     """
     try:
         if isinstance(value, str):
@@ -180,7 +180,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def _descriptor(stream: Any) -> int | None:
-    """That of a stream that is a file; None for one in memory."""
+    """The file descriptor of a stream that is a file; None for one in memory."""
     try:
         return int(stream.fileno())
     except (AttributeError, OSError, ValueError):
@@ -198,7 +198,7 @@ def _pieces(data: bytes, bytes_max: int | None) -> Iterator[bytes]:
 
 
 def _wait_for_room(descriptor: int) -> None:
-    """Until a pipe that does not block takes more, as one that blocks would."""
+    """Wait until a non-blocking pipe takes more, as a blocking one would."""
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
     poll.poll()

@@ -1,8 +1,9 @@
 """
-Logging: one pipe for structlog, uvicorn and arq; plain lines on a terminal, JSON elsewhere; secrets never pass.
+Logging: one pipeline for structlog, uvicorn and arq; plain lines on a terminal, JSON elsewhere; secrets are never
+shown.
 
-An event is a fixed ``noun_verb``, the rest are fields. ``log_context`` ties run, shot and take to all lines of a task.
-How lines leave, many at once, is in `config.log_lines`.
+An event is a fixed ``noun_verb``, the rest are fields. ``log_context`` adds run, shot and take to all lines of a task.
+How lines are written, many at once, is in `config.log_lines`.
 """
 
 import json
@@ -69,7 +70,7 @@ _REDACTIONS: tuple[tuple[tuple[str, ...], re.Pattern[str], str | Callable[[re.Ma
         r"\1[secret]",
     ),
 )
-_SUSPICIOUS = re.compile(r"[^\w:-]|sk[-_]|fr[-_]|whsec")  # Without any of these none of the patterns can match.
+_SUSPICIOUS = re.compile(r"[^\w:-]|sk[-_]|fr[-_]|whsec")  # Without any of these, no pattern can match.
 # What ends an address: as above, with the white space of `\s` spelt out, since a set is looked up and a class asked.
 _ENDS = "\\0\\t-\\r\\x1c- \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\"'<>?\\\\"
 _QUERY = re.compile(rf'("https?://[^{_ENDS}]*)\?[^{_ENDS}]*(?:\\u0026[^{_ENDS}]*)*(?=")')  # Go writes & so.
@@ -82,18 +83,18 @@ _TOKEN_BEGINS = ("Do", "Dp")
 _PLACES = ("/webhook", "/media")
 _TELLING = ("bearer", 'ization"', 'key"', 'secret"', 'token"', 'password"', 'cookie"')
 _TROUBLE: Final = (structlog.processors.StackInfoRenderer(), structlog.processors.format_exc_info)
-_extra = cast(Processor, structlog.stdlib.ExtraAdder())  # It asks for a logger and looks at the record alone.
-_SECRET_CHARS_MIN = 8  # A shorter one would blank out half of every line; its place in a log is the smaller harm.
+_extra = cast(Processor, structlog.stdlib.ExtraAdder())  # It asks for a logger but only looks at the record.
+_SECRET_CHARS_MIN = 8  # A shorter one would blank out half of every line; showing it in a log is the smaller harm.
 
 
 def configure_logging(
     settings: Settings, *, stream: Any = None, also: Iterable[str] = (), program: str | None = None
 ) -> None:
     """
-    Send every log line of this process through one pipe to *stream* (default: standard error).
+    Send every log line of this process through one pipeline to *stream* (default: standard error).
 
-    *also*: texts that are not shown either, beside the secrets of *settings*. *program*: what runs here and goes on;
-    lines of JSON then say so, with host and version. A later call replaces an earlier one.
+    *also*: texts that must not be shown, in addition to the secrets of *settings*. *program*: the long-running program;
+    JSON lines then say so, with host and version. A later call replaces an earlier one.
     """
     stream = stream or sys.stderr
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not stream.isatty())
@@ -117,7 +118,7 @@ def configure_logging(
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "arq", "arq.worker"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
-    # Their chatter repeats what our own lines say: one line per callback, per task and per call of the provider.
+    # Their messages repeat our own lines: one per callback, per task and per call of the provider.
     for name in ("uvicorn.error", "uvicorn.access", "arq.worker", "httpx", "httpcore", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -131,7 +132,7 @@ def lines_at(level: int) -> Lines | None:
 
 
 def write_waiting_lines() -> None:
-    """At once, and not at the end of the loop's round: something else is to be printed behind them."""
+    """At once, not at the end of the event loop's round: something else is to be printed after them."""
     for handler in logging.getLogger().handlers:
         handler.flush()
 
@@ -146,7 +147,7 @@ def log_context(**fields: object) -> Iterator[None]:
 
 
 def secrets_of(settings: Settings, *more: Secret) -> tuple[str, ...]:
-    """The very texts that must not be shown, whatever their shape: the secrets of *settings*, and *more*."""
+    """The exact texts that must not be shown, whatever their shape: the secrets of *settings*, and *more*."""
     texts = texts_of(settings) | {str(secret) for secret in more if secret}
     return tuple(sorted((text for text in texts if len(text) >= _SECRET_CHARS_MIN), key=len, reverse=True))
 
@@ -159,7 +160,7 @@ def texts_of(settings: Settings) -> set[str]:
 
 def redact(value: Any, *, secrets: tuple[str, ...] = ()) -> Any:
     """
-    *value* with tokens, keys, URL queries and *secrets* taken out of all its texts, however deep.
+    *value* with tokens, keys, URL queries and *secrets* removed from all its texts, however deep.
 
     Numbers, booleans and None stay as they are; anything else that is not text, list or mapping becomes its ``repr``,
     since that is what the log would show.
@@ -182,11 +183,11 @@ def redact(value: Any, *, secrets: tuple[str, ...] = ()) -> Any:
 
 def redact_queries(text: str) -> str | None:
     """
-    *text*, which is JSON, as `redact` shows it, if queries of addresses are all that has to go, else None.
+    *text*, which is JSON, in the form of `redact`, if only queries of addresses have to be removed, otherwise None.
 
-    Several of them may be one text, with NUL between them, which none can hold.
+    Several of them may be one text, separated by NUL, which none can contain.
     """
-    parts = _QUERY.split(text)  # Other text and an address in turn, all without the queries.
+    parts = _QUERY.split(text)  # Other text and addresses, alternating, all without the queries.
     if not _looks_harmless("".join(parts)):
         return None
     parts[1::2] = [f"{address}?[query]" for address in parts[1::2]]
@@ -199,7 +200,7 @@ def _looks_harmless(text: str) -> bool:
         return False
     if text.count(_KEY_BEGINS) != text.count(_FIELD_WITH_IT):
         return False
-    if "D" in text and any(map(text.__contains__, _TOKEN_BEGINS)):  # Of one letter a text is asked at no cost.
+    if "D" in text and any(map(text.__contains__, _TOKEN_BEGINS)):  # One letter is cheap to look for.
         return False
     lower = text.lower()
     if "/" in text and any(map(lower.__contains__, _PLACES)):
@@ -231,12 +232,12 @@ def _add_context(logger: WrappedLogger, name: str, event: EventDict) -> EventDic
 
 
 def _as_argument(_: WrappedLogger, __: str, event: EventDict) -> tuple[tuple[EventDict], dict[str, Any]]:
-    """Handed over as it is; structlog would take it to pieces."""
+    """Passed on as it is; structlog would take it apart."""
     return (event,), {}
 
 
 def _origin(program: str | None) -> bytes:
-    """How a line ends that says who wrote it."""
+    """The end of a line, which says who wrote it."""
     if program is None:
         return b"}\n"
     who = {"host": socket.gethostname(), "process": f"{program}:{os.getpid()}", "version": build_version()}
@@ -245,10 +246,10 @@ def _origin(program: str | None) -> bytes:
 
 def _json_lines(secrets: tuple[str, ...], ending: bytes) -> Render:
     """
-    One JSON object for each line. All are looked through at a glance; which of them wants a closer look has it.
+    One JSON object per line. All are searched together quickly; those that need a closer look get one.
 
-    Most rounds have nothing to hide, and then the glance is all that hiding costs them. *ending* takes the place of
-    each line's last brace: whatever is in a line, JSON has no line break but behind it.
+    Most rounds have nothing to hide, and then the quick search is all that hiding costs. *ending* replaces each line's
+    last brace: whatever is in a line, JSON has a line break only after it.
     """
     encode = msgspec.json.Encoder().encode_lines
 
@@ -300,7 +301,7 @@ def _redact_event(event: LogEvent, secrets: tuple[str, ...]) -> EventDict:
 def _event_of_record(record: logging.LogRecord) -> EventDict:
     try:
         message = record.getMessage()
-    except Exception:  # A library's slip must not cost the line.
+    except Exception:  # A library's mistake must not cost the line.
         message = f"{record.msg} {record.args}"
     event: EventDict = {"event": message, "_record": record}
     if record.exc_info:

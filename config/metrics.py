@@ -1,7 +1,8 @@
 """
-What each process counts and times, whichever of its parts does the work: one of each in a process, as there is one log.
+What each process counts and times, whichever part does the work: one of each per process, just as there is one log.
 
-`receiver.metrics` and `processors.health` show them, each beside what it knows itself; ``docs/api.md`` has the table.
+`receiver.metrics` and `processors.health` show them, each together with what it knows itself; ``docs/api.md`` has the
+table.
 """
 
 import os
@@ -45,7 +46,7 @@ _BEGAN: Final = time.time()
 
 
 def of_this_process(*, disk_free_bytes: int | None) -> Iterator[str]:
-    """The lines of all that was counted, of this build, and of what this process and its disk have left."""
+    """The lines of everything that was counted, of this build, and of what this process and its disk have left."""
     yield from measure_lines(ALL)
     build = labels_text(("version", "python"), (build_version(), platform.python_version()))
     yield from gauge("build_info", "1, with what runs here.", {build: 1})

@@ -1,4 +1,4 @@
-"""Names in the environment and in .env that are nearly ours."""
+"""Names in the environment and in .env that are almost ours."""
 
 import difflib
 import os
@@ -12,7 +12,7 @@ from framerelay.config.text import trim
 
 
 def misspellings(environ: Mapping[str, str] | None = None, *, env_file: Path | None = None) -> list[str]:
-    """Sentences about variables that look like ours and are not: a typo must not be silently without effect."""
+    """Sentences about variables that look like ours and are not: a typo must not be silently ignored."""
     file = env_file or Path(".env")
     variables = {spec.variable for _, spec, _ in setting_specs()}
     variables |= {spec.variable + "_FILE" for _, spec, _ in setting_specs() if spec.secret}

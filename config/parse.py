@@ -1,7 +1,7 @@
 """
 From the text of a setting to its value; one function for each kind.
 
-Raises: ValueError; its words begin with "it must", or are Python's own about what is not a number.
+Raises: ValueError; its message begins with "it must", or is Python's own about text that is not a number.
 """
 
 import base64
@@ -29,7 +29,7 @@ _SENTINEL: Final = re.compile(
 
 
 def as_url(text: str) -> str:
-    """A base address: http or https, nothing behind the path."""
+    """A base address: http or https, nothing after the path."""
     try:
         parts, url = urlsplit(text), parse_url(text)
         sound = url.scheme in ("http", "https") and url.host and parts.port != 0
@@ -61,7 +61,7 @@ def as_redis_url(text: str) -> str:
 
 
 def as_store(text: str) -> str:
-    """A bucket, and maybe a prefix in it."""
+    """A bucket, with an optional prefix in it."""
     folders = text.rstrip("/").split("/")[3:]
     if not _STORE.fullmatch(text) or {"", ".", ".."}.intersection(folders):
         raise ValueError("it must be s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX")
@@ -79,12 +79,12 @@ def as_secret(text: str) -> Secret:
 
 
 def as_secrets(text: str) -> tuple[Secret, ...]:
-    """Texts that are never shown, with commas between."""
+    """Texts that are never shown, separated by commas."""
     return tuple(Secret(each.strip()) for each in text.split(",") if each.strip())
 
 
 def as_signing_secrets(text: str) -> tuple[Secret, ...]:
-    """Secrets of Standard Webhooks, with commas between: ``whsec_`` and the base64 of 24 to 64 bytes."""
+    """Secrets of Standard Webhooks, separated by commas: ``whsec_`` and the base64 of 24 to 64 bytes."""
     secrets = as_secrets(text)
     for each in map(str, secrets):
         try:
@@ -121,7 +121,7 @@ def as_port(text: str) -> int:
 
 
 def as_positive(text: str) -> int:
-    """A whole number from 1 on."""
+    """A whole number from 1 up."""
     number = int(text)
     if number < 1:
         raise ValueError("it must be 1 or more")
@@ -129,7 +129,7 @@ def as_positive(text: str) -> int:
 
 
 def as_number(text: str) -> int:
-    """A whole number from 0 on."""
+    """A whole number from 0 up."""
     number = int(text)
     if number < 0:
         raise ValueError("it must be 0 or more")
@@ -150,7 +150,7 @@ def as_keeping(text: str) -> float | None:
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
-    """A reader that takes these words alone."""
+    """A reader that accepts only these words."""
 
     def parse(text: str) -> str:
         if text not in choices:

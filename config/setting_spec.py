@@ -30,9 +30,9 @@ def setting(
     variable: str, parse: Callable[[str], object], default: object, about: str, *, unit: str = "", live: bool = False
 ) -> Any:
     """
-    One field of `config.settings.Settings`; *about* is the line that the docs carry.
+    One field of `config.settings.Settings`; *about* is the line in the docs.
 
-    *live*: a process that runs can read it again.
+    *live*: a running process can read it again.
     """
     secret = parse in (as_secret, as_secrets, as_signing_secrets)
     return dataclasses.field(
@@ -44,7 +44,7 @@ def setting(
 
 
 def text_of(config: Config, entry: SettingSpec) -> str:
-    """What is set for *entry*, or is in the file that is named for it; empty if neither. Raises: SettingInvalid."""
+    """The value set for *entry*, or the content of the file named for it; empty if neither. Raises: SettingInvalid."""
     text = trim(config(entry.variable, default=""))
     if text or not entry.secret:
         return text
@@ -62,11 +62,11 @@ def text_of(config: Config, entry: SettingSpec) -> str:
 
 
 def value_of(entry: SettingSpec, text: str) -> object:
-    """The value that *text* is. Raises: SettingInvalid, which repeats no secret."""
+    """The value of *text*. Raises: SettingInvalid, which repeats no secret."""
     try:
         return entry.parse(text)
     except ValueError as error:
-        public = re.sub(r"[^/\s]*@", "[user]@", text)  # Even a misspelled address may hold a password.
+        public = re.sub(r"[^/\s]*@", "[user]@", text)  # Even a misspelled address may contain a password.
         value = "" if entry.secret else f" = {public!r}"
         reason = str(error) if str(error).startswith("it must") else "it must be a number"
         raise SettingInvalid(f"{entry.variable}{value}: {reason}") from None

@@ -363,15 +363,15 @@ class Settings:
 
     @property
     def reachable_url(self) -> str:
-        """The base of every address that we give away: callbacks and media links."""
+        """The base of every address that we give out: callbacks and media links."""
         return self.public_url or self.listen_url
 
 
 def from_environment(environ: Mapping[str, str] | None = None, *, env_file: Path | None = None) -> Settings:
     """
-    Read `Settings` from *environ* (default: the process's) and *env_file* (default: ``.env`` if it is there).
+    Read `Settings` from *environ* (default: the process's) and *env_file* (default: ``.env`` if it exists).
 
-    The environment wins over the file. Raises: SettingInvalid, naming the variable and what was wrong with it.
+    The environment overrides the file. Raises: SettingInvalid, naming the variable and what was wrong with it.
     """
     environ = os.environ if environ is None else environ
     file = env_file or Path(".env")
@@ -390,7 +390,7 @@ def from_environment(environ: Mapping[str, str] | None = None, *, env_file: Path
 
 
 def environment() -> dict[str, str]:
-    """Every variable of the process, and of ``.env`` those that the process has not: for names that a person chose."""
+    """Every variable of the process, and those of ``.env`` that the process lacks: for names that a person chose."""
     return {**values_of(Path(".env")), **os.environ}
 
 

@@ -1,8 +1,8 @@
 """
-Text files that a person wrote, with whatever editor: settings, secrets, storyboards are all read by this.
+Text files that a person wrote with some editor: settings, secrets and storyboards are all read by this module.
 
-Editors leave a byte order mark in front of what they save, and a text that was pasted may bring signs along that
-nobody sees. Neither is part of what the person meant.
+Editors leave a byte order mark at the beginning of what they save, and pasted text may contain invisible characters.
+Neither is part of what the person meant.
 """
 
 import re
@@ -14,16 +14,16 @@ _AROUND: Final = re.compile(rf"\A[\s{INVISIBLE}]+|[\s{INVISIBLE}]+\Z")
 
 
 def read_text(path: Path) -> str:
-    """What the file at *path* says. Raises: OSError; UnicodeDecodeError as `text_of`."""
+    """The content of the file at *path*. Raises: OSError; UnicodeDecodeError as `text_of`."""
     return text_of(path.read_bytes())
 
 
 def text_of(data: bytes) -> str:
     """
-    *data* as text, without byte order marks in front.
+    *data* as text, without byte order marks at the beginning.
 
-    Raises: UnicodeDecodeError (a ValueError) at the first byte that is not UTF-8. NUL is refused, too: it is in no
-    text, but behind every letter of UTF-16, which would else be read as UTF-8 in which nothing has its name.
+    Raises: UnicodeDecodeError (a ValueError) at the first byte that is not UTF-8. NUL is refused, too: no text contains
+    it, but UTF-16 has one after every letter, and would otherwise be read as UTF-8 in which no name is recognized.
     """
     text = data.decode("utf-8")
     if (nul := data.find(b"\0")) >= 0:
@@ -32,5 +32,5 @@ def text_of(data: bytes) -> str:
 
 
 def trim(text: str) -> str:
-    """*text* without what cannot be seen at its ends: white space, and signs without a width."""
+    """*text* without invisible characters at its ends: white space, and characters without a width."""
     return _AROUND.sub("", text)

@@ -1,9 +1,9 @@
 """
 Traces by OpenTelemetry, from a callback to the next submit.
 
-Only its API is a dependency: nothing is recorded, and next to nothing spent, until an SDK is set up, as by
+Only its API is a dependency: nothing is recorded, and almost no time is spent, until an SDK is set up, as by
 ``opentelemetry-instrument``. A trace goes from process to process as a traceparent (W3C): in the look-up that a
-callback asks for, and then in its take. What strangers send as such is not read, and providers are not told ours.
+callback queues, and then in its take. Traceparents from strangers are not read, and providers do not get ours.
 """
 
 from collections.abc import Iterator
@@ -25,12 +25,12 @@ Attribute = str | int | None
 
 
 def are_recorded() -> bool:
-    """Whether anybody records spans. It costs a microsecond: whoever works on many things at once asks once."""
+    """Whether anybody records spans. It costs a microsecond: code that works on many things at once asks once."""
     return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
 def begin(name: str, *, began: float | None = None, **attributes: Attribute) -> Span | None:
-    """A span that the caller ends, as of *began* (seconds since 1970) or now; None: nobody records any."""
+    """A span that the caller ends, starting at *began* (seconds since 1970) or now; None: nobody records any."""
     if not are_recorded():
         return None
     start_ns = None if began is None else int(began * 1e9)
@@ -39,7 +39,7 @@ def begin(name: str, *, began: float | None = None, **attributes: Attribute) -> 
 
 @contextmanager
 def span(name: str, *, parent: str | None = None, **attributes: Attribute) -> Iterator[None]:
-    """The block as a span beneath *parent*, a traceparent; its log lines have the ``trace_id``."""
+    """The block as a span below *parent*, a traceparent; its log lines have the ``trace_id``."""
     if not are_recorded():
         yield
         return
@@ -57,18 +57,18 @@ def span(name: str, *, parent: str | None = None, **attributes: Attribute) -> It
         try:
             yield
         except Exception as error:
-            # Its code alone: texts of errors may quote strangers.
+            # Only its code: texts of errors may quote strangers.
             current.set_status(Status(StatusCode.ERROR, getattr(error, "code", type(error).__name__)))
             raise
 
 
 def note(**attributes: Attribute) -> None:
-    """More about the span that is under way, if there is one."""
+    """More about the current span, if there is one."""
     trace.get_current_span().set_attributes(_with_prefix(attributes))
 
 
 def traceparent(of: Span | None = None) -> str | None:
-    """What continues this span, or the one that is under way, elsewhere; None: there is none."""
+    """What continues this span, or the current one, elsewhere; None: there is none."""
     carrier = dict[str, str]()
     _FORM.inject(carrier, None if of is None else trace.set_span_in_context(of))
     return carrier.get(_KEY)

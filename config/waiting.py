@@ -1,4 +1,4 @@
-"""Waiting for an event, for so long at the most."""
+"""Waiting for an event, with a time limit."""
 
 import asyncio
 

@@ -1,11 +1,11 @@
 """
-A sentence in the reader's language, by the catalogs beside this file.
+A sentence in the reader's language, from the catalogs next to this file.
 
-    translate("the run is going on")          as it is for who reads English, at no cost
+    translate("the run is going on")          unchanged for readers of English, at no cost
     with reading("zh"): translate(...)        运行还在继续
 
-Sentences are made in English everywhere, and translated where they leave: by the API, the page or the command. So what
-is in a run, of today or of an earlier version, is translated as well, and no rule knows of languages.
+Sentences are made in English everywhere, and translated on the way out: by the API, the page or the command. So the
+contents of runs, including those of earlier versions, are translated as well, and no rule knows about languages.
 """
 
 import gettext
@@ -19,23 +19,23 @@ from framerelay.languages.sentences import WIDE, Sentences
 
 DOMAIN: Final = "framerelay"
 FOLDER: Final = Path(__file__).parent / "locale"
-CHARS_MAX: Final = 8_000  # Longer texts are no sentences of ours.
+CHARS_MAX: Final = 8_000  # Longer texts are not sentences of ours.
 
 
 def translate(text: str, code: str | None = None) -> str:
-    """*text* for whoever reads now, or in the language *code*; what no catalog has stays as it is."""
+    """*text* for the current reader, or in the language *code*; anything that no catalog has stays as it is."""
     code = code or language()
     return text if code == ENGLISH or not text or len(text) > CHARS_MAX else _translate(text, code)
 
 
 def translate_exactly(text: str) -> str:
-    """What a template says, in the reader's language."""
+    """A template's message in the reader's language."""
     code = language()
     return text if code == ENGLISH else messages_of(code).gettext(text)
 
 
 def translate_many(one: str, many: str, number: int) -> str:
-    """What a template says of a *number* of things: *one* or *many*, in the reader's language."""
+    """A template's message about a *number* of things: *one* or *many*, in the reader's language."""
     code = language()
     if code == ENGLISH:
         return one if number == 1 else many
@@ -43,7 +43,7 @@ def translate_many(one: str, many: str, number: int) -> str:
 
 
 def joint(english: str) -> str:
-    """``": "``, ``", "``, ``"; "``, or the blank between two sentences of a page, as whoever reads writes it."""
+    """``": "``, ``", "``, ``"; "``, or the space between two sentences of a page, as the current reader writes it."""
     return english if language() == ENGLISH else WIDE.get(english, english.strip())
 
 

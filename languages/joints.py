@@ -1,4 +1,4 @@
-"""How sentences and lists are joined, in English and in Chinese: signs, blanks, and lists of names. Pure."""
+"""How sentences and lists are joined, in English and in Chinese: punctuation, spaces, and lists of names. Pure."""
 
 import re
 from typing import Final
@@ -8,17 +8,17 @@ _SEVERAL: Final = re.compile(r"[^\s,;:]+(?:, [^\s,;:]+)+")
 _TWO_WIDE: Final = re.compile("[\u3400-\u9fff]{2}|[，。；：、（）].|.[，。；：、（）]")
 _MIXED: Final = re.compile("[\u3400-\u9fff][A-Za-z0-9]|[A-Za-z0-9][\u3400-\u9fff]")
 _TITLE_AND_ID: Final = re.compile(r'"([^"]*)" \((run_\w+)\)')
-# What follows is a provider's own.
+# The part after it is a provider's own.
 OF_OTHERS: Final = re.compile(r"HTTP [0-9]{3}\b|[Tt]he provider says: ")
 
 
 def ids_in(text: str) -> str | None:
-    """An id, or a list of them, in Chinese; None where it is neither."""
+    """An id, or a list of them, in Chinese; None if it is neither."""
     return several(text) or (None if set(" ,;:") & set(text) else text)
 
 
 def several(text: str) -> str | None:
-    """A list of names, ``s1, s2 and s3``, in Chinese; None where it is none."""
+    """A list of names, ``s1, s2 and s3``, in Chinese; None if it is not one."""
     if _ONE_OF_SEVERAL.fullmatch(text):
         either = " or " in text
         return re.sub(" (?:and|or) ", " 或 " if either else " 和 ", text.replace(", ", "、"))
@@ -26,7 +26,7 @@ def several(text: str) -> str | None:
 
 
 def join(text: str, more: str) -> str:
-    """*text* and *more*: a blank is between a Chinese sign and a Latin one, and between no two Chinese ones."""
+    """*text* and *more*: with a space between a Chinese and a Latin character, but not between two Chinese ones."""
     before, after = text.rstrip(" "), more.lstrip(" ")
     edge = f"{before[-1:]}{after.removeprefix('-')[:1]}"  # A number may be below 0.
     if len(edge) < 2 or not (text + more).strip():
@@ -37,7 +37,7 @@ def join(text: str, more: str) -> str:
 
 
 def split(text: str, joint: str) -> list[str]:
-    """*text* at each *joint* that stands neither between quotes nor in the words of a provider."""
+    """*text* split at each *joint* that is neither in quotes nor in the words of a provider."""
     pieces: list[str] = []
     for piece in text.split(joint):
         if pieces and (pieces[-1].count('"') % 2 or OF_OTHERS.search(pieces[-1] + joint)):
@@ -48,7 +48,7 @@ def split(text: str, joint: str) -> list[str]:
 
 
 def bracket_of(text: str) -> int:
-    """Where the blank before the bracket stands that the last sign of *text* closes; -1: nowhere."""
+    """The position of the space before the bracket that the last character of *text* closes; -1: none."""
     at = len(text) - 1
     while at > 0 and text.count("(", at) < text.count(")", at):
         at = text.rfind("(", 0, at)

@@ -1,7 +1,7 @@
 """
 Money and times as the readers of another language write them, by Babel and the CLDR.
 
-Whoever reads English never comes here: Babel is loaded by the first measure that is said in another language.
+Readers of English never need this module: Babel is loaded by the first measure in another language.
 """
 
 import re
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from babel import Locale
 
 LOCALES: Final = {CHINESE: "zh_Hans_CN"}
-# By skeletons of the CLDR: a day, a clock.
+# Skeletons of the CLDR: a day, a clock.
 FORMS: Final = {"clock": ("Hms",), "date": ("yMMMd", "Hm"), "day": ("MMMd", "Hms"), "exact": ("yMMMd", "Hms")}
 _MONEY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ([A-Z]{3})")
 _TWO: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) (to|of) ([0-9]+(?:\.[0-9]+)? ([A-Z]{3}))")
 
 
 def money(text: str, code: str) -> str | None:
-    """``1.50 USD`` in the language *code*: ``US$1.50``; None for what is not money of a known currency."""
+    """``1.50 USD`` in the language *code*: ``US$1.50``; None if it is not money of a known currency."""
     match = _MONEY.fullmatch(text)
     if match is None or (currency := _known_currency(match[2], code)) is None:
         return None
     from babel.numbers import format_currency
 
-    # As many digits as were said: of a hundredth of a cent none may get lost.
+    # As many digits as were given: fractions of a cent must not be lost.
     words: str = format_currency(
         Decimal(match[1]), currency, locale=_locale(code), currency_digits=False, decimal_quantization=False
     )
@@ -36,13 +36,13 @@ def money(text: str, code: str) -> str | None:
 
 
 def both_with_currency(text: str) -> str:
-    """``0.84 to 1.26 USD`` as ``0.84 USD to 1.26 USD``, as languages need it that begin with the currency."""
+    """``0.84 to 1.26 USD`` as ``0.84 USD to 1.26 USD``, for languages that put the currency first."""
     match = _TWO.fullmatch(text)
     return f"{match[1]} {match[4]} {match[2]} {match[3]}" if match else text
 
 
 def currency_name(currency: str, code: str) -> str:
-    """``USD`` in the language *code*: 美元; as it is, where it is a provider's own unit."""
+    """``USD`` in the language *code*: 美元; unchanged if it is a provider's own unit."""
     if (name := _known_currency(currency, code)) is None:
         return currency
     return str(_locale(code).currencies[name])

@@ -1,4 +1,4 @@
-"""Whose eyes a sentence is for: the language of the request or command that is being answered."""
+"""Whom a sentence is for: the language of the request or command that is being answered."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -20,18 +20,18 @@ _reader: ContextVar[str] = ContextVar("framerelay_reader", default=ENGLISH)
 
 
 def language() -> str:
-    """The reader's language: one of `LANGUAGES`, English where nobody has said another."""
+    """The reader's language: one of `LANGUAGES`, English if no other one was set."""
     return _reader.get()
 
 
 def read_in(code: str) -> None:
-    """From here on, in this task or thread, *code* (one of `LANGUAGES`) is read."""
+    """From here on, in this task or thread, the reader's language is *code* (one of `LANGUAGES`)."""
     _reader.set(code)
 
 
 @contextmanager
 def reading(code: str) -> Iterator[None]:
-    """Within it, *code* (one of `LANGUAGES`) is read."""
+    """Inside the block, the reader's language is *code* (one of `LANGUAGES`)."""
     token = _reader.set(code)
     try:
         yield
@@ -40,13 +40,13 @@ def reading(code: str) -> Iterator[None]:
 
 
 def language_of_tag(tag: str | None) -> str | None:
-    """The language of a tag such as ``zh-CN``, ``zh_CN.UTF-8`` or ``en``; None for one that is not spoken here."""
+    """The language of a tag such as ``zh-CN``, ``zh_CN.UTF-8`` or ``en``; None if we do not speak it."""
     code = (tag or "").strip().lower().replace("_", "-").partition("-")[0].partition(".")[0]
     return code if code in LANGUAGES else None
 
 
 def of_header(accept_language: str | None) -> str | None:
-    """The first language of ``Accept-Language``, by its weights, that is spoken here; None: none of them."""
+    """The first language of ``Accept-Language``, by its weights, that we speak; None: none of them."""
     ranks = []
     for place, part in enumerate((accept_language or "")[:_HEADER_CHARS_MAX].split(",")):
         tag, _, rest = part.partition(";")
@@ -57,7 +57,7 @@ def of_header(accept_language: str | None) -> str | None:
 
 
 def of_environment(environment: Mapping[str, str] = os.environ) -> str:
-    """What a command speaks: ``FRAMERELAY_LANG``, else that of ``LC_ALL``, ``LC_MESSAGES``, or ``LANG``."""
+    """The language of a command: ``FRAMERELAY_LANG``, else that of ``LC_ALL``, ``LC_MESSAGES``, or ``LANG``."""
     if code := language_of_tag(environment.get(VARIABLE)):
         return code
     names = ("LC_ALL", "LC_MESSAGES", "LANG")

@@ -1,12 +1,12 @@
 """
-An English sentence of ours, found again among the messages of a catalog, and put into another language. Pure.
+An English sentence of ours, matched with the messages of a catalog, and put into another language. Pure functions.
 
-A message is ``shot {shot_id} has no take {take}``. A sentence is looked for as it is, then by the messages that have a
-word in common with it, most literal first; what is in place of a name may be a sentence itself. What was composed
-of several is taken apart where it was joined. No regular expression and no backtracking: provider's words come in
-here, and each message is looked for in one pass over the text.
+A message is ``shot {shot_id} has no take {take}``. A sentence is looked up as it is, then among the messages that share
+a word with it, most literal first; the value of a name may be a sentence itself. Composed sentences are taken apart
+where they were joined. No regular expression and no backtracking: provider's words come in here, and each message is
+searched for in one pass over the text.
 
-Words of others stay as they are: between quotes, and in place of the names in `VERBATIM`.
+Words of others stay as they are: in quotes, and as values of the names in `VERBATIM`.
 """
 
 import re
@@ -18,7 +18,7 @@ from typing import Final
 from framerelay.languages.joints import OF_OTHERS, bracket_of, ids_in, join, several, split
 from framerelay.languages.measures import both_with_currency
 
-# In place of these stands what a person, a provider or an operating system wrote.
+# Their values were written by a person, a provider or an operating system.
 VERBATIM: Final = frozenset(
     {
         *("title", "prompt", "word", "url", "base", "path", "host"),
@@ -37,11 +37,11 @@ VERBATIM: Final = frozenset(
         *("last_line", "verify_message", "begin", "shown", "msg", "keys"),
     }
 )
-# Of those an operating system or a program says: a few of its sentences the catalog has.
+# Said by an operating system or a program: the catalog has a few of their sentences.
 SYSTEM: Final = frozenset({"system_words", "transport_words", "last_words", "last_line"})
-# In place of these stand ids, one or more: a shot may be called as one of our words.
+# Their values are ids, one or more: a shot may have the name of one of our words.
 IDS: Final = frozenset({"names", "dependents", "stale", "following", "later", "shot_ids", "shot_id", "shot_name"})
-# In place of these stands a number or a measure.
+# Their values are numbers or measures.
 MEASURES: Final = frozenset({"number", "seconds", "minutes", "amount", "whole", "most", "least", "low", "spent"})
 PLACE: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z']{2,}")
@@ -63,7 +63,7 @@ _DEPTH_MAX: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message: the *literals* of its English around the *names*, and how it is said in another language."""
+    """One message: the *literals* of its English around the *names*, and its wording in another language."""
 
     literals: tuple[str, ...]
     names: tuple[str, ...]
@@ -72,7 +72,7 @@ class Message:
     letters: int
 
     def parts_of(self, text: str) -> dict[str, str] | None:
-        """What is in *text* in place of each name; None where it is not this message."""
+        """The value of each name in *text*; None if it is not this message."""
         if not self.names:
             return {} if text == self.literals[0] else None
         first, last = self.literals[0], self.literals[-1]
@@ -89,7 +89,7 @@ class Message:
         return parts if all(_can_be(name, part) for name, part in parts.items()) else None
 
     def splits_of(self, text: str) -> Iterator[dict[str, str]]:
-        """`parts_of`, and what the parts are if what parts the last two stands within the one before as well."""
+        """`parts_of`, plus the alternative parts if the text between the last two also occurs within the one before."""
         parts = self.parts_of(text)
         if parts is None:
             return
@@ -103,7 +103,7 @@ class Message:
 
     @property
     def is_strong(self) -> bool:
-        """Whether its own words tell it from those of others."""
+        """Whether its own words distinguish it from those of others."""
         return self.letters >= _STRONG
 
 
@@ -132,7 +132,7 @@ def message_of(english: str, other: str) -> Message:
 
 
 class Sentences:
-    """The messages of one language; *money*: what an amount such as ``1.50 USD`` is in it, None where it is none."""
+    """The messages of one language; *money*: an amount such as ``1.50 USD`` in it, None if it is none."""
 
     def __init__(self, catalog: Mapping[str, str], money: Callable[[str], str | None] = lambda text: None) -> None:
         self._money = money
@@ -151,7 +151,7 @@ class Sentences:
                 self._lists.append(message)
 
     def translate(self, text: str) -> str:
-        """*text* in this language; what is not ours, or not known, stays as it is."""
+        """*text* in this language; anything that is not ours, or not known, stays as it is."""
         if "\n" in text:
             return "\n".join(self.translate(line) for line in text.split("\n"))
         if len(self._cache) > _KNOWN_MAX:
@@ -165,7 +165,7 @@ class Sentences:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A sentence in another language, and how many letters of the English one were known."""
+    """A sentence in another language, and how many letters of the English one were recognized."""
 
     text: str
     letters: int
@@ -174,9 +174,9 @@ class Reading:
 @dataclass(slots=True)
 class _Search:
     """
-    One sentence, and all that it may be made of: of several ways to read it the one that leaves the least unknown.
+    One sentence, and everything that it may be composed of: of several readings, the one that leaves the least unknown.
 
-    ``readings``: what each part was found to be, since parts come again in other ones; ``cache``: in other sentences.
+    ``readings``: what each part was found to be, since parts occur again in other ones; ``cache``: in other sentences.
     """
 
     exact: Mapping[str, str]
@@ -188,13 +188,13 @@ class _Search:
     readings: dict[str, Reading | None] = field(default_factory=dict)
 
     def find(self, text: str, depth: int) -> Reading | None:
-        """*text* in this language, or None where nothing in it is known."""
+        """*text* in this language, or None if nothing in it is known."""
         if depth > _DEPTH_MAX or not _LETTERS.search(text):
             return None
         if text in self.cache:
             return self.cache[text]
         if text not in self.readings:
-            self.readings[text] = None  # Whatever holds itself is nothing.
+            self.readings[text] = None  # A text that contains itself is nothing.
             self.readings[text] = self._best(text, depth)
             if depth < _DEPTH_MAX // 2:  # Deeper ones may have been cut off.
                 self.cache[text] = self.readings[text]
@@ -233,7 +233,7 @@ class _Search:
         return None
 
     def _with_ids(self, text: str, depth: int) -> Iterator[Reading]:
-        """One of the messages about ids alone: what looks like a sentence in them is none."""
+        """One of the messages about ids only: nothing in them is a sentence."""
         for start in _beginnings(text.removesuffix(".")):
             for message in self.lists:
                 parts = message.parts_of(start)
@@ -270,13 +270,13 @@ class _Search:
         return Reading(words, letters)
 
     def _part(self, message: Message, name: str, part: str, depth: int) -> Reading:
-        """What is in place of a name; joints at its ends belong to the sentence."""
+        """The value of a name; joints at its ends belong to the sentence."""
         if name in IDS and name not in message.quotes and (ids := ids_in(part)):
             return Reading(ids, _count(part))
         if name in message.quotes or name.rstrip("0123456789") in VERBATIM:
             return self._of_the_system(part) if name in SYSTEM else _as_a_name(part)
         if message.literals[-1] == " ago" and (clock := _CLOCK.fullmatch(part)):
-            part = f"{clock[1]} min"  # Else it reads like a time of the day.
+            part = f"{clock[1]} min"  # Otherwise it looks like a time of day.
         inner = part.strip(_ENDS)
         reading = self.find(inner, depth + 1)
         if reading is None and (names := several(inner)):
@@ -288,13 +288,13 @@ class _Search:
         return Reading(join(words, WIDE.get(after, after)), reading.letters)
 
     def _of_the_system(self, part: str) -> Reading:
-        """What a system or a program said, behind the error's name, if the catalog has that very sentence."""
+        """The words of a system or a program, after the error's name, if the catalog has exactly that sentence."""
         name, colon, words = part.rpartition(": ")
         other = self.exact.get(words.lower())
         return Reading(f"{name}{WIDE.get(colon, colon)}{other}", _count(part)) if other else _as_a_name(part)
 
     def _without_ends(self, text: str, depth: int) -> Iterator[Reading]:
-        """Without its full stop or colon, or the brackets around it."""
+        """Without its period or colon, or the brackets around it."""
         if OF_OTHERS.search(text):
             return
         if text.endswith(".") and not text.endswith("..") and (reading := self.find(text[:-1], depth + 1)):
@@ -306,7 +306,7 @@ class _Search:
             yield Reading(f"（{reading.text}）", reading.letters)
 
     def _in_pieces(self, text: str, depth: int) -> Iterator[Reading]:
-        """Taken apart at each kind of joint, where one of its parts is ours."""
+        """Taken apart at each kind of joint, if one of its parts is ours."""
         for joint, wide in _JOINTS:
             pieces = split(text, joint)
             if 1 < len(pieces) <= _PIECES_MAX:
@@ -321,7 +321,7 @@ class _Search:
                 yield Reading(head.text + tail.text, head.letters + tail.letters)
 
     def _in_brackets(self, text: str, depth: int) -> Reading | None:
-        """What is in brackets behind a sentence; some messages have theirs with them."""
+        """The part in brackets after a sentence; some messages include theirs."""
         if inner := self.find(text[1:-1], depth + 1):
             return Reading(f"（{inner.text}）", inner.letters)
         if names := several(text[1:-1]):
@@ -335,7 +335,7 @@ class _Search:
             yield Reading(wide.join(words), sum(one.letters for one in readings if one))
 
     def _with_tail(self, text: str, depth: int) -> Iterator[Reading]:
-        """What ends with one of the messages that begin with a blank: they follow others."""
+        """Texts that end with one of the messages that begin with a space: they follow others."""
         ending = f" {text}"
         for message in self.tails:
             at = ending.find(message.literals[0])
@@ -346,13 +346,13 @@ class _Search:
 
 
 def _as_a_name(part: str) -> Reading:
-    """*part* as it is: known, if it must be a name or an id."""
+    """*part* unchanged: known, if it must be a name or an id."""
     is_name = " " not in part and not _PLAIN_WORD.fullmatch(part)
     return Reading(part, _count(part) if is_name else 0)
 
 
 def _leaves_others_alone(message: Message, text: str) -> bool:
-    """Whether *message* would not begin or end within what a provider said: it says itself where that begins."""
+    """Whether *message* would not begin or end within a provider's words: it says itself where those begin."""
     place = OF_OTHERS.search(text)
     if place is None or any(OF_OTHERS.search(literal) for literal in message.literals):
         return True
@@ -361,7 +361,7 @@ def _leaves_others_alone(message: Message, text: str) -> bool:
 
 
 def _beginnings(text: str) -> tuple[str, ...]:
-    """*text*, and as it is within a sentence."""
+    """*text*, and its form within a sentence."""
     return (text, text[:1].lower() + text[1:]) if text[:1].isupper() and not text.startswith("HTTP ") else (text,)
 
 
@@ -379,7 +379,7 @@ def _order(message: Message) -> tuple[bool, int, int]:
 
 
 def _key_of(message: Message) -> str:
-    """The longest word that surely is in every such sentence; empty where none does."""
+    """The longest word that certainly is in every sentence of this message; empty if none does."""
     words: list[str] = []
     last = len(message.literals) - 1
     for place, literal in enumerate(message.literals):

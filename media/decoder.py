@@ -38,13 +38,13 @@ T = TypeVar("T")
 
 class Decoder:
     """
-    A decoder process and the queue before it; ``async with Decoder() as decoder`` starts and ends it.
+    A decoder process and the queue in front of it; ``async with Decoder() as decoder`` starts and ends it.
 
-    Jobs run one after the other, since each uses all cores, and each is confined by itself (media/child/main.py).
-    A process whose job crashes, hangs past its time or answers nonsense, or that has done *jobs_max* jobs, is replaced
-    by a fresh one, in the background. So is one whose caller was cancelled.
+    Jobs run one after the other, since each uses all cores, and each is confined separately (media/child/main.py). A
+    process whose job crashes, exceeds its time or answers nonsense, or that has done *jobs_max* jobs, is replaced by a
+    fresh one, in the background. So is one whose caller was cancelled.
     Raises, from every method: DecoderFailed if the process died or took too long (another try may succeed),
-    ClipUnusable for what the file is to blame for, OSError if a file cannot be read or written.
+    ClipUnusable for problems of the file, OSError if a file cannot be read or written.
     """
 
     def __init__(self, *, examine_s_max: float = 120.0, join_s_max: float = 1800.0, jobs_max: int = 200) -> None:
@@ -77,7 +77,8 @@ class Decoder:
 
     async def follow(self, request: Follow, follower: Follower) -> Examination | None:
         """
-        Examine a clip while it comes (see media.child.frames.examine_coming); None if there is, or comes, other work.
+        Examine a clip while it downloads (see media.child.frames.examine_coming); None if there is, or arrives, other
+        work.
 
         A slow download must not keep others waiting. The time of a job counts from when all of the clip is there.
         """
@@ -85,7 +86,7 @@ class Decoder:
             return None
         try:
             return await self._ask(request, Examination, self._examine_s_max, follower)
-        except (GaveWay, OSError):  # Another reason than a file that got its name first will be met again.
+        except (GaveWay, OSError):  # Any other reason than a file that already got its final name will come up again.
             return None
 
     async def difference(self, a: Path, b: Path) -> float | None:
@@ -104,7 +105,7 @@ class Decoder:
         """
         Write the first frame of *clip* to *frame_into* (see media.child.opening.take_opening).
 
-        Nobody waits for it: a clip that is being followed goes on first.
+        Nobody waits for it: a clip that is being followed takes precedence.
         """
         request = Open(clip=clip, frame_into=frame_into, begun_with=begun_with, small=list(small))
         return await self._ask(request, Opening, self._examine_s_max)
@@ -125,7 +126,7 @@ class Decoder:
             return await self._ask(Join(parts=list(parts), into=into), FilmFacts, self._join_s_max)
 
     async def _ask(self, request: Request, kind: type[T], seconds_max: float, follower: Follower | None = None) -> T:
-        """Give the job to the process when it is free; replace it unless it answered, be it that the clip is bad."""
+        """Give the job to the process when it is free; replace it unless it answered, if only that the clip is bad."""
         if self._follower and not isinstance(request, Open):
             self._follower.give_way()
         async with self._free:
@@ -160,7 +161,7 @@ class Decoder:
             await end_starting(starting)
             starting = self._starting = asyncio.create_task(start_child())
         child = await asyncio.shield(starting)
-        self._current()  # It may have been stopped meanwhile.
+        self._current()  # It may have been stopped in the meantime.
         return child
 
     def _current(self) -> asyncio.Task[Child]:
@@ -170,7 +171,7 @@ class Decoder:
         return self._starting
 
     async def _stop(self) -> None:
-        """End the process; a job that is running fails, those that wait for it too."""
+        """End the process; a job that is running fails, and so do those that wait for it."""
         starting, self._starting = self._starting, None
         if starting is None:
             return
@@ -186,7 +187,7 @@ class Decoder:
         ending = asyncio.create_task(child.close())
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
-        if self._starting:  # Else the decoder was stopped meanwhile.
+        if self._starting:  # Otherwise the decoder was stopped in the meantime.
             self._starting = asyncio.create_task(start_child())
 
 
@@ -196,7 +197,7 @@ def in_seconds(seconds: float) -> float:
 
 
 def unwrap(answer: Answer, kind: type[T]) -> T:
-    """What the process answered with, or its error as the same class that it had there."""
+    """What the process answered, or its error as the same class that it had there."""
     match answer:
         case Done():
             try:

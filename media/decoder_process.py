@@ -1,4 +1,4 @@
-"""The owner's end of one decoder process: start it, speak to it, end it; `media.decoder` decides when."""
+"""The owner's end of one decoder process: start it, talk to it, end it; `media.decoder` decides when."""
 
 import asyncio
 import os
@@ -37,7 +37,7 @@ class Child:
         self.holds: list[str] = []
 
     async def ask(self, request: Request, follower: Follower | None, ending: Callable[[], object]) -> Answer:
-        """Send *request* and wait for its answer; DecoderFailed if there is none. *follower* has words to add."""
+        """Send *request* and wait for its answer; DecoderFailed if there is none. *follower* may add messages."""
         try:
             self.requests.write(to_json(request) + b"\n")
             await self.requests.drain()
@@ -53,7 +53,7 @@ class Child:
         return answer
 
     def write_line(self, line: bytes) -> None:
-        """Add *line* to a request, without waiting; if the process is gone, the missing answer says so."""
+        """Add *line* to a request, without waiting; if the process is gone, the missing answer shows it."""
         if not self.requests.is_closing():
             self.requests.write(line)
 
@@ -76,8 +76,8 @@ class Child:
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
     def kill(self) -> None:
-        """End the process at once, whatever it does; it leads a group of its own."""
-        if self.process.returncode is None:  # Else its number may be somebody else's by now.
+        """End the process at once, whatever it is doing; it leads a process group of its own."""
+        if self.process.returncode is None:  # Otherwise its number may be somebody else's by now.
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 
@@ -92,7 +92,7 @@ async def start_child() -> Child:
     """Start a process and wait until it is warm."""
     spawning = asyncio.create_task(spawn())
     try:
-        child = await asyncio.shield(spawning)  # Given up half-way, uvloop would leave the process behind.
+        child = await asyncio.shield(spawning)  # If this were abandoned halfway, uvloop would leave the process behind.
     except asyncio.CancelledError:
         await (await spawning).close()
         raise
@@ -112,7 +112,7 @@ async def start_child() -> Child:
 
 
 def log_limits(child: Child) -> None:
-    """Which of the limits on what a clip may do are enforced on this system, and, loudly, which are not."""
+    """Logs which of the limits on what a clip may do are enforced on this system, and warns of those that are not."""
     log.info("decoder_caged", holds=child.holds)
     missing = [limit for limit in CAGE if limit not in child.holds]
     if missing:
@@ -135,7 +135,7 @@ async def spawn() -> Child:
 
 
 def child_environment() -> dict[str, str]:
-    """Nothing of ours that is secret; one arena per thread would cost 64 MB of the process's limit each."""
+    """Without any of our secrets; one arena per thread would use up 64 MB of the process's limit each."""
     environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
     return environment | {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
 
@@ -148,7 +148,7 @@ async def end_starting(starting: asyncio.Task[Child]) -> None:
 
 
 def has_child(starting: asyncio.Task[Child]) -> bool:
-    """Whether the task *starting* is done and gave a process, and the process still lives."""
+    """Whether the task *starting* is done and gave a process, and the process is still alive."""
     if not starting.done() or starting.cancelled() or starting.exception():
         return False
     return starting.result().process.returncode is None

@@ -1,8 +1,8 @@
 """
-Fetch a file from a provider's address: whole or not at all, counted while it comes, resumed where it was cut.
+Fetch a file from a provider's address: whole or not at all, counted as it arrives, resumed where it broke off.
 
-Which addresses may be contacted is the client's part (see addresses.py); redirects are followed here, one by one, so
-that each hop passes that guard.
+The client decides which addresses may be contacted (see addresses.py); redirects are followed here, one by one, so that
+each hop passes that guard.
 """
 
 import asyncio
@@ -36,13 +36,13 @@ from framerelay.store.files import hold, publish
 
 REDIRECTS_MAX = 5
 NO_LOCATION = re.compile("Invalid URL in location header")
-"""What httpx says of one that it can make no address of: it tries to, though it is not to follow it."""
+"""httpx's message for a redirect to something that is no address: it parses it, though it is not to follow it."""
 PAUSE_S = 0.2
 """Before the second try; doubled before each further one."""
 PACE_BYTES = 16 * 1024
-"""The least that must come in ``stall_s``: a byte now and then is a stall, too."""
+"""The least that must arrive in ``stall_s``: a byte now and then is a stall, too."""
 FRAMING_BYTES_MAX = 1 << 20
-"""What may come over the wire, once the file's own bytes are counted twice: chunked, a byte can cost 100 KB."""
+"""What may come over the wire, where the file's own bytes count twice: chunked, a byte can cost 100 KB."""
 RETRY_AFTER_S_MAX = 86_400
 
 
@@ -51,7 +51,7 @@ class DownloadLimits:
     """
     When to give a transfer up.
 
-    ``stall_s``: no byte for that time, or fewer than ``PACE_BYTES``, ends one try; ``total_s`` bounds the whole call;
+    ``stall_s``: no byte for that time, or fewer than ``PACE_BYTES``, ends one try; ``total_s`` limits the whole call;
     ``tries`` counts requests that may fail within it. A clip of 15 s in 1080p is about 20 MB.
     """
 
@@ -81,18 +81,19 @@ async def download(
     """
     Stream *url* to *into*, whose folder exists; the file appears whole, synced to disk, or not at all.
 
-    Calling it again replaces the file. After a cut the rest is asked for by Range, bound to the same file by If-Range;
-    no byte is fetched twice unless the server cannot do that or the file has changed. A body of unknown length that
-    the server ends by closing an HTTP/1.0 connection is taken as whole: nothing in it could tell.
+    Calling it again replaces the file. After an interruption the rest is requested by Range, bound to the same file by
+    If-Range; no byte is fetched twice unless the server cannot do that or the file has changed. A body of unknown
+    length that the server ends by closing an HTTP/1.0 connection is taken as complete: there is no way to tell.
 
-    A *follower* sees the file while it comes, if its size is known. What it wants first is fetched by a second request,
-    from there to the end, while the first one waits; that one then stops where the other began (media/tail.py).
+    A *follower* sees the file as it arrives, if its size is known. The part that it wants first is fetched by a second
+    request, from there to the end, while the first one waits; the first one then stops where the other began
+    (media/tail.py).
 
-    *key*: for a server that gives the file to nobody else.
-    Raises: DownloadInterrupted when a later call may succeed (cut, stalled, 5xx, 429); StorageFailed when our own disk
-    is full; DownloadExpired for any other 4xx, most often a signed address past its time; DownloadTooLarge, also for
-    more framing than file; AddressForbidden for a place that the client does not contact, redirects included;
-    UpstreamAnswerUnreadable for a body that comes compressed, unasked.
+    *key*: for a server that requires one for the file.
+    Raises: DownloadInterrupted if a later call may succeed (cut, stalled, 5xx, 429); StorageFailed if our own disk is
+    full; DownloadExpired for any other 4xx, most often an expired signed address; DownloadTooLarge, also for more
+    framing than file; AddressForbidden for an address that the client does not contact, redirects included;
+    UpstreamAnswerUnreadable for a body that is compressed although nobody asked for it.
     """
     limits = limits or DownloadLimits()
     temporary = into.with_name(f".{into.name}.{secrets.token_hex(4)}.part")
@@ -102,7 +103,7 @@ async def download(
             transfer = _Transfer(url, file, temporary, client, limits, follower, key)
             async with asyncio.timeout(limits.total_s):
                 await transfer.run()
-            # In a thread that is not left behind on cancellation: the descriptor stays open until it is done.
+            # In a thread that is not abandoned on cancellation: the descriptor stays open until it is done.
             await anyio.to_thread.run_sync(publish, temporary, into)
         return Download(bytes=transfer.received_bytes, sha256=transfer.digest.hexdigest())
     except TimeoutError as error:
@@ -116,7 +117,7 @@ async def download(
 
 
 class _Cut(Exception):
-    """One try has ended early; the bytes that came are good."""
+    """One try has ended early; the bytes that arrived are good."""
 
 
 class _StartOver(Exception):
@@ -124,7 +125,7 @@ class _StartOver(Exception):
 
 
 class _Transfer:
-    """The bytes so far, and what is known of the file that they belong to."""
+    """The bytes so far, and what is known about the file that they belong to."""
 
     def __init__(
         self,
@@ -156,19 +157,19 @@ class _Transfer:
         self.file.truncate()
         self.digest = hashlib.sha256()
         self.received_bytes = 0
-        self.total: int | None = None  # Bytes of the whole file, once a server has told.
+        self.total: int | None = None  # Bytes of the whole file, once a server has said.
         self.end: int | None = None  # Where the body that is being read ends in the file.
         self.validator: str | None = None  # For If-Range.
 
     async def run(self) -> None:
-        """Ask, and ask again for what is missing, until the file is whole or the tries are used up."""
+        """Request the file, and again whatever is missing, until it is complete or the tries are used up."""
         try:
             await self.fetch_with_retries()
         finally:
             await self.tail.close()
 
     async def fetch_with_retries(self) -> None:
-        """As `run`, which tidies up after it."""
+        """Like `run`, which cleans up after it."""
         trouble = "no try was allowed"
         for n in range(self.limits.tries):
             if n:
@@ -183,14 +184,14 @@ class _Transfer:
             except TimeoutError:
                 trouble = f"hardly a byte came for {self.limits.stall_s:g} s"
             except httpx.RemoteProtocolError as error:
-                # Behind the colon stand the server's own bytes, which may be our request with its signed address.
+                # After the colon are the server's own bytes, which may be our request with its signed address.
                 trouble = str(error).partition(":")[0]
             except (_Cut, httpx.TransportError) as error:
                 trouble = str(error) or type(error).__name__
         raise DownloadInterrupted(f"gave up after {self.limits.tries} tries and {self.received_bytes} bytes: {trouble}")
 
     async def fetch_rest(self) -> None:
-        """One request for what is missing, its redirects, and its body."""
+        """One request for the missing part, its redirects, and its body."""
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         if self.received_bytes and self.validator:
             last = "" if self.tail.begins is None else self.tail.begins - 1
@@ -224,17 +225,17 @@ class _Transfer:
         raise DownloadInterrupted(f"{url.host} redirects more than {REDIRECTS_MAX} times")
 
     def timeout(self) -> httpx.Timeout:
-        """The client's own time-outs, but ours for a stalled body."""
+        """The client's own timeouts, but ours for a stalled body."""
         own = self.client.timeout
         return httpx.Timeout(connect=own.connect, write=own.write, pool=own.pool, read=self.limits.stall_s)
 
     def head_s(self) -> float:
-        """How long an answer may take to its last header; a read time-out of its own never ends for drops."""
+        """How long an answer may take to its last header; a read timeout alone would never expire if bytes trickle."""
         own = self.client.timeout
         return (own.connect or 0) + (own.pool or 0) + self.limits.stall_s
 
     def accept(self, response: httpx.Response) -> None:
-        """Decide from status and headers whether the body begins the file, continues it, or is no use."""
+        """Decide from status and headers whether the body begins the file, continues it, or is useless."""
         if response.status_code not in (200, 206):
             self.refuse(response)
         if response.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
@@ -242,7 +243,7 @@ class _Transfer:
         if response.status_code == 206:
             self.accept_rest(response)
         else:
-            self.restart()  # The first answer; or no Range here; or another file than before.
+            self.restart()  # The first answer; or no Range here; or a different file than before.
             self.total = self.end = _number(response.headers.get("content-length"))
             self.validator = _validator(response)
             if self.follower and self.total and self.total <= self.limits.size_bytes_max:
@@ -251,7 +252,7 @@ class _Transfer:
             raise DownloadTooLarge(f"the file has {self.total} bytes; the limit is {self.limits.size_bytes_max}")
 
     def accept_rest(self, response: httpx.Response) -> None:
-        """Take a 206 only if it continues exactly where we stopped, in the same file."""
+        """Accept a 206 only if it continues exactly where we stopped, in the same file."""
         content_range = response.headers.get("content-range", "").strip()
         match = re.fullmatch(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", content_range)
         if not match or "range" not in response.request.headers:
@@ -293,7 +294,7 @@ class _Transfer:
                     mark = self.received_bytes
                     patience.reschedule(clock() + self.limits.stall_s)
                 if not self.tail.is_idle.is_set():
-                    patience.reschedule(None)  # It has a limit of its own.
+                    patience.reschedule(None)  # It has its own limit.
                     await self.tail.is_idle.wait()
                     patience.reschedule(clock() + self.limits.stall_s)
                 if self.received_bytes == self.tail.edge:
@@ -311,7 +312,7 @@ class _Transfer:
         if self.end is not None and self.received_bytes + len(part) > self.end:
             raise _StartOver(f"more came than the {self.end} bytes that were announced")
         if self.tail.edge is not None:
-            part = part[: self.tail.edge - self.received_bytes]  # The rest comes, or came, by another request.
+            part = part[: self.tail.edge - self.received_bytes]  # The rest arrives, or has arrived, by another request.
         _write_whole(self.file, part)
         self.digest.update(part)
         if self.follower:
@@ -324,7 +325,7 @@ class _Transfer:
             self.tail.request(at, received_bytes=self.received_bytes, total=self.total)
 
     async def fetch_part(self, first: int, end: int) -> AsyncIterator[tuple[int, bytes]]:
-        """A part in the middle of the file, by a request of its own, as (place, bytes)."""
+        """A part in the middle of the file, by a separate request, as (position, bytes)."""
         validator, total, at = self.validator or "", self.total, first
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         async with asyncio.timeout(self.limits.stall_s + (end - first) / PACE_BYTES * self.limits.stall_s):
@@ -349,7 +350,7 @@ class _Transfer:
                 await response.aclose()
 
     def keep_part(self, at: int, data: bytes) -> None:
-        """Write bytes of the tail to their place; they are hashed when what lies before them has come."""
+        """Write bytes of the tail to their position; they are hashed when the bytes before them have arrived."""
         rest = memoryview(data)
         while rest:
             rest = rest[os.pwrite(self.file.fileno(), rest, at + len(data) - len(rest)) :]
@@ -357,14 +358,14 @@ class _Transfer:
             self.follower.has(at, at + len(data))
 
     async def add_tail(self) -> None:
-        """The first request has come to where the tail begins."""
+        """The first request has reached the beginning of the tail."""
         await self.tail.settle()
         if self.received_bytes == self.tail.begins and self.total:
             await anyio.to_thread.run_sync(self.hash_rest)
             self.received_bytes = self.total
 
     def hash_rest(self) -> None:
-        """Add what came as the tail to the hash, from the file."""
+        """Add the bytes of the tail to the hash, from the file."""
         at = self.received_bytes
         while data := os.pread(self.file.fileno(), 1 << 20, at):
             self.digest.update(data)
@@ -372,7 +373,7 @@ class _Transfer:
 
 
 def _write_whole(file: BinaryIO, data: bytes) -> None:
-    """An unbuffered file may take less than it is given, which is how a disk that fills up begins to say so."""
+    """An unbuffered file may take less than it is given, which is how a disk begins to fill up."""
     rest = memoryview(data)
     while rest:
         rest = rest[file.write(rest) :]
@@ -384,12 +385,12 @@ def _wire_bytes(response: httpx.Response) -> int:
 
 
 def _number(text: str | None) -> int | None:
-    """A plain decimal number from a header; None for all else."""
+    """A plain decimal number from a header; None for anything else."""
     return int(text) if text and re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def _validator(response: httpx.Response) -> str | None:
-    """What names exactly this version of the file: a strong ETag, else its date; it must fit into a header of ours."""
+    """Identifies exactly this version of the file: a strong ETag, or else its date; it must fit into a header."""
     for name, begin in (("etag", '"'), ("last-modified", "")):
         value: str = response.headers.get(name, "")
         if value and value.startswith(begin) and value.isascii() and value.isprintable() and len(value) <= 200:

@@ -25,11 +25,11 @@ async def fetch_clip(
     key: HostHeaders | None = None,
 ) -> tuple[Download, Examination]:
     """
-    Stream the clip at *url* to *into* and write its last frame to *frame_into*, decoding while it comes.
+    Stream the clip at *url* to *into* and write its last frame to *frame_into*, decoding while it arrives.
 
-    *on_frame* is called with a frame that is written before the clip is whole, as it is where a keyframe comes late;
-    the clip may still turn out to be unusable. A decoder that has other work takes the frame when the clip is whole.
-    *key* as in `download`.
+    *on_frame* is called with a frame that is written before the clip is complete, as happens if a keyframe comes late;
+    the clip may still turn out to be unusable. If the decoder has other work, it takes the frame when the clip is
+    complete. *key* as in `download`.
     Raises: as `download`, and then as `Decoder.examine`.
     """
     follower = Follower(decoder.follow, frame_into=frame_into, on_frame=on_frame)

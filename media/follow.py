@@ -1,4 +1,4 @@
-"""The owner's end of a clip that is decoded while it comes: what came goes to the process, what it wants comes back."""
+"""The owner's end of decoding during a download: the process learns what has arrived, and says what it wants next."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,15 +8,15 @@ from framerelay.media.model import Examination, FrameFacts
 from framerelay.media.wire import Follow, FrameTaken, Has, Interim, Stop, Wants, merge_parts, to_json
 
 TELL_S = 0.01
-"""A thin line brings hundreds of pieces a second, and each word about one wakes the decoder: they are sent together."""
+"""A slow line brings hundreds of pieces a second, and each message about one wakes the decoder: they are combined."""
 
 
 class Follower:
     """
     One clip on its way to a decoder; a download calls `begin`, `has` and `drop` (see media.download.download).
 
-    *decode* gives it to a decoder, as `media.decoder.Decoder.follow` does. It only ever helps: a decoder that has other
-    work gives this up, and the clip is examined when it is whole.
+    *decode* gives it to a decoder, as `media.decoder.Decoder.follow` does. It is only an optimization: a decoder that
+    has other work gives this up, and the clip is examined when it is complete.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class Follower:
                 self._telling = asyncio.get_running_loop().call_later(TELL_S, self._tell)
 
     def drop(self) -> None:
-        """The file starts over, or will never be whole: nothing that was seen of it counts."""
+        """The file starts over, or will never be complete: nothing that was seen of it counts."""
         self.give_way()
         self._is_over = True
 
     async def result(self) -> Examination | None:
-        """The result, when the file is whole; None if it must be examined again. Raises as `Decoder` does."""
+        """The result, when the file is complete; None if it must be examined again. Raises: as `Decoder`."""
         if self._task is None or self._is_over:
             return None
         return await self._task
@@ -79,7 +79,7 @@ class Follower:
     # --- what the decoder calls
 
     def attach(self, write: Callable[[bytes], object], ending: Callable[[], object]) -> None:
-        """The process has its request, and listens to *write*; *ending* is called when it will need no more words."""
+        """The process has its request, and listens to *write*; *ending* is called when it needs no more messages."""
         self._write, self._ending = write, ending
         for line in self._lines:
             write(line)
@@ -87,7 +87,7 @@ class Follower:
             ending()
 
     def detach(self) -> None:
-        """The process has answered: whatever still comes is not its business, nor that of its next job."""
+        """The process has answered: whatever still arrives does not concern it, nor its next job."""
         self._write, self._ending = lambda _: None, lambda: None
 
     def take_answer(self, answer: Interim) -> None:
@@ -107,7 +107,7 @@ class Follower:
             self._ending()
 
     def _tell(self) -> None:
-        """Say what has come since the last time."""
+        """Report what has arrived since the last time."""
         if self._telling:
             self._telling.cancel()
             self._telling = None

@@ -1,4 +1,4 @@
-"""Headers for some hosts alone: the key of a provider that gives its clips to nobody else."""
+"""Headers for some hosts only: the key of a provider that requires it for its clips."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostHeaders:
     """
-    Headers that go to these *hosts* and to no other, wherever a redirect leads: a key. Without TLS only if *plain*.
+    Headers that are sent to these *hosts* and to no other, wherever a redirect leads: a key. Without TLS only if
+    *plain*.
     """
 
     hosts: frozenset[str]
@@ -15,5 +16,5 @@ class HostHeaders:
     plain: bool = False
 
     def at(self, scheme: str, host: str) -> Mapping[str, str]:
-        """What goes to *host* by that *scheme*."""
+        """The headers for *host* with that *scheme*."""
         return self.headers if host in self.hosts and (self.plain or scheme == "https") else {}

@@ -11,7 +11,7 @@ class ClipFacts:
 
     ``width`` and ``height`` are pixels as displayed (square ones, after rotation); ``frames`` counts the frames that
     are presented (an edit list may hide some); ``duration_s`` runs from the first frame to the end of the last one.
-    Sound may last longer and is not counted. ``notes`` are what is odd about its pictures: ``hdr_pq`` or ``hdr_hlg``
+    Sound may last longer and is not counted. ``notes`` say what is odd about its pictures: ``hdr_pq`` or ``hdr_hlg``
     (they are handed on in SDR), ``interlaced`` (each shows two moments).
     """
 
@@ -79,7 +79,7 @@ class FilmFacts:
     """
     A film that was written; ``sha256`` (hex) is that of the file.
 
-    ``copied``: the picture was taken over without loss; if not, ``reason`` says in words why it was encoded again.
+    ``copied``: the picture was copied without loss; if not, ``reason`` says in words why it was encoded again.
     """
 
     bytes: int

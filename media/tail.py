@@ -1,4 +1,4 @@
-"""The end of a file, fetched ahead of the rest because somebody wants to read there first."""
+"""The end of a file, fetched before the rest because somebody wants to read there first."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,19 +9,20 @@ import httpx
 from framerelay.runs.errors import FrameRelayError
 
 AHEAD_BYTES = 128 * 1024
-"""A second request is not worth it for what the first one brings in a round trip (20 ms at 50 Mbit/s)."""
+"""A second request is not worth it for what the first one delivers in a round trip (20 ms at 50 Mbit/s)."""
 REQUESTS_MAX = 4
-"""Two are usual, the index and the last keyframe; a decoder that was taken over may want what it likes."""
+"""Two are usual, the index and the last keyframe; a compromised decoder may request anything."""
 
 FetchRange = Callable[[int, int], AsyncIterator[tuple[int, bytes]]]
-"""(first, end) of a part → the places and bytes of it, as they come."""
+"""(first, end) of a part → its bytes with their positions, as they arrive."""
 
 
 class Tail:
     """
-    What of a file's end is there already: from `begins` on all of it, and from `edge` on it is there or coming.
+    Which part of a file's end is there already: all of it from `begins` on, and from `edge` on it is there or on its
+    way.
 
-    Each request before `begins` ends there. One that fails is the last: the first request then brings
+    Each request for a position before `begins` ends there. One that fails is the last: the first request then delivers
     what is missing.
     """
 
@@ -29,7 +30,7 @@ class Tail:
         self._fetch, self._store = fetch, store
         self._task: asyncio.Task[None] | None = None
         self.is_idle = asyncio.Event()
-        """Not set while bytes of the tail are coming: the first request should leave the wire to them."""
+        """Not set while bytes of the tail are arriving: the first request should leave the line to them."""
         self.forget()
 
     def forget(self) -> None:
@@ -43,7 +44,7 @@ class Tail:
         self.is_idle.set()
 
     def request(self, at: int, *, received_bytes: int, total: int) -> None:
-        """Somebody waits for the byte *at* of a file of which the first *received_bytes* of *total* have come."""
+        """Somebody waits for the byte *at* of a file of which the first *received_bytes* of *total* have arrived."""
         is_near = at < received_bytes + AHEAD_BYTES
         if is_near or at >= (total if self.edge is None else self.edge) or self._requests == REQUESTS_MAX:
             return
@@ -53,7 +54,7 @@ class Tail:
             self._task = asyncio.create_task(self._grow(total))
 
     async def settle(self) -> None:
-        """Wait until nothing more is coming."""
+        """Wait until nothing more is on its way."""
         if self._task:
             with suppress(asyncio.CancelledError):
                 await asyncio.shield(self._task)
@@ -65,7 +66,7 @@ class Tail:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _grow(self, total: int) -> None:
-        """Fetch what is asked for until nothing is."""
+        """Fetch what is requested until there are no more requests."""
         try:
             while self._request_at is not None:
                 first, end, self._request_at = self._request_at, self.begins or total, None

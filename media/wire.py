@@ -1,4 +1,4 @@
-"""What the worker and its decoder process say to each other: one JSON document per line, one answer per request."""
+"""Messages between the worker and its decoder process: one JSON document per line, one answer per request."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,11 +19,12 @@ class Examine(msgspec.Struct, frozen=True, tag="examine"):
 
 class Follow(msgspec.Struct, frozen=True, tag="follow"):
     """
-    As Examine, of a *clip* that is still coming and will have *size* bytes; words about it follow, and answers too.
+    Like Examine, for a *clip* that is still downloading and will have *size* bytes; messages about it follow, both
+    ways.
 
-    A Has for each part that came; a Stop if there is something else to do, which is answered with Stopped. The process
-    says Wants where it waits for a part, and FrameTaken as soon as the frame is written, which may be long before the
-    clip is whole.
+    A Has for each part that arrived; a Stop if there is something else to do, which is answered with Stopped. The
+    process says Wants if it waits for a part, and FrameTaken as soon as the frame is written, which may be long before
+    the clip is complete.
     """
 
     clip: Path
@@ -39,7 +40,7 @@ class Has(msgspec.Struct, frozen=True, tag="has"):
 
 
 class Stop(msgspec.Struct, frozen=True, tag="stop"):
-    """No more parts will come."""
+    """No more parts will arrive."""
 
 
 class Open(msgspec.Struct, frozen=True, tag="open"):
@@ -90,7 +91,7 @@ class Join(msgspec.Struct, frozen=True, tag="join"):
 
 Request = Examine | Follow | Open | Compare | Check | Join
 Word = Has | Stop
-"""What is said about a clip that is followed; late words reach a process that knows nothing of it any more."""
+"""Messages about a clip that is being followed; late ones reach a process that no longer knows about it."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -100,13 +101,13 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
-    """It worked; *result* is what the request is answered with."""
+    """It worked; *result* is the answer to the request."""
 
     result: msgspec.Raw
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """An error of ours: its code and message, and its reason or param where it has one."""
+    """One of our errors: its code and message, and its reason or param if it has one."""
 
     code: str
     message: str
@@ -128,13 +129,13 @@ class Wants(msgspec.Struct, frozen=True, tag="wants"):
 
 
 class FrameTaken(msgspec.Struct, frozen=True, tag="frame_taken"):
-    """The last frame is written; the clip is still to be measured, and may still be refused."""
+    """The last frame is written; the clip has yet to be measured, and may still be refused."""
 
     frame: FrameFacts
 
 
 class Stopped(msgspec.Struct, frozen=True, tag="stopped"):
-    """The process stopped as it was asked to, and knows nothing about the clip."""
+    """The process stopped as requested, and knows nothing about the clip."""
 
 
 Interim = Wants | FrameTaken
@@ -159,12 +160,12 @@ def read_answer(line: bytes) -> Answer:
 
 
 def read_result(answer: Done, kind: type[T]) -> T:
-    """What a request was answered with; raises msgspec.MsgspecError."""
+    """The result in the answer to a request; raises msgspec.MsgspecError."""
     return msgspec.json.decode(answer.result, type=kind, dec_hook=decode_path)
 
 
 def decode_path(kind: Any, value: str) -> Any:
-    """Paths are the one type of ours that JSON does not know."""
+    """Paths are the only type of ours that JSON does not have."""
     return kind(value)
 
 
@@ -173,7 +174,7 @@ class GaveWay(Exception):
 
 
 def merge_parts(parts: list[tuple[int, int]], new: tuple[int, int]) -> list[tuple[int, int]]:
-    """*parts* with *new* among them, in order, those that touch being one."""
+    """*parts* with *new* among them, in order; adjoining ones are merged."""
     spans: list[tuple[int, int]] = []
     for first, end in sorted([*parts, new]):
         if spans and first <= spans[-1][1]:

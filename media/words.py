@@ -1,4 +1,4 @@
-"""What errors of libraries say, fit to be shown to a person."""
+"""Messages of libraries' errors, in a form that can be shown to a person."""
 
 import re
 
@@ -7,7 +7,7 @@ CHARACTERS_MAX = 200
 
 
 def in_words(error: Exception) -> str:
-    """What *error* says, never nothing, and without the files that it names: where we keep them is our own affair."""
+    """The message of *error*, never empty, and without the files that it names: where those are is private."""
     if isinstance(error, EOFError | StopIteration):
         return "its data ends too early"
     text = getattr(error, "strerror", None) or str(error)

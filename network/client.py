@@ -1,11 +1,11 @@
 """
 The guard in front of every connection that a stranger's URL makes us open (a clip, an image, a notification).
 
-The check is on the address that is connected to, after DNS, not on the URL: a name is resolved once, all that it
-resolves to is looked at, and the connection goes to an address from that list. A second resolution, which could answer
-otherwise (DNS rebinding), does not happen. Host header and SNI keep the name.
+The check is on the address that is connected to, after DNS, not on the URL: a name is resolved once, all its addresses
+are checked, and the connection goes to one from that list. A second resolution, which could give a different answer
+(DNS rebinding), does not happen. Host header and SNI keep the name.
 
-Which addresses those are, and what a URL itself says of it: `network.policy`.
+Which addresses are allowed, and what can be checked in a URL itself: `network.policy`.
 """
 
 import asyncio
@@ -41,14 +41,14 @@ def guarded_client(
     ssl_context: ssl.SSLContext | None = None,
 ) -> httpx.AsyncClient:
     """
-    A client that contacts public addresses by https on port 443 only, whatever URL it is given.
+    A client that only contacts public addresses by https on port 443, whatever URL it is given.
 
-    *trusted_hosts* are ``host`` or ``host:port`` (``[::1]:8080`` for IPv6), compared as written, not resolved: they
-    may be private, use plain http and any port. Plain http to anyone else is refused: no provider needs it, and what
-    comes over it could have been made by anyone. Redirects are not followed by the client, proxies and netrc of the
-    environment are not used, cookies are not kept, user:password in a URL is refused.
+    *trusted_hosts* are ``host`` or ``host:port`` (``[::1]:8080`` for IPv6), compared as written, not resolved: they may
+    be private, use plain http and any port. Plain http to any other host is refused: no provider needs it, and anybody
+    could have forged the answer. Redirects are not followed by the client, proxies and netrc of the environment are not
+    used, cookies are not kept, user:password in a URL is refused.
 
-    *resolve* and *ssl_context* stand in for DNS and the usual certificate authorities (or those of SSL_CERT_FILE).
+    *resolve* and *ssl_context* replace DNS and the usual certificate authorities (or those of SSL_CERT_FILE).
     Raises, from a request: AddressForbidden. From here: ValueError for an entry of *trusted_hosts* that cannot be read.
     """
     return httpx.AsyncClient(
@@ -126,7 +126,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Resolve *host* once, check all of it, connect to the first address that answers; *timeout* (s) for all."""
+        """Resolve *host* once, check all addresses, connect to the first that answers; *timeout* (s) for all."""
         deadline = time.monotonic() + (timeout if timeout is not None else 60)
         addresses = await self._checked_addresses(host, port, deadline)
         for n, address in enumerate(addresses):
@@ -164,7 +164,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
 
 class _MeteredStream(httpcore.AsyncNetworkStream):
-    """A connection that counts what comes over it; httpx only shows what is left when the framing is taken off."""
+    """A connection that counts its traffic; httpx only shows what is left once the framing is removed."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
@@ -191,7 +191,7 @@ class _MeteredStream(httpcore.AsyncNetworkStream):
 
 
 async def resolve_name(host: str, port: int) -> Sequence[str]:
-    """Ask the system's resolver; decimal, octal and hexadecimal spellings of an address come out plain."""
+    """Ask the system's resolver; decimal, octal and hexadecimal spellings of an address come out normalized."""
     entries = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 

@@ -1,8 +1,8 @@
 """
-Which addresses may be contacted, as far as they say so themselves; `network.client` asks again for what a name led to.
+Which addresses may be contacted, as far as the text shows; `network.client` asks again for what a name resolved to.
 
-Python's own predicates (``is_global``, ``is_private``) are not used: they take 224.0.0.0/4 and NAT64 to a metadata
-service for global, and 100.64.0.0/10 for neither. The lists below are IANA's special-purpose registries, as of 2026.
+Python's own predicates (``is_global``, ``is_private``) are not used: they treat 224.0.0.0/4 and NAT64 to a metadata
+service as global, and 100.64.0.0/10 as neither. The lists below are IANA's special-purpose registries, as of 2026.
 """
 
 import re
@@ -50,7 +50,7 @@ FORBIDDEN_V6 = tuple(
     for block in (
         "2001::/23",  # IETF assignments; holds Teredo (2001::/32) and ORCHID.
         "2001:db8::/32",  # Documentation, as 3fff::/20.
-        "2002::/16",  # 6to4: given up since RFC 7526, and any IPv4 address can hide in it.
+        "2002::/16",  # 6to4: deprecated by RFC 7526, and any IPv4 address can hide in it.
         "2620:4f:8000::/48",  # AS112.
         "3fff::/20",
     )
@@ -63,7 +63,7 @@ ISATAP = (0x0000_5EFE, 0x0200_5EFE)
 """The third quarter of an IPv6 address, under whatever prefix, whose last quarter is an IPv4 address (RFC 5214)."""
 
 HOST_NAME = re.compile(r"(?=.{1,254}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?|[0-9a-f:.]*:[0-9a-f:.]*", re.ASCII)
-"""A name as DNS and containers have them, or an address; no zone id, no percent-encoding, nothing empty."""
+"""A name in the form of DNS and containers, or an address; no zone id, no percent-encoding, nothing empty."""
 
 
 class TrustedHosts:
@@ -73,7 +73,7 @@ class TrustedHosts:
         self._entries = frozenset(_host_and_port(entry) for entry in entries)
 
     def covers(self, host: str, port: int) -> bool:
-        """Whether *host*, as it is in the URL (IDNA, lower case, no brackets), is trusted on *port*."""
+        """Whether *host*, in the form it has in the URL (IDNA, lower case, no brackets), is trusted on *port*."""
         return (host, port) in self._entries or (host, None) in self._entries
 
 
@@ -116,13 +116,13 @@ def check_url(url: httpx.URL, trusted_hosts: TrustedHosts) -> None:
 
 
 def port_of(url: httpx.URL) -> int:
-    """The port of *url*, said or not."""
+    """The port of *url*, explicit or implied."""
     return (443 if url.scheme == "https" else 80) if url.port is None else url.port
 
 
 def check_in_advance(address: str, trusted_hosts: TrustedHosts) -> None:
     """
-    Refuse what is known to be refused before any DNS: what `check_url` refuses, this machine, private numbers.
+    Refuse what is known to be refused before any DNS: what `check_url` refuses, this machine, private addresses.
 
     Raises: AddressForbidden.
     """
@@ -139,7 +139,7 @@ def check_in_advance(address: str, trusted_hosts: TrustedHosts) -> None:
 
 
 def _number(host: str) -> str | None:
-    """The IP address that *host* is; ``127.1`` and ``2130706433`` are, too, to those who connect."""
+    """The IP address that *host* is; ``127.1`` and ``2130706433`` are addresses, too, to code that connects."""
     try:
         return socket.inet_ntoa(socket.inet_aton(host))
     except OSError:
@@ -157,7 +157,7 @@ def is_public(address: str) -> bool:
 
 
 def _unwrap(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 one stands for; None where it stands for none, or may not."""
+    """The IPv4 address that an IPv6 address stands for; None if it stands for none, or may not."""
     if isinstance(ip, IPv6Address) and any(ip in block for block in CARRIES_V4):
         return IPv4Address(int(ip) & 0xFFFF_FFFF)
     return ip

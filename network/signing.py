@@ -1,7 +1,7 @@
 """
-Signatures of what we send, as Standard Webhooks 1.0.0 has them: HMAC-SHA256 over ``id.timestamp.body``.
+Signatures of what we send, in the form of Standard Webhooks 1.0.0: HMAC-SHA256 over ``id.timestamp.body``.
 
-A signature of each secret is sent, so that a receiver may change its own before or after we do.
+A signature with each secret is sent, so that a receiver may change its own before or after we do.
 """
 
 import base64
@@ -18,7 +18,7 @@ PREFIX: Final = "whsec_"
 
 
 def signing_secrets(settings: Settings, secret: Secret) -> tuple[Secret, ...]:
-    """Those of the settings, else one that follows from *secret* (``FRAMERELAY_SECRET``), always the same."""
+    """Those of the settings, or else one derived from *secret* (``FRAMERELAY_SECRET``), always the same."""
     if settings.notify_secret:
         return settings.notify_secret
     key = hmac.digest(str(secret).encode(), b"framerelay notifications v1", hashlib.sha256)

@@ -1,4 +1,4 @@
-"""Whose certificates are trusted, beside those of the usual authorities."""
+"""Whose certificates are trusted, in addition to those of the usual authorities."""
 
 import ssl
 

@@ -1,4 +1,4 @@
-"""Files of ours that can be made from others are made again when they are gone: frames and films, from their clips."""
+"""Our frames and films that are gone, and are made again from their clips."""
 
 import structlog
 
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 async def make_again(deps: Deps, *, run_id: str, path: str) -> str:
-    """The task; returns what came of it, for the log. Whoever wants the file asks for it again."""
+    """The task; returns the outcome for the log. Whoever wants the file asks for it again."""
     run = await deps.store.load(run_id)
     file = file_at(run, path) if run else None
     if run is None or file is None or not file.made_of or await deps.media.has(path):
@@ -29,7 +29,7 @@ async def make_again(deps: Deps, *, run_id: str, path: str) -> str:
 
 
 async def ensure(deps: Deps, run: Run, path: str) -> None:
-    """Have the file *path* of *run*, made again where it is gone. Raises: as `make`."""
+    """Make sure that *path* of *run* exists; it is made again if it is gone. Raises: as `make`."""
     file = file_at(run, path)
     if file is None:
         raise NotFound(f"there is no such file of run {run.id}")
@@ -39,7 +39,7 @@ async def ensure(deps: Deps, run: Run, path: str) -> None:
 
 async def make(deps: Deps, run: Run, file: RunFile) -> None:
     """
-    Make *file* of its clips again, under its own name; of the run only the hash of its film may change.
+    Make *file* again from its clips, under its own name; in the run, only the hash of its film may change.
 
     Raises: NotFound, in words for a person, if one of the clips is gone, too; ClipUnusable; Transient.
     """

@@ -1,4 +1,4 @@
-"""What a worker does once when it starts: callbacks may have been lost while nobody listened, so it asks at once."""
+"""What a worker does once when it starts: callbacks may have been lost while nobody listened, so it polls at once."""
 
 from typing import Final
 
@@ -11,21 +11,21 @@ from framerelay.runs.model import Run, TakeStatus
 from framerelay.store.progress import record
 
 PAGE: Final = 100
-RUNS_MAX: Final = 2000  # The rest is looked up at its own time; a provider should not meet thousands of GETs at once.
+RUNS_MAX: Final = 2000  # The rest is looked up at its own time: a provider should not get thousands of GETs at once.
 
 log = structlog.get_logger()
 
 
 async def catch_up(deps: Deps) -> None:
     """
-    Have every take that is generating looked up now, in the runs that are due soonest, `RUNS_MAX` of them at most.
+    Have every generating take looked up now, in the runs that are due soonest, at most `RUNS_MAX` of them.
 
-    The tasks that a worker runs side by side bound how many are asked about at once. A run that cannot be reached now
-    keeps the look-up that its state has planned.
+    The number of tasks that a worker runs at once limits how many are asked about at once. A run that cannot be reached
+    now keeps the look-up that its state has planned.
     """
     count = 0
     try:
-        # All ids are read first: those that are asked about change their places.
+        # All ids are read first: runs that are looked up change their position in the index.
         pages = [await deps.store.awaiting(start=start, count=PAGE) for start in range(0, RUNS_MAX, PAGE)]
         for run_id in dict.fromkeys(run_id for page in pages for run_id in page):
             run = await deps.store.load(run_id)

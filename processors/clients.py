@@ -21,8 +21,8 @@ class Clients:
     """
     One for each provider, address and key.
 
-    Close it (``aclose``) when nothing uses it any more. Raises: RequestInvalid where no provider at all can be used;
-    what one of several lacks is an error when it is asked for.
+    Close it (``aclose``) when nothing uses it any more. Raises: RequestInvalid if no provider at all can be used; if
+    one of several is incomplete, that is an error when it is requested.
     """
 
     def __init__(self, providers: Providers, settings: Settings) -> None:
@@ -38,22 +38,22 @@ class Clients:
             self.of(None)
 
     def provider(self, name: str | None) -> Provider:
-        """The provider of that name; None: that of the settings. Raises: RequestInvalid where there is none."""
+        """The provider with that name; None: that of the settings. Raises: RequestInvalid if there is none."""
         try:
             return self.providers.of(name)
         except NotFound as error:
             raise RequestInvalid(error.message, param="provider") from error
 
     def of(self, name: str | None) -> JobsClient:
-        """Its client. Raises: RequestInvalid where there is no such provider, or it lacks its address or key."""
+        """Its client. Raises: RequestInvalid if there is no such provider, or if its address or key is missing."""
         return self._client(require_key(self.provider(name)))
 
     def of_maker(self, maker: Maker) -> JobsClient:
         """
-        The client that asks about a job of *maker*: at the address where it was submitted, by that profile.
+        The client that asks about a job of *maker*: at the address where it was submitted, read by that profile.
 
-        The key is that of the provider as it is now; where its name is gone, or stands for another profile by now, that
-        of the variables that the profile names. A key that is another one by now goes to no address that it is not for.
+        The key is the provider's current one; if its name is gone, or now stands for another profile, it is that of the
+        variables that the profile names. A key that has changed is sent to no address that it is not meant for.
         Raises: as `of`.
         """
         now = self._provider_of(maker)
@@ -68,7 +68,7 @@ class Clients:
         return self._client(then)
 
     def polls_per_minute(self, name: str) -> float | None:
-        """How often the provider may be asked about its jobs, as far as its profile says."""
+        """How often the provider may be asked about its jobs, if its profile says."""
         try:
             return self.providers.of(name).profile.poll.max_per_minute
         except NotFound:

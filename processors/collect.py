@@ -1,4 +1,4 @@
-"""Keeping a rendered take: its clip, whole, and its last frame, exact."""
+"""Keeping a rendered take: its whole clip and its exact last frame."""
 
 import asyncio
 import hashlib
@@ -34,10 +34,10 @@ from framerelay.store.files import storing
 from framerelay.store.progress import record
 from framerelay.upstream.credentials import clip_key_hosts, is_clip_host
 
-FETCHES_MAX: Final = 8  # Trouble on the way; each is tried again after a growing wait.
+FETCHES_MAX: Final = 8  # Problems on the way; each is retried after a growing wait.
 DAMAGED_MAX: Final = 2  # The same bytes may be half written at first; more often they stay bad.
-CRASHES_MAX: Final = 2  # What ended the decoder twice running is the clip's doing; the machine may have been, once.
-STORING_TURNS_MAX: Final = 6  # Half a minute: when the storage is back it is soon noticed.
+CRASHES_MAX: Final = 2  # Twice in a row, a crash is the fault of the clip; once, it may be the machine.
+STORING_TURNS_MAX: Final = 6  # Half a minute: it is soon noticed when the storage is back.
 PICTURE_S: Final = 10.0
 SAME_FRAME_LEVELS: Final = 2.0  # Of 255; beyond this the provider's frame is not the clip's last one.
 
@@ -46,21 +46,21 @@ log = structlog.get_logger()
 
 async def collect(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -> str:
     """
-    Fetch the clip of a take and its last frame; returns what came of it, for the log.
+    Fetch the clip of a take and its last frame; returns the outcome for the log.
 
     Doing it twice replaces the same files. The event is recorded only when everything is on disk and was checked. With
-    object storage the frame is there before that, and the clip is put there beside the next submit. The clip's first
-    frame is taken when that has left, or at once, where none waits for this shot.
+    object storage, the frame is there before that, and the clip is uploaded while the next submit goes out. The clip's
+    first frame is taken when that submit has been sent, or at once if no shot waits for this one.
     """
     run = await deps.store.load(run_id)
     current = run.take(shot_id, take) if run else None
     if run is None or current is None or current.turns != turn or not current.video_url:
         return "not_due"
-    if current.status is TakeStatus.DONE and current.opening is None:  # We were cut off between the two.
+    if current.status is TakeStatus.DONE and current.opening is None:  # We were interrupted between the two.
         await take_opening_later(deps, run_id, shot_id, take)
     if current.status is not TakeStatus.COLLECTING:
         return "not_due"
-    if is_unkept(current):  # Likewise, by an end that came before its clip was kept.
+    if is_unkept(current):  # The same, by an end that came before its clip was kept.
         return await keep_clip(deps, run_id, shot_id, current)
     with span("collect", parent=current.trace, run_id=run_id, shot=shot_id, take=take):
         outcome = await _collect_now(deps, run, shot_id, current, current.video_url)
@@ -69,7 +69,7 @@ async def collect(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int
 
 
 async def _collect_now(deps: Deps, run: Run, shot_id: str, current: Take, video_url: str) -> str:
-    """As `collect`, of a take that is due."""
+    """Like `collect`, for a take that is due."""
     run_id, take = run.id, current.number
     try:
         _check_room(deps)
@@ -77,12 +77,12 @@ async def _collect_now(deps: Deps, run: Run, shot_id: str, current: Take, video_
             event = await _fetch_all(deps, run_id, shot_id, current, video_url)
     except FrameRelayError as error:
         return await _put_off_or_give_up(deps, run_id, shot_id, current, error)
-    now = await deps.store.load(run_id) or run  # The clip before may have come meanwhile.
+    now = await deps.store.load(run_id) or run  # The clip before may have arrived in the meantime.
     later = is_waited_for(now, shot_id) or is_ahead(now, shot_id, current)
     if not later:
         await keep_opening(deps, now, shot_id, current)
     after = (await record(deps.store, run_id, event)).run.take(shot_id, take)
-    if after is not None and is_unkept(after):  # The next submit is on its way; this goes on beside it.
+    if after is not None and is_unkept(after):  # The next submit is on its way; this continues at the same time.
         return f"collected, {await keep_clip(deps, run_id, shot_id, after)}"
     if later or takes_ahead_of(now, shot_id, take):
         await take_opening_later(deps, run_id, shot_id, take)
@@ -90,7 +90,7 @@ async def _collect_now(deps: Deps, run: Run, shot_id: str, current: Take, video_
 
 
 def _check_room(deps: Deps) -> None:
-    """Raises: StorageFailed while this disk is full of clips that object storage has not taken yet."""
+    """Raises: StorageFailed while this disk is full of clips that object storage has not accepted yet."""
     if deps.media.unkept_bytes > deps.settings.scratch_bytes_max:
         raise StorageFailed(
             "object storage takes no clips, and the data folder has as many as it may: take care of the storage"
@@ -119,7 +119,7 @@ async def _fetch_all(deps: Deps, run_id: str, shot_id: str, take: Take, video_ur
         provider.cancel()
     if frame is not None:
         await _compare(deps, deps.files.place(frame_path), deps.files.place(frame.path))
-    await deps.media.keep(frame_path)  # The next submit may be another machine's.
+    await deps.media.keep(frame_path)  # The next submit may be sent by another machine.
     return events.Collected(
         shot_id=shot_id,
         take=take.number,
@@ -135,7 +135,7 @@ async def _fetch_all(deps: Deps, run_id: str, shot_id: str, take: Take, video_ur
 
 
 async def _find_clip(deps: Deps, take: Take, place: Path, frame_place: Path) -> tuple[Download, Examination] | None:
-    """The clip, where it was fetched before and only its frame could not be kept; None: it has to be fetched again."""
+    """The clip, if it was fetched before and only its frame could not be kept; None: it has to be fetched again."""
     if take.error is None or take.error.code != StorageFailed.code or not await asyncio.to_thread(place.is_file):
         return None
     try:
@@ -151,7 +151,7 @@ def _download_at(place: Path) -> Download:
 
 
 def _key(deps: Deps, take: Take) -> HostHeaders | None:
-    """The provider's key, if clips need it; it is sent to those of its own hosts alone where clips lie."""
+    """The provider's key, if clips need it; it is only sent to those of its own hosts that serve clips."""
     if take.maker is None:
         return None
     client = deps.clients.of_maker(take.maker)
@@ -170,12 +170,12 @@ def _note_strange_host(deps: Deps, take: Take, video_url: str) -> None:
 
 
 def _renews(deps: Deps, take: Take) -> bool:
-    """Whether a look-up may give another address, once one is past its time: yes, unless its profile denies it."""
+    """Whether a look-up may give another address once one has expired: yes, unless its profile denies it."""
     return take.maker is None or deps.clients.of_maker(take.maker).profile.download.get_renews is not False
 
 
 async def _in_time(picture: asyncio.Future[Frame | None]) -> Frame | None:
-    """*picture*, if it comes soon after the clip; the next shot does not wait for a server that sends no end."""
+    """*picture*, if it arrives soon after the clip; the next shot does not wait for a server that never finishes."""
     try:
         return await asyncio.wait_for(picture, PICTURE_S)
     except TimeoutError:
@@ -184,7 +184,7 @@ async def _in_time(picture: asyncio.Future[Frame | None]) -> Frame | None:
 
 
 async def _provider_frame(deps: Deps, run_id: str, shot_id: str, take: Take) -> Frame | None:
-    """The provider's own last frame, kept beside ours; nothing depends on it by now, so all trouble is only noted."""
+    """The provider's own last frame, kept next to ours; nothing depends on it by now, so problems are only logged."""
     if take.provider_frame_url is None:
         return None
     path = deps.files.provider_frame(run_id, shot_id, take.number)
@@ -192,7 +192,7 @@ async def _provider_frame(deps: Deps, run_id: str, shot_id: str, take: Take) -> 
         result = await download(
             take.provider_frame_url, deps.files.place(path), client=deps.downloads, limits=deps.limits
         )
-    except Exception as error:  # Whatever it was: a gift that cannot be kept costs no clip.
+    except Exception as error:  # Whatever it was: failing to keep an extra costs no clip.
         log.warning("provider_frame_missing", reason=_reason(error))
         return None
     return Frame(path=path, sha256=result.sha256, width=0, height=0)
@@ -201,7 +201,7 @@ async def _provider_frame(deps: Deps, run_id: str, shot_id: str, take: Take) -> 
 async def _compare(deps: Deps, ours: Path, theirs: Path) -> None:
     try:
         levels = await deps.frames.difference(ours, theirs)
-    except Exception as error:  # Likewise.
+    except Exception as error:  # The same here.
         log.warning("provider_frame_unusable", reason=_reason(error))
         return
     if levels is None or levels > SAME_FRAME_LEVELS:

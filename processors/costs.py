@@ -1,4 +1,4 @@
-"""What a job cost, as its provider says it: for the take, the metrics, and whoever reads the run."""
+"""What a job cost according to its provider: for the take, the metrics, and the readers of the run."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 def with_cost(deps: Deps, run: Run, take: Take, event: Event, report: JobReport, callback_at: float | None) -> Event:
-    """*event* with the job's cost, where the provider says it, and when we were called about a clip, and a trace."""
+    """*event* with the job's cost, if the provider reports it, the time of a callback about its clip, and a trace."""
     if not isinstance(event, events.Rendered | events.JobEnded):
         return event
     if isinstance(event, events.Rendered):
@@ -43,7 +43,7 @@ def with_cost(deps: Deps, run: Run, take: Take, event: Event, report: JobReport,
 
 
 def _terms(profile: Profile, run: Run, shot_id: str, take: Take) -> ClipTerms | None:
-    """What *take* was asked for; None where its shot asks for something else by now."""
+    """What *take* was asked for; None if its shot now asks for something else."""
     shot = run.shot(shot_id)
     if shot is None or take.maker is None:
         return None
@@ -52,14 +52,14 @@ def _terms(profile: Profile, run: Run, shot_id: str, take: Take) -> ClipTerms | 
 
 
 def count_cost(take: Take | None, event: Event) -> None:
-    """Counted in the metrics, once its clip is rendered."""
+    """Counted in the metrics once its clip is rendered."""
     if isinstance(event, events.Rendered) and take is not None and take.cost is not None and take.maker is not None:
         label = "yes" if take.cost.estimated else "no"
         COST.add(take.maker.provider, take.cost.currency, label, by=take.cost.amount)
 
 
 def usage_of(report: JobReport) -> dict[str, Any]:
-    """What the job took, in the provider's own words; more than a few are left out: they are kept with the run."""
+    """What the job used, in the provider's own words; beyond a few, they are left out: they are stored with the run."""
     cost = {} if report.cost is None else {"cost": report.cost}
     size = len(msgspec.json.encode(report.usage))
     if size > USAGE_BYTES_MAX:

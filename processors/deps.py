@@ -1,4 +1,4 @@
-"""What a task works with: built once when a worker starts, by tests with other addresses."""
+"""What a task works with: built once when a worker starts, and by tests with other addresses."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -45,7 +45,7 @@ class Deps:
     ``files`` is the layout of this machine's folder, ``media`` where they are kept.
 
     ``frames`` and ``films`` are two decoder processes, so that a long film never delays the next shot's first frame.
-    ``has_another_key`` reads the keys again, and says whether ``clients`` have former ones by now. ``has_company``:
+    ``has_another_key`` reads the keys again, and says whether ``clients`` now has outdated ones. ``has_company``:
     whether another worker runs, which may see other files.
     """
 
@@ -75,10 +75,10 @@ class Deps:
 async def open_deps(
     settings: Settings, keys: Keys, redis: RelayRedis, *, clients: Clients, hooks: Mapping[str, Hook]
 ) -> AsyncIterator[Deps]:
-    """Everything that tasks need, closed again at the end; *redis* and *clients* stay the caller's."""
+    """Everything that tasks need, closed again at the end; *redis* and *clients* still belong to the caller."""
     secret = str(keys.secret)
     async with AsyncExitStack() as stack:
-        # A client of its own: receivers that hang must not hold the connections by which clips come.
+        # A separate client: receivers that hang must not block the connections over which clips arrive.
         notify_client = await stack.enter_async_context(
             guarded_client(
                 settings.trusted_hosts,
@@ -125,9 +125,9 @@ async def open_deps(
 
 def open_clients(settings: Settings) -> Clients:
     """
-    The providers of the settings and of their file, as they are now.
+    The providers of the settings and of the settings file, as they are now.
 
-    Raises: RequestInvalid when address or key of the default provider are missing or unusable; NotFound where
-    FRAMERELAY_PROVIDER names nobody; StoryboardInvalid with every mistake of the file.
+    Raises: RequestInvalid if the address or key of the default provider is missing or unusable; NotFound if
+    FRAMERELAY_PROVIDER names no provider; StoryboardInvalid with every mistake in the file.
     """
     return Clients(read_providers(settings, environment()), settings)

@@ -29,10 +29,10 @@ log = structlog.get_logger()
 
 async def join(deps: Deps, *, run_id: str, turn: int, shot_id: str = "", take: int = 0) -> str:
     """
-    Make the film if the run asks for it; returns what came of it, for the log.
+    Make the film if the run asks for it; returns the outcome for the log.
 
-    A decision may come while it is made. Then it is not the run's film, and another join is due already.
-    *shot_id* · *take*: each step is queued with them; a film is of none.
+    A decision may come while it is being made. Then it is not the run's film, and another join is due already.
+    *shot_id* · *take*: every step is queued with them; a film has neither.
     """
     run = await deps.store.load(run_id)
     if run is None or Step(name=StepName.JOIN, run_id=run.id, turn=turn) not in steps_due(run, deps.store.clock.now()):
@@ -60,7 +60,7 @@ async def join(deps: Deps, *, run_id: str, turn: int, shot_id: str = "", take: i
 
 
 async def _join(deps: Deps, run: Run) -> Film:
-    """The film of the takes that are picked in *run*, kept under a name of its own."""
+    """The film of the picked takes of *run*, kept under its own name."""
     draft = deps.files.film_draft(run.id)
     try:
         facts = await deps.films.join(await parts_of(deps, run), draft)
@@ -87,7 +87,7 @@ async def _join(deps: Deps, run: Run) -> Film:
 
 async def parts_of(deps: Deps, run: Run) -> list[FilmPart]:
     """
-    The chosen clips in story order, fetched side by side.
+    The chosen clips in story order, fetched concurrently.
 
     Raises: NotFound, in words that name the shot, if one is gone; StorageFailed.
     """

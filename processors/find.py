@@ -1,4 +1,4 @@
-"""Asking the provider for a job by our own reference: a submit was cut, and it may have been accepted all the same."""
+"""Asking the provider for a job by our own reference: a submit broke off, and may have been accepted all the same."""
 
 import re
 from collections.abc import AsyncIterator, Callable
@@ -28,10 +28,11 @@ log = structlog.get_logger()
 
 async def find(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -> str:
     """
-    Look for the job of a take whose submit nobody heard of; returns what came of it, for the log.
+    Look for the job of a take whose submit got no answer; returns the outcome for the log.
 
-    What is found is the take's: it has the reference, which nobody else can know, and is of no other take. What is not
-    found may still appear, so it is looked for again, ever more rarely; the take stays held, and nobody submits it.
+    A job that is found belongs to the take: it has the reference, which nobody else can know, and belongs to no other
+    take. If none is found, it may still appear, so it is looked for again, less and less often; the take stays held,
+    and nobody submits it.
     """
     run = await deps.store.load(run_id)
     shot = run.shot(shot_id) if run else None
@@ -60,7 +61,7 @@ async def find(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -
 
 
 async def _ask_provider(deps: Deps, maker: Maker, submit: LostSubmit) -> JobReport | None:
-    """What the provider says of it, if anything. Raises: UpstreamRateLimited before it was asked, to come again."""
+    """What the provider says about it, if anything. Raises: UpstreamRateLimited before asking, to come again."""
     client, was_asked = deps.clients.of_maker(maker), False
     try:
         async with _turn(deps, maker.provider):
@@ -74,7 +75,7 @@ async def _ask_provider(deps: Deps, maker: Maker, submit: LostSubmit) -> JobRepo
 
 
 async def search(deps: Deps, name: str, client: JobsClient, submit: LostSubmit) -> JobReport | None:
-    """What the provider *name* says of a submit, in turn with look-ups. Raises: as `JobsClient.find_job`."""
+    """What the provider *name* says about a submit, taking turns with look-ups. Raises: as `JobsClient.find_job`."""
     async with _turn(deps, name):
         return await client.find_job(submit)
 
@@ -91,7 +92,7 @@ async def _turn(deps: Deps, name: str) -> AsyncIterator[None]:
 
 
 def _lost_submit(deps: Deps, run: Run, shot: Shot, take: Take, maker: Maker) -> LostSubmit:
-    """What the submit of *take* sent that nobody else can have sent."""
+    """Something that only the submit of *take* can have sent."""
     provider = deps.clients.provider(maker.provider)
     return LostSubmit(
         take=reference(run, shot.id, take),
@@ -103,12 +104,12 @@ def _lost_submit(deps: Deps, run: Run, shot: Shot, take: Take, maker: Maker) -> 
 
 
 def _is_another_takes(run: Run, job_ids: tuple[str, ...]) -> bool:
-    """One job is one take's, whatever the provider says."""
+    """A job belongs to one take only, whatever the provider says."""
     return any(set(job_ids) & set(take.job_ids) for shot in run.shots for take in shot.takes)
 
 
 def is_address_of(tokens: Tokens, run_id: str, shot_id: str, number: int) -> Callable[[str], bool]:
-    """Tells whether an address is one at which that take is called back, whichever submit it was made for."""
+    """Tests whether an address is one at which that take is called back, whichever submit it was made for."""
 
     def is_ours(address: str) -> bool:
         token = _TOKEN.search(address)

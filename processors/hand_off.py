@@ -46,12 +46,12 @@ class Taker:
 
     @property
     def name(self) -> str:
-        """The provider's."""
+        """The name of the provider."""
         return self.provider.name
 
     @property
     def profile(self) -> Profile:
-        """How it speaks."""
+        """The dialect that it speaks."""
         return self.client.profile
 
 
@@ -59,10 +59,10 @@ async def first_frame(deps: Deps, run: Run, shot: Shot, taker: Taker) -> FirstFr
     """
     What *shot* begins with; None if it may begin with anything.
 
-    ``auto``: the provider's own last frame while its address lives, else ours: by upload, in the request itself, or by
-    a signed link, the first of these that the provider takes.
-    A frame of ours that is gone is taken again from its clip.
-    Raises: Transient when the upload may work later; NotFound when our own file and its clip are gone; RequestInvalid.
+    ``auto``: the provider's own last frame while its address is valid, otherwise ours: by upload, in the request
+    itself, or by a signed link, the first of these that the provider takes.
+    If our frame is gone, it is taken from its clip again.
+    Raises: Transient if the upload may work later; NotFound if our own file and its clip are gone; RequestInvalid.
     """
     source = run.shot(shot.source) if shot.source else None
     if source is None:
@@ -80,15 +80,15 @@ async def first_frame(deps: Deps, run: Run, shot: Shot, taker: Taker) -> FirstFr
 
 
 async def last_frame(deps: Deps, shot: Shot, taker: Taker) -> FirstFrame | None:
-    """The picture that *shot* is to end on, if the storyboard gives one. Raises like `first_frame`."""
+    """The picture that *shot* is to end on, if the storyboard gives one. Raises: as `first_frame`."""
     return await _frame_of(deps, taker, shot.last_frame) if shot.last_frame else None
 
 
 async def references(deps: Deps, shot: Shot, taker: Taker) -> dict[str, list[str]]:
     """
-    The references of *shot* by the names of their fields, files in a form that the provider takes.
+    The references of *shot* by the names of their fields, with files in a form that the provider takes.
 
-    Raises like `first_frame`.
+    Raises: as `first_frame`.
     """
     return {
         field: [await _reference(deps, taker, each) for each in shot.input[field]]
@@ -127,7 +127,7 @@ async def _frame_of(deps: Deps, taker: Taker, reference: str) -> FirstFrame:
 
 
 async def _check(deps: Deps, path: str) -> None:
-    """A person may have been given a file that is not what it seems; it is looked at before anything is paid for."""
+    """A file from a person may not be what it seems; it is examined before anything is paid for."""
     kind = "video" if path.endswith(VIDEOS) else "picture"
     try:
         place = await deps.media.fetch(path)
@@ -145,7 +145,7 @@ async def _check(deps: Deps, path: str) -> None:
 
 
 async def _check_video(deps: Deps, path: str) -> None:
-    """It has to be one that can be decoded to its end; its last frame is of no use here."""
+    """It must be decodable to its end; its last frame is not needed here."""
     frame = deps.files.place(f"{path}.{secrets.token_hex(4)}.png")
     try:
         await deps.frames.examine(await deps.media.fetch(path), frame_into=frame)
@@ -185,7 +185,7 @@ async def _upload(deps: Deps, client: JobsClient, path: str) -> FirstFrame:
 
 
 async def _inline(deps: Deps, client: JobsClient, path: str) -> FirstFrame:
-    """The bytes themselves are read when the request is made: a run is kept without them."""
+    """The bytes themselves are read when the request is made: a run is stored without them."""
     most, size = inline_bytes_max(client.profile), (await deps.media.fetch(path)).stat().st_size
     if most is not None and size > most:
         raise RequestInvalid(f"the picture has {size:,} bytes, and the provider takes {most:,} in a request")
@@ -193,7 +193,7 @@ async def _inline(deps: Deps, client: JobsClient, path: str) -> FirstFrame:
 
 
 async def _serve(deps: Deps, client: JobsClient, path: str) -> FirstFrame:
-    """The storage's own link where it gives one; ours leads there as well, or serves the file."""
+    """The storage's own link if it gives one; ours redirects there as well, or serves the file."""
     if url := await deps.media.link(path, life_s=deps.settings.link_life_s):
         return FirstFrame(url=url, source="serve", path=path)
     expires_at = int(time.time() + deps.settings.link_life_s)

@@ -1,6 +1,4 @@
-"""
-Handlers as arq runs them: their log context, their one log line, their figures, and what becomes of their errors.
-"""
+"""Handlers as arq runs them: their log context, their log line, their metrics, and how their errors are treated."""
 
 import asyncio
 import inspect
@@ -22,8 +20,8 @@ from framerelay.runs.errors import FrameRelayError, Transient
 from framerelay.store.tasks import IDS
 from framerelay.upstream.wire import JobState
 
-TOO_NEW_S: Final = 3.0  # A task that this version does not know is left to others for so long.
-SURPRISES_MAX: Final = 5  # Tries of a task that fails in a way we did not foresee; its state asks again after that.
+TOO_NEW_S: Final = 3.0  # A task that this version does not know is left to others for this long.
+SURPRISES_MAX: Final = 5  # Tries of a task that fails in an unforeseen way; after that its state asks again.
 WORDS: Final = (
     *("not_due", "no_news", "no_job_id", "no_place", "not_found", "found", "foreign_job", "forgotten_job", "late"),
     *(
@@ -49,9 +47,9 @@ TaskHandler = Callable[..., Awaitable[str]]
 
 def as_task(name: str, handler: TaskHandler, in_use: DepsInUse) -> Callable[..., Coroutine[Any, Any, None]]:
     """
-    *handler* as arq runs it: its log context, its one log line, and what becomes of its errors.
+    *handler* as arq runs it: with its log context, its log line, and the treatment of its errors.
 
-    One with a parameter ``tries`` is given how often the task was tried, and says itself when it is tried again.
+    One with a parameter ``tries`` is told how often the task was tried, and decides itself when it is retried.
     """
 
     parameters = inspect.signature(handler).parameters
@@ -93,7 +91,7 @@ def as_task(name: str, handler: TaskHandler, in_use: DepsInUse) -> Callable[...,
 
 
 class Functions(dict[str, Any]):
-    """By their names; arq would throw away the tasks of one that is not known here."""
+    """By their names; arq would discard tasks that are not known here."""
 
     def __missing__(self, name: str) -> Any:
         return func(_unknown(name), name=name)
@@ -107,14 +105,14 @@ def _unknown(name: str) -> Callable[..., Coroutine[Any, Any, None]]:
 
 
 def _put_back(context: dict[str, Any], name: str, reason: str) -> NoReturn:
-    """A newer version queued it, and its worker does it; here it does not count as a try. Raises: arq.Retry."""
+    """A newer version queued it, and its worker will do it; here it does not count as a try. Raises: arq.Retry."""
     context["spare"](context["job_id"])
     log.warning("task_too_new", task=name, reason=reason)
     raise Retry(defer=TOO_NEW_S)
 
 
 def _span(name: str, parent: str | None, arguments: dict[str, Any]) -> AbstractContextManager[None]:
-    """Of a task that goes on with a callback's trace, or begins one; others read theirs in the run."""
+    """For a task that continues a callback's trace, or begins one; others read theirs in the run."""
     if name not in TRACED:
         return nullcontext()
     run_id, shot, take = (arguments.get(each) for each in ("run_id", "shot_id", "take"))
@@ -123,9 +121,9 @@ def _span(name: str, parent: str | None, arguments: dict[str, Any]) -> AbstractC
 
 async def _outcome(handler: TaskHandler, deps: Deps, arguments: dict[str, Any], tries: int) -> str:
     """
-    Run the handler. What may pass is tried again; what we did not foresee too, but not forever.
+    Run the handler. Problems that may pass are retried; so are unforeseen ones, but not forever.
 
-    Raises: arq.Retry. A cancelled task (a deploy) goes back to the queue and counts for nothing.
+    Raises: arq.Retry. A cancelled task (a deploy) goes back to the queue, and no try is counted.
     """
     try:
         return await handler(deps, **arguments)
@@ -150,8 +148,8 @@ def _again(tries: int) -> dict[str, int]:
 
 
 def _label(outcome: str) -> str:
-    """*outcome* where it is a word of ours: what a provider says, or a number, would make figures without end."""
-    word = outcome.partition(",")[0]  # What was done in one go, as a clip that is collected and kept.
+    """*outcome* if it is one of our words: a provider's word, or a number, would create metrics without end."""
+    word = outcome.partition(",")[0]  # What was done in one step, such as a clip that is collected and kept.
     return word if word in _LABELS else "done"
 
 

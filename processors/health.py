@@ -1,8 +1,8 @@
 """
-The port of a worker: ``/livez`` its loop goes round · ``/readyz`` it can do its work · ``/metrics``.
+The port of a worker: ``/livez`` its event loop is running · ``/readyz`` it can do its work · ``/metrics``.
 
-It answers in the worker's own event loop, so that one that hangs is seen by whoever gets no answer in time; and it
-says whether the worker still looks for tasks. Nobody shows a key here: it is for the network inside.
+It answers in the worker's own event loop, so that a worker that hangs shows by not answering in time; and it says
+whether the worker still looks for tasks. No key is required: it is for the internal network.
 """
 
 from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ def health_app(worker: RelayWorker, deps: Deps, disk: Disk) -> Starlette:
 
 
 async def _obstacle(deps: Deps, disk: Disk) -> str | None:
-    """Why it cannot do its work now, if it cannot."""
+    """Why it cannot work now, if it cannot."""
     try:
         await deps.inbox.check_writable()
         await disk.check_writable()

@@ -31,7 +31,7 @@ async def hook(
     tries: int = 1,
 ) -> str:
     """
-    Take in the job *job_id*: the first callback about it makes the run, later ones look it up again.
+    Accept the job *job_id*: the first callback about it makes the run, later ones look it up again.
 
     *word*: the status that the callback named.
     Raises: arq.Retry while the provider cannot be asked; nothing is opened or spent on a callback's word alone.

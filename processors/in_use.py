@@ -1,4 +1,4 @@
-"""What tasks work with now: it changes when keys are read again, and a task keeps to its end what it began with."""
+"""What tasks work with now: it changes when keys are read again, and a task keeps until its end what it began with."""
 
 import asyncio
 from collections import Counter
@@ -22,18 +22,18 @@ log = structlog.get_logger()
 
 
 class DepsInUse:
-    """Lends `now` to each task; the client of a former key is closed when the last task that has it has ended."""
+    """Lends `now` to each task; the client with an old key is closed when the last task that uses it has ended."""
 
     def __init__(self, deps: Deps, live: LiveSettings) -> None:
         self.now = self._with_key_check(deps)
         self._live = live
-        self._first = deps.clients  # Its owner closes it.
+        self._first = deps.clients  # Closed by its owner.
         self._users: Counter[Clients] = Counter()
         live.on_change(self._take)
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[Deps]:
-        """For as long as the block lasts nothing of it changes."""
+        """For as long as the block lasts, none of it changes."""
         deps = self.now
         self._users[deps.clients] += 1
         try:
@@ -43,7 +43,7 @@ class DepsInUse:
             await self._close_if_idle(deps.clients)
 
     async def close(self) -> None:
-        """No more tasks: what was opened here is closed."""
+        """No more tasks: whatever was opened here is closed."""
         if self.now.clients is not self._first:
             await self.now.clients.aclose()
 

@@ -1,4 +1,4 @@
-"""Putting a collected clip into object storage, beside the next submit: until then its take is not done."""
+"""Uploading a collected clip to object storage while the next submit goes out: until then its take is not done."""
 
 import asyncio
 from typing import Any, Final
@@ -15,13 +15,13 @@ from framerelay.runs.model import Clip, Take
 from framerelay.runs.takes import KEEP_S, is_unkept
 from framerelay.store.progress import record
 
-AGAIN_S_MAX: Final = 60.0  # However long the storage is away.
+AGAIN_S_MAX: Final = 60.0  # However long the storage is down.
 
 log = structlog.get_logger()
 
 
 async def keep(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -> str:
-    """The task of a clip that whoever fetched it did not keep in time; returns what came of it, for the log."""
+    """The task for a clip that the worker that fetched it did not store in time; returns the outcome for the log."""
     current = await _unkept(deps, run_id, shot_id, take)
     if current is None or current.turns != turn:
         return "not_due"
@@ -30,10 +30,10 @@ async def keep(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -
 
 async def keep_clip(deps: Deps, run_id: str, shot_id: str, take: Take) -> str:
     """
-    Put the clip of *take* where every machine finds it, and say so; returns what came of it, for the log.
+    Put the clip of *take* where every machine finds it, and record that; returns the outcome for the log.
 
-    While the storage is away this worker, which has the clip, goes on trying, and says that it does. A clip that is
-    neither here nor there is fetched again: its provider has it still.
+    While the storage is down this worker, which has the clip, keeps trying, and records that it does. A clip that is
+    neither here nor there is fetched again: its provider still has it.
     """
     about: dict[str, Any] = {"shot_id": shot_id, "take": take.number, "sha256": take.video.sha256 if take.video else ""}
     try:
@@ -76,7 +76,7 @@ def _is_here(deps: Deps, video: Clip) -> bool:
 
 
 async def _keep_later(deps: Deps, run_id: str, shot_id: str, number: int, wait_s: float) -> None:
-    """Beside the tasks, so that a storage that is away for long holds none of their places."""
+    """In the background, so that storage that is down for long blocks none of the places for tasks."""
     await asyncio.sleep(wait_s)
     try:
         take = await _unkept(deps, run_id, shot_id, number)

@@ -1,4 +1,4 @@
-"""What a worker goes on with beside its tasks, without a place among them."""
+"""What a worker continues in the background, without using one of its places for tasks."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -12,13 +12,13 @@ class Keeping:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let *work* go on."""
+        """Let *work* go on in the background."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def aclose(self) -> None:
-        """What is not done yet is another worker's, when its time has come."""
+        """Anything that is not done yet is another worker's, when its time has come."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

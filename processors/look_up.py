@@ -1,4 +1,4 @@
-"""Asking the provider about one take: the GET is the truth, whoever gave the reason to look."""
+"""Asking the provider about one take: the GET is the truth, whatever the reason for it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -39,8 +39,8 @@ ENDED = {
 GONE = (404, 410)
 AT_WORK = frozenset({JobState.QUEUED, JobState.RUNNING})
 LOOKING = OPEN - {TakeStatus.COLLECTING}
-# A job of ours that we took for foreign is paid for twice: no time zone is further off than the one, and a job that
-# claims to be older than the other has a time from a clock that cannot be right (its clip would be gone as well).
+# If we took one of our jobs for somebody else's, it would be paid for twice: no time zone is further off than the first
+# figure, and a job that claims to be older than the second has a wrong clock (its clip would be gone as well).
 CLOCKS_APART_S = 13 * 3600.0
 JOBS_KEPT_S = 30 * 86_400.0
 
@@ -67,10 +67,10 @@ async def look_up(
     Ask about one take and record what the provider says; returns that in a word, for the log.
 
     *turn*: the step that asked. A callback has none; it gives its own id, when it came, the *job_id* and the status
-    *word* that it named, and when the address that it came to ends, if it does (*ends_at*). The job's id counts only
+    *word* that it named, and when the address that it came to expires, if it does (*ends_at*). The job's id counts only
     while the take has none of its own (the callback overtook the answer to the submit, or outlived a crash). A word
-    that says "still at it" about a job that we know is no reason to ask; *state*: what it means by the provider's
-    profile; *named*: our reference, of a callback that names no job.
+    that says that a known job is still at work is no reason to ask; *state*: what it means by the provider's profile;
+    *named*: our reference, if the callback names no job.
     Raises: arq.Retry if the provider cannot be asked now and the state has no later look-up of its own.
     """
     run = await deps.store.load(run_id)
@@ -110,9 +110,9 @@ async def look_up(
 
 async def _find_by_name(deps: Deps, run: Run, shot_id: str, take: Take, name: str | None) -> str:
     """
-    A callback without an id, about a take whose submit was cut: our reference in it is that of a job.
+    A callback without an id, about a take whose submit broke off: our reference in it identifies a job.
 
-    Raises: arq.Retry once the job is known, which this callback has something to say about.
+    Raises: arq.Retry once the job is known, since this callback has something to say about it.
     """
     is_findable = take.status is TakeStatus.UNSURE and take.maker is not None and take.maker.findable
     if name is None or not is_findable or name != reference(run, shot_id, take):
@@ -125,9 +125,10 @@ async def _find_by_name(deps: Deps, run: Run, shot_id: str, take: Take, name: st
 
 def _is_second(run: Run, shot_id: str, take: Take, job_id: str, ends_at: int | None) -> bool:
     """
-    Whether *job_id* may be of another submit for the same take: its callback came to an address with another end.
+    Whether *job_id* may belong to another submit of the same take: its callback came to an address with another end.
 
-    Whoever learned the address of the take's own submit can name any job of the account; that one is not asked about.
+    Somebody who learned the address of the take's own submit can name any job of the account; such a job is not looked
+    up.
     """
     shot = run.shot(shot_id)
     if shot is None or ends_at in (None, address_ends_at(run, shot, take)) or not take.job_ids:
@@ -137,9 +138,9 @@ def _is_second(run: Run, shot_id: str, take: Take, job_id: str, ends_at: int | N
 
 async def _keep_second_job(deps: Deps, run: Run, shot_id: str, take: Take, job_id: str, tries: int) -> None:
     """
-    An address of the take was called about a job that is not its own: if there is such a job, it was paid for, too.
+    An address of the take was called about a job that is not its own: if the job exists, it was paid for, too.
 
-    That can be when Redis fell back to an older copy and forgot a submit. Raises: arq.Retry if the provider cannot be
+    That can happen if Redis fell back to an older copy and forgot a submit. Raises: arq.Retry if the provider cannot be
     asked now.
     """
     report = await _report_of(deps, run, shot_id, take, job_id, tries)
@@ -147,7 +148,7 @@ async def _keep_second_job(deps: Deps, run: Run, shot_id: str, take: Take, job_i
         return
     ids = tuple(dict.fromkeys((job_id, *report.job_ids)))
     if set(ids) & set(take.job_ids) or _is_foreign(report, run, oldest(run, take), job_id):
-        return  # Another name of the same job; or one that is not ours.
+        return  # Another id of the same job; or a job that is not ours.
     await record(deps.store, run.id, events.SecondJobFound(shot_id=shot_id, take=take.number, job_ids=ids))
 
 
@@ -167,7 +168,7 @@ async def _adopt(deps: Deps, run: Run, shot_id: str, take: int, job_id: str, tri
 async def _report_of(
     deps: Deps, run: Run, shot_id: str, take: Take | None, job_id: str, tries: int
 ) -> JobReport | None:
-    """What the provider says of a job that a callback named; None if it knows none, or says nothing readable."""
+    """What the provider says about a job that a callback named; None if it knows none, or the answer is unreadable."""
     try:
         async with _turn(deps, run, shot_id, take, planned=False):
             return await _get_job(deps, run, shot_id, take, job_id)
@@ -179,7 +180,7 @@ async def _report_of(
 
 
 def _is_foreign(report: JobReport, run: Run, since: float, job_id: str) -> bool:
-    """Whoever holds a callback address may name any job: not one of another take, nor one made before *since*."""
+    """Anybody with a callback address may name any job: not one of another take, nor one made before *since*."""
     ids = {job_id, *report.job_ids}
     if any(ids & set(other.job_ids) for shot in run.shots for other in shot.takes):
         return True
@@ -200,7 +201,7 @@ async def _turn(deps: Deps, run: Run, shot_id: str, take: Take | None, *, planne
 
 
 def _provider_name(deps: Deps, run: Run, shot_id: str, take: Take | None) -> str:
-    """Who is asked about *take*; of one that is forgotten, who makes its shot."""
+    """Who is asked about *take*; for a forgotten take, who makes its shot."""
     shot = run.shot(shot_id)
     if take is not None and take.maker is not None:
         return take.maker.provider
@@ -211,9 +212,9 @@ async def _get_job(
     deps: Deps, run: Run, shot_id: str, take: Take | None, job_id: str, *, is_patient: bool = False
 ) -> JobReport:
     """
-    What the provider of *take* says (of a take that is forgotten: that of its shot). Raises: as the client's.
+    What the provider of *take* says (for a forgotten take: that of its shot). Raises: as the client's.
 
-    The addresses that the answer to its submit named are those of its own job, and of no second one.
+    The addresses in the answer to its submit are those of its own job, and not of a second one.
     """
     shot = run.shot(shot_id)
     if take is not None and take.maker is not None:
@@ -235,7 +236,7 @@ async def _record_late_callback(
     *,
     has_ended: bool,
 ) -> str:
-    """There is nothing left to ask; but that it came shows that the provider can reach us."""
+    """There is nothing left to ask; but the callback shows that the provider can reach us."""
     if has_ended and not take.called_back:
         await record(deps.store, run_id, events.CalledBack(shot_id=shot_id, take=take.number))
     known_at = take.rendered_at or take.ended_at
@@ -251,7 +252,7 @@ def _known_as(take: Take) -> str:
 
 
 async def _learn(deps: Deps, run: Run, shot_id: str, take: Take, report: JobReport, received_at: float | None) -> None:
-    """How long the job took: by its callback, or else by the provider's own times; a look-up came at any moment."""
+    """How long the job took: by its callback, otherwise by the provider's own times; a look-up came at any moment."""
     shot = run.shot(shot_id)
     if report.state is not JobState.SUCCEEDED or shot is None or take.adopted or run.hook:
         return
@@ -309,7 +310,7 @@ def event_of(report: JobReport, *, shot_id: str, take: int, job_id: str, called_
 
 
 def _without_bad_frame(deps: Deps, report: JobReport) -> JobReport:
-    """*report* without a last frame that nobody may open: an extra must cost neither this clip nor the next."""
+    """*report* without a last frame that nobody can open: an extra must cost neither this clip nor the next."""
     if report.last_frame_url is None:
         return report
     try:
@@ -334,14 +335,14 @@ def _ending(report: JobReport) -> Problem:
 async def _record_failure(
     deps: Deps, run: Run, shot_id: str, take: Take, error: FrameRelayError, tries: int, *, has_ended: bool
 ) -> str:
-    """A take in flight has its next look-up in its state; one whose id only the callback knew must not lose it."""
+    """A take in flight has its next look-up in its state; if only the callback knew its id, that must not be lost."""
     retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
     if take.status is not TakeStatus.GENERATING:
         raise Retry(defer=retry_wait_s(tries, retry_after_s=retry_after_s)) from error
     problem = problem_of(error)
     gone = isinstance(error, UpstreamRejected) and error.status in GONE
     if problem.family is Family.ACCOUNT and not gone and await deps.has_another_key():
-        raise Retry(defer=0) from error  # Somebody has put it right meanwhile.
+        raise Retry(defer=0) from error  # Somebody has corrected it in the meantime.
     event = events.PollFailed(
         shot_id=shot_id,
         take=take.number,

@@ -1,4 +1,4 @@
-"""The gate in front of look-ups: so many side by side, within each provider's rate, and none while it rests."""
+"""The gate in front of look-ups: limited in number, within each provider's rate, and none while it rests."""
 
 import random
 from collections.abc import AsyncIterator
@@ -13,10 +13,10 @@ FULL_S: Final = 0.5
 
 class LookUpGate:
     """
-    Lets *at_once* planned look-ups of one worker through at the same time; *look_ups* knows of all workers.
+    Lets *at_once* planned look-ups of one worker through at the same time; *look_ups* knows those of all workers.
 
-    A callback's look-up need not queue (somebody waits for the next shot), but it respects a rest like the others.
-    Whoever has to wait goes back to the queue of tasks, so that no download or submit waits behind it.
+    A callback's look-up need not queue (somebody waits for the next shot), but it respects a rest like the others. A
+    look-up that has to wait goes back to the task queue, so that no download or submit waits behind it.
     """
 
     def __init__(self, at_once: int, look_ups: LookUps) -> None:
@@ -27,10 +27,10 @@ class LookUpGate:
     @asynccontextmanager
     async def passing(self, provider: str, *, per_minute: float | None, planned: bool) -> AsyncIterator[float | None]:
         """
-        Yields None if the way is free, for as long as the look-up lasts; else seconds after which to come again.
+        Yields None if the way is free, for as long as the look-up lasts; otherwise seconds after which to come again.
 
-        The place is held from before anybody is asked, and until a rest that the provider wants is known: whoever
-        comes meanwhile would pass. Raises: StoreUnavailable.
+        The place is held from before anybody is asked, until a rest that the provider wants is known: otherwise,
+        look-ups that arrive in between would pass. Raises: StoreUnavailable.
         """
         spread = 1.0 + random.random() / 2  # noqa: S311  (spreads load; not a secret)
         if planned and self._inside >= self._at_once:

@@ -1,8 +1,8 @@
 """
-Notifications go out: signed, to public addresses only, for a day if need be, and beside everything else.
+Sending notifications: signed, to public addresses only, for up to a day, and independently of everything else.
 
-They are no tasks: a sender in each worker takes what is due from `store.outbox`. A receiver that hangs so holds a few
-of its hands, and none of those that make the film.
+They are not tasks: a sender in each worker takes what is due from `store.outbox`. So a receiver that hangs blocks a few
+of the sender's slots, and none of those in which films are made.
 """
 
 import asyncio
@@ -35,9 +35,9 @@ from framerelay.store.runs import Store
 from framerelay.upstream.answers import read_retry_after
 
 LADDER_S: Final = (5.0, 60.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0)
-"""Before the second try, the third, …; the last one again until a day is over."""
+"""Before the second try, the third, …; the last one repeats until a day is over."""
 GIVEN_UP_AFTER_S: Final = 86_400.0
-ASKED_S_MAX: Final = 21_600.0  # A ``Retry-After`` beyond this would eat up the day.
+ASKED_S_MAX: Final = 21_600.0  # A ``Retry-After`` beyond this would use up the day.
 CONNECT_S: Final = 5.0
 ANSWER_S: Final = 15.0  # For a whole try: Standard Webhooks asks for 15 to 30 s.
 LEASE_S: Final = 30.0
@@ -51,7 +51,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome:
-    """What came of one POST; *refusal*: why nothing was sent, which waiting does not change."""
+    """The outcome of one POST; *refusal*: why nothing was sent, which waiting does not change."""
 
     words: str
     status: int | None = None
@@ -75,7 +75,7 @@ class NotificationSender:
         self._hosts: Counter[str] = Counter()
 
     def sign_with(self, secrets: tuple[Secret, ...]) -> None:
-        """From the next try on; a receiver that changes its own has both for a while."""
+        """From the next try on; a receiver that changes its secret has both for a while."""
         self._secrets = secrets
 
     def wake(self) -> None:
@@ -92,14 +92,14 @@ class NotificationSender:
                     rest_s = await self._start_due()
                 except StoreUnavailable as error:
                     log.warning("notifications_put_off", reason=error.message)
-                except Exception as error:  # What we did not foresee must not end it for good.
+                except Exception as error:  # An unforeseen error must not end it for good.
                     log.exception("notifications_surprised", reason=str(error))
                 await wait_within(self._wake_up, rest_s)
         finally:
             await self._drain()
 
     async def _start_due(self) -> float:
-        """Begin as many as there are hands; returns how long to rest if nothing wakes us."""
+        """Begin as many as there are free slots; returns how long to rest if nothing wakes us."""
         room = HANDS - len(self._under_way)
         if not room:
             return IDLE_S
@@ -129,7 +129,7 @@ class NotificationSender:
         task.add_done_callback(note_end)
 
     async def _send(self, claim: NoticeClaim, host: str) -> None:
-        """One try, and what follows from it. If Redis does not take that, the lease ends and it is sent again."""
+        """One try, and what follows from it. If Redis does not accept that, the lease ends and it is sent again."""
         notice, began, start = claim.notice, time.time(), time.monotonic()
         answer = await self._post(notice, began)
         took_ms = round((time.monotonic() - start) * 1000)
@@ -153,7 +153,7 @@ class NotificationSender:
             log.warning("notification_not_recorded", **line, reason=error.message)
 
     async def _tell_run(self, run_id: str, answer: _Outcome) -> None:
-        """Whoever looks at the run has to learn that nothing is sent; the log of deliveries is seldom looked at."""
+        """People who look at the run must learn that nothing is sent; the log of deliveries is seldom read."""
         problem = Problem(code=AddressForbidden.code, message=answer.refusal) if answer.refusal else None
         with suppress(NotFound, Conflict):  # It was removed, or so much happens to it that the next one will say so.
             await record(self._store, run_id, NotificationSettled(problem=problem))
@@ -174,7 +174,7 @@ class NotificationSender:
         except AddressForbidden as error:
             refusal = redact(error.message)
             return _Outcome(words=f"not sent: {refusal}", refusal=refusal)
-        except (httpx.InvalidURL, ValueError):  # Kept by a version that did not look at it.
+        except (httpx.InvalidURL, ValueError):  # Stored by a version that did not check it.
             refusal = "it is not an address that can be opened"
             return _Outcome(words=f"not sent: {refusal}", refusal=refusal)
         except httpx.ConnectTimeout:
@@ -187,7 +187,7 @@ class NotificationSender:
             return _Outcome(words="the connection broke before an answer came")
 
     async def _drain(self) -> None:
-        """What is not answered by then is sent again when its lease ends."""
+        """Anything not answered by then is sent again when its lease ends."""
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=FAREWELL_S)
         for task in self._under_way:
@@ -196,7 +196,7 @@ class NotificationSender:
 
 
 def _what_follows(claim: NoticeClaim, answer: _Outcome, *, now: float) -> tuple[NotificationState, float | None]:
-    """Its state, and in how many seconds it is tried again, if it is."""
+    """Its state, and in how many seconds it is retried, if it is."""
     if answer.refusal:
         return NotificationState.REFUSED, None
     if answer.status is not None and 200 <= answer.status < 300:
@@ -211,7 +211,7 @@ def send_wait_s(tries: int, *, age_s: float, retry_after_s: float | None = None)
     """
     Seconds until the next try, after *tries* before the one that failed; None: a day has passed, it is given up.
 
-    A rung of the ladder with up to a tenth of jitter either way; what the receiver asked for is not undercut, up to six
+    A step of the ladder with up to a tenth of jitter either way; never less than what the receiver asked for, up to six
     hours. The last try is when the day ends.
     """
     left_s = GIVEN_UP_AFTER_S - age_s

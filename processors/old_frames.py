@@ -1,4 +1,4 @@
-"""Frames of runs that ended long ago leave, if they can be made again from clips that stay; no clip or film does."""
+"""Frames of runs that ended long ago are removed if they can be made again from clips, which stay, as films do."""
 
 import time
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 async def remove_old_frames(deps: Deps, now: float) -> None:
     """
-    A few runs each time; nothing for a week after the log has said for the first time that it will.
+    A few runs each time; nothing for a week after the log has first announced it.
 
     Raises: StoreUnavailable; StorageFailed.
     """
@@ -55,7 +55,7 @@ async def _remove_frames(deps: Deps, run: Run) -> None:
 
 
 def _frames_of(run: Run) -> Iterator[tuple[Take, Frame]]:
-    """Those that we took of a clip; what the provider gave cannot be made again."""
+    """Those that we took from a clip; what the provider gave cannot be made again."""
     for shot in run.shots:
         for take in shot.takes:
             yield from ((take, frame) for frame in (take.last_frame, take.opening) if frame is not None)

@@ -33,7 +33,7 @@ def is_ahead(run: Run, shot_id: str, take: Take) -> bool:
 
 
 def takes_ahead_of(run: Run, shot_id: str, number: int) -> list[tuple[str, Take]]:
-    """The takes that were ahead of that one, and have no opening for it."""
+    """Takes before that one in the film that have no opening because of it."""
     return [
         (shot.id, take)
         for shot in run.shots
@@ -45,10 +45,10 @@ def takes_ahead_of(run: Run, shot_id: str, number: int) -> list[tuple[str, Take]
 
 async def take_opening_later(deps: Deps, run_id: str, shot_id: str, take: int) -> None:
     """
-    Have it taken when the shots that begin with the last frame are on their way.
+    Queue it for when the shots that begin with the last frame are on their way.
 
-    Even on another core it took some 15 ms of each such submit: both write the run, and the machine is busy as it is.
-    A task of its own rests without a place among those at work.
+    Even on another core it took some 15 ms of each such submit: both write the run, and the machine is busy anyway. A
+    separate task waits without occupying a place.
     """
     arguments = {"run": run_id, "shot": shot_id, "take": take}
     task = Task(id=f"opening:{run_id}:{shot_id}:{take}", function="opening", arguments=arguments)
@@ -56,7 +56,7 @@ async def take_opening_later(deps: Deps, run_id: str, shot_id: str, take: int) -
 
 
 async def opening(deps: Deps, *, run_id: str, shot_id: str, take: int) -> str:
-    """The task; returns what came of it, for the log."""
+    """The task; returns the outcome for the log."""
     run = await deps.store.load(run_id)
     current = run.take(shot_id, take) if run else None
     if run is None or current is None or current.status is not TakeStatus.DONE:
@@ -70,16 +70,16 @@ async def opening(deps: Deps, *, run_id: str, shot_id: str, take: int) -> str:
 
 async def keep_opening(deps: Deps, run: Run, shot_id: str, take: Take) -> None:
     """
-    Take the first frame of a clip that is kept, measure its seam and tell the run; trouble is only noted.
+    Take the first frame of a clip that is kept, measure its seam and record both; problems are only logged.
 
-    Whichever decoder is free does it: that of the films, most often, so that no last frame has to wait.
+    Whichever decoder is free does it: most often that of the films, so that no last frame has to wait.
     """
     shot = run.shot(shot_id)
     path = deps.files.opening(run.id, shot_id, take.number)
     frames = (path, deps.files.last_frame(run.id, shot_id, take.number))
     try:
         if deps.media.is_remote:
-            await deps.media.fetch(frames[1])  # Of which a small copy is made.
+            await deps.media.fetch(frames[1])  # The small copy is made from it.
         size = take.video.bytes if take.video else None
         clip = await deps.media.fetch(deps.files.clip(run.id, shot_id, take.number), size=size)
         begun_with = await first_frame_file(deps, run, shot, take.first_frame) if shot and take.first_frame else None
@@ -104,7 +104,7 @@ async def keep_opening(deps: Deps, run: Run, shot_id: str, take: Take) -> None:
 
 
 async def keep_missing_openings(deps: Deps, run: Run) -> None:
-    """Before the film is made: a run that has ended should not change any more."""
+    """Before the film is made: a run that has ended should no longer change."""
     for shot in run.shots:
         take = picked_take(shot)
         if take is not None and take.status is TakeStatus.DONE and take.opening is None:
@@ -113,9 +113,9 @@ async def keep_missing_openings(deps: Deps, run: Run) -> None:
 
 async def first_frame_file(deps: Deps, run: Run, shot: Shot, first: FirstFrame) -> Path | None:
     """
-    The picture that *shot* was given from its source, where we keep it.
+    The picture that *shot* was given from its source, if we keep it.
 
-    Of a provider's own frame that could not be kept ours stands in: they were compared when both were there.
+    If a provider's own frame could not be kept, ours takes its place: they were compared when both were there.
     """
     source = run.take(shot.source, first.take) if shot.source and first.take else None
     frames = (source.provider_frame, source.last_frame) if source else ()

@@ -1,4 +1,4 @@
-"""What is asked of a provider for a take: its pictures in a form that it takes, and the order that they go into."""
+"""What a provider is asked for a take: its pictures in a form that it takes, and the order that contains them."""
 
 import math
 import mimetypes
@@ -25,14 +25,14 @@ from framerelay.upstream.search import can_be_searched
 from framerelay.upstream.transport import encode_body
 
 BESIDE_PICTURES: Final = 4096  # Bytes of a request for names of fields, the callback address and our reference.
-CALLED_LATE_S: Final = 86_400.0  # A callback is sent after its job's end, and again where it failed.
+CALLED_LATE_S: Final = 86_400.0  # A callback is sent after its job's end, and again if that failed.
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
-    """All that a submit needs before money moves: who is asked, and the pictures in a form that it takes."""
+    """All that a submit needs before money is spent: who is asked, and the pictures in a form that it takes."""
 
     provider: Provider
     client: JobsClient
@@ -44,9 +44,9 @@ class Preparation:
 
 async def prepare(deps: Deps, run: Run, shot: Shot) -> Preparation:
     """
-    Do for a submit whatever can be repeated and costs nothing.
+    Do everything for a submit that can be repeated and costs nothing.
 
-    Raises: RequestInvalid where the provider cannot be used, or not for this; else as `hand_off.first_frame`.
+    Raises: RequestInvalid if the provider cannot be used, or not for this; otherwise as `hand_off.first_frame`.
     """
     provider, client = deps.clients.provider(run.provider_of(shot)), deps.clients.of(run.provider_of(shot))
     poll, taker = client.profile.poll, Taker(provider=provider, client=client)
@@ -90,7 +90,7 @@ async def _pictures_of(deps: Deps, run: Run, shot: Shot, taker: Taker) -> _Pictu
 
 
 async def _has_room(deps: Deps, shot: Shot, profile: Profile, pictures: _Pictures) -> bool:
-    """Whether the request is not too large with its pictures; each takes a third more there than as a file."""
+    """Whether the request stays within the limit with its pictures; each takes a third more there than as a file."""
     most = body_bytes_max(profile)
     inline = [each.path for each in (pictures.first, pictures.last) if each and each.source == "inline" and each.path]
     size = sum([inline_bytes((await deps.media.fetch(path)).stat().st_size) for path in inline])
@@ -101,7 +101,7 @@ async def _has_room(deps: Deps, shot: Shot, profile: Profile, pictures: _Picture
 
 
 async def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Preparation) -> Order:
-    """The order of *take*, whose intent is stored."""
+    """The order for *take*, whose intent is stored."""
     fields = {**shot.input, **ready.references}
     if take.seed is not None:
         fields["seed"] = take.seed
@@ -121,7 +121,7 @@ async def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Preparat
 
 
 def callback_url(deps: Deps, run: Run, shot: Shot, take: Take, provider: Provider) -> str:
-    """The callback address of *take*; it names the provider where callbacks are read by its profile."""
+    """The callback address of *take*; it names the provider if callbacks are read by its profile."""
     name = None if provider.is_read_leniently else provider.name
     ends_at = address_ends_at(run, shot, take)
     address = TakeAddress(run_id=run.id, shot_id=shot.id, take=take.number, ends_at=ends_at, provider=name)
@@ -130,7 +130,7 @@ def callback_url(deps: Deps, run: Run, shot: Shot, take: Take, provider: Provide
 
 def address_ends_at(run: Run, shot: Shot, take: Take) -> int:
     """
-    When the callback address of a take ends, in seconds since 1970.
+    When the callback address of a take expires, in seconds since 1970.
 
     It follows from the stored intent, so the address of a take is the same whenever it is made, and an address with
     another end was made for another submit.

@@ -1,4 +1,4 @@
-"""Places at providers: a submit asks for one, and waits for the end of another job where there is none."""
+"""Places at providers: a submit asks for one, and if there is none waits for the end of another job."""
 
 from dataclasses import replace
 from typing import Final
@@ -15,15 +15,15 @@ from framerelay.store.places import Allowance, Entry, TakePlace
 from framerelay.store.progress import record, wake_newcomers
 from framerelay.upstream.providers import Provider
 
-HELD_S: Final = 120.0  # After that a held shot asks by itself, should the word of a free place have been lost.
-LOST_S: Final = 60.0  # A place of a take that is not in flight so long after it got it was left without a word.
-LOST_LOOKED_AT: Final = 8  # Places, the oldest, each with a run to be read; those that were lost come to be the oldest.
+HELD_S: Final = 120.0  # After that a held shot asks by itself, in case the message about a free place was lost.
+LOST_S: Final = 60.0  # A place whose take is not in flight this long after getting it was abandoned.
+LOST_LOOKED_AT: Final = 8  # The oldest places, each with a run to be read; abandoned ones end up as the oldest.
 
 log = structlog.get_logger()
 
 
 def allowance_of(provider: Provider) -> Allowance:
-    """What was given in the settings, else what the profile says; what neither says is learned."""
+    """What the settings give, or else the profile; if neither does, it is learned."""
     limits = provider.profile.limits
     refuses = limits.over == "refused" and limits.concurrent is not None
     return Allowance(
@@ -37,8 +37,8 @@ async def enter(deps: Deps, run: Run, shot: Shot, take: int, provider: Provider)
     """
     Whether the take has a place; if not, its shot is held until one is free.
 
-    The place is asked for again after the hold is saved, since a job may have ended in between, with nobody there to
-    be woken.
+    The place is requested again after the hold is saved, since a job may have ended in between, when nobody was there
+    to be woken.
     """
     place, allowance = TakePlace(run_id=run.id, shot_id=shot.id, take=take), allowance_of(provider)
     entry = await deps.store.places.enter(provider.name, place, allowance)
@@ -70,13 +70,13 @@ async def _others_of(deps: Deps, place: TakePlace, provider: Provider) -> tuple[
 
 
 async def leave(deps: Deps, run: Run, shot_id: str, take: int, provider: Provider) -> None:
-    """Nothing was submitted for the take: its place is another one's."""
+    """Nothing was submitted for the take: its place goes to another one."""
     place = TakePlace(run_id=run.id, shot_id=shot_id, take=take)
     await wake_newcomers(deps.store, provider.name, await deps.store.places.leave(provider.name, place))
 
 
 async def note_acceptance(deps: Deps, run: Run, shot: Shot, take: int, provider: Provider) -> None:
-    """The provider took it, and may take more."""
+    """The provider accepted it, and may accept more."""
     place = TakePlace(run_id=run.id, shot_id=shot.id, take=take)
     await wake_newcomers(deps.store, provider.name, await deps.store.places.note_acceptance(provider.name, place))
 
@@ -84,7 +84,7 @@ async def note_acceptance(deps: Deps, run: Run, shot: Shot, take: int, provider:
 async def note_refusal(
     deps: Deps, run: Run, shot: Shot, take: int, provider: Provider, *, retry_after_s: float | None
 ) -> float:
-    """The provider took nothing more; returns seconds to wait, 0 while other jobs are in flight there."""
+    """The provider accepted no more; returns seconds to wait, 0 while other jobs are in flight there."""
     place = TakePlace(run_id=run.id, shot_id=shot.id, take=take)
     return await deps.store.places.note_refusal(provider.name, place, retry_after_s=retry_after_s)
 
@@ -100,7 +100,7 @@ def _hold(shot: Shot, provider: Provider, entry: Entry, now: float) -> events.Pl
 
 
 async def _free_dead_places(deps: Deps, provider: Provider) -> tuple[TakePlace, ...]:
-    """Takes places away from takes that are not in flight any more, whose end nobody could write down."""
+    """Takes places away from takes that are no longer in flight, whose end could not be recorded."""
     newcomers: list[TakePlace] = []
     inside = await deps.store.places.inside(provider.name)
     for place in [place for place, since_s in inside if deps.store.clock.now() - since_s >= LOST_S][:LOST_LOOKED_AT]:

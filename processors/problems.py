@@ -1,4 +1,4 @@
-"""Errors of the lower floors as `Problem`s: what is kept with a run and shown to a person, without secrets."""
+"""Errors of the packages below as `Problem`s: what is stored with a run and shown to a person, without secrets."""
 
 from framerelay.config.logs import redact
 from framerelay.runs.errors import (
@@ -13,11 +13,11 @@ from framerelay.runs.model import Family, Problem
 from framerelay.upstream.families import family_of
 from framerelay.upstream.words import CODE_CHARACTERS_MAX, MESSAGE_CHARACTERS_MAX, cut
 
-OUR_WORDS_CHARACTERS_MAX = 300  # What we say around the words of others, which were cut where they came in.
+OUR_WORDS_CHARACTERS_MAX = 300  # What we say around the words of others, which were cut when they came in.
 
 
 def problem_of(error: FrameRelayError) -> Problem:
-    """What to keep of *error*: its words, a stable code, and its family."""
+    """What to store about *error*: its message, a stable code, and its family."""
     if isinstance(error, UpstreamRejected):
         family = error.family or family_of(error.upstream_code, error.message, error.status)
         return problem(error.upstream_code or error.code, error.message, family)
@@ -28,9 +28,9 @@ def problem_of(error: FrameRelayError) -> Problem:
 
 def problem(code: str, message: str, family: Family) -> Problem:
     """
-    A problem in somebody else's words, cut again, whoever made them: a run is kept with them, and shown in lists.
+    A problem in somebody else's words, cut again: a run is stored with them, and shown in lists.
 
-    A provider may repeat a signed address in its words, or what was posted to it.
+    A provider may repeat a signed address in its message, or what was posted to it.
     """
     text = cut(redact(message), MESSAGE_CHARACTERS_MAX + OUR_WORDS_CHARACTERS_MAX)
     return Problem(code=cut(redact(code), CODE_CHARACTERS_MAX), message=text, family=family)

@@ -1,4 +1,4 @@
-"""What a worker does once for all stored runs: those that early versions left as nobody does now."""
+"""What a worker does once for all stored runs: repair those that early versions left in states that no longer occur."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -26,7 +26,7 @@ async def repair(deps: Deps) -> None:
     """
     Look at every run that has ended, and index those that are not, if no worker has done so before.
 
-    A break leaves it to the next start.
+    If it is interrupted, the next start does it.
     """
     try:
         number = await _once(deps, DONE, _repaired, (RunStatus.SUCCEEDED, RunStatus.CANCELLED))
@@ -41,7 +41,7 @@ async def repair(deps: Deps) -> None:
 async def _once(
     deps: Deps, step: str, change: Callable[[Deps, Run], Awaitable[bool]], statuses: Iterable[RunStatus | None]
 ) -> int:
-    """Let *change* happen to all stored runs of *statuses*, unless that was done; how many it changed."""
+    """Apply *change* to all stored runs of *statuses*, unless that was done before; how many it changed."""
     if await deps.store.is_repaired(step):
         return 0
     number = 0

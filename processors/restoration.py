@@ -26,7 +26,7 @@ async def mark_restored(store: Store) -> int:
     """
     Mark every run for which something can still be submitted, before any worker does; returns how many.
 
-    Raises: StoreUnavailable. Calling it again marks them again, and those that were started meanwhile.
+    Raises: StoreUnavailable. Calling it again marks them again, and those that were started in the meantime.
     """
     ids: list[str] = []
     for status in OPEN:
@@ -41,9 +41,9 @@ async def mark_restored(store: Store) -> int:
 
 async def ask(deps: Deps, run: Run, shot: Shot, number: int, ready: Preparation) -> JobReport | Problem | None:
     """
-    Whether a take that is in doubt was submitted before: its job; None if surely not; else why it has to be held.
+    Whether a take that is in doubt was submitted before: its job; None if surely not; otherwise why it must be held.
 
-    Raises: Transient, where the provider cannot be asked now.
+    Raises: Transient, if the provider cannot be asked now.
     """
     if not shows_addresses(ready.client.profile):
         return HELD

@@ -1,4 +1,4 @@
-"""Keeping tidy: runs that ended long ago leave by age, and what killed workers left half written is cleared away."""
+"""Cleaning up: runs that ended long ago are removed by age, and so are files that killed workers left half written."""
 
 import asyncio
 import time
@@ -13,16 +13,16 @@ from framerelay.runs.errors import Conflict, FrameRelayError
 from framerelay.store.removal import remove, remove_unfinished_files
 
 EVERY_S: Final = 60.0
-UNFINISHED_S: Final = 180.0  # A download that stalls is given up sooner; and those that go on are held (`store.files`).
-FILM_S_MAX: Final = 7200.0  # As the decoder's cage has it.
+UNFINISHED_S: Final = 180.0  # A download that stalls is given up sooner; those that go on are locked (`store.files`).
+FILM_S_MAX: Final = 7200.0  # The limit of the decoder's cage.
 AT_ONCE: Final = 100  # More than a thousand runs in ten minutes; the worker has better things to do.
 
 log = structlog.get_logger()
 
 
 async def run_retention(deps: Deps) -> None:
-    """For as long as the worker lives: what killed ones left is cleared away, and a few runs leave, each minute."""
-    since = 0.0  # At first all folders are looked into, then those in which something has begun of late.
+    """For as long as the worker lives: leftovers of killed workers are removed, and a few runs, each minute."""
+    since = 0.0  # At first all folders are searched, then those in which something has begun recently.
     while True:
         now = time.time()
         try:
@@ -32,13 +32,13 @@ async def run_retention(deps: Deps) -> None:
             await remove_old_frames(deps, now)
         except FrameRelayError as error:
             log.warning("tidying_put_off", reason=error.message)
-        except Exception as error:  # What we did not foresee must not end it for good.
+        except Exception as error:  # An unforeseen error must not end it for good.
             log.exception("tidying_surprised", reason=str(error))
         await asyncio.sleep(EVERY_S)
 
 
 async def clear_unfinished_files(deps: Deps, now: float, *, changed_since: float) -> None:
-    """Remove what was left half written, by whichever worker, in folders that have *changed_since*."""
+    """Remove files left half written, by any worker, in folders that have *changed_since*."""
     number = await asyncio.to_thread(
         remove_unfinished_files, deps.files, older_than=now - UNFINISHED_S, changed_since=changed_since
     )
@@ -48,7 +48,7 @@ async def clear_unfinished_files(deps: Deps, now: float, *, changed_since: float
 
 async def remove_old_runs(deps: Deps, now: float) -> None:
     """
-    Remove the runs whose time is over, at most `AT_ONCE`, and see again to the files of those removed a while ago.
+    Remove the runs whose time is over, at most `AT_ONCE`, and check again the files of those removed a while ago.
 
     Any number of workers may do so at once. Raises: StoreUnavailable.
     """
@@ -57,7 +57,7 @@ async def remove_old_runs(deps: Deps, now: float) -> None:
         for run_id in await deps.store.ended_before(over, at_most=AT_ONCE):
             run = await deps.store.load(run_id)
             with suppress(Conflict):  # Somebody acted on it: it is not over.
-                if run is not None and run.updated_at <= over:  # Else it was resumed, and has ended again.
+                if run is not None and run.updated_at <= over:  # Otherwise it was resumed, and has ended again.
                     await remove(deps.store, deps.media, run)
     # By now a download that was under way at the removal has ended, and may have made the folder again.
     for run_id in await deps.store.removed_before(now - deps.settings.download_timeout_s, at_most=AT_ONCE):

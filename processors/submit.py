@@ -1,4 +1,4 @@
-"""Submitting a take: inputs ready → intent stored → one POST → what came of it."""
+"""Submitting a take: inputs ready → intent stored → one POST → its outcome."""
 
 import asyncio
 import secrets
@@ -54,7 +54,7 @@ log = structlog.get_logger()
 
 
 class _About(TypedDict):
-    """Which submit an event is about; typed, so that a field that no event has is seen before it runs."""
+    """Which submit an event is about; typed, so that a field that no event has is caught before it runs."""
 
     shot_id: str
     take: int
@@ -63,10 +63,10 @@ class _About(TypedDict):
 
 async def submit(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -> str:
     """
-    Submit one take if the run still asks for it; returns what came of it, for the log.
+    Submit one take if the run still asks for it; returns the outcome for the log.
 
-    Uploads come before the intent: they cost nothing and may be repeated. Behind the intent there is one POST and no
-    second one, whatever happens to this process. If it is cancelled (a deploy), it says at once what that means.
+    Uploads come before the intent: they cost nothing and may be repeated. After the intent there is exactly one POST,
+    whatever happens to this process. If it is cancelled (a deploy), it says at once what that means.
     """
     run = await deps.store.load(run_id)
     shot = run.shot(shot_id) if run else None
@@ -85,7 +85,7 @@ async def submit(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int)
 
 
 async def _submit_now(deps: Deps, run: Run, shot: Shot, take: int) -> str:
-    """As `submit`, of a take that is due."""
+    """Like `submit`, for a take that is due."""
     try:
         provider = deps.clients.provider(run.provider_of(shot))
         if not await places.enter(deps, run, shot, take, provider):
@@ -122,7 +122,7 @@ async def _settle_doubt(deps: Deps, run: Run, shot: Shot, take: Take, doubt: Job
 
 
 async def _without_place(deps: Deps, run: Run, shot_id: str, take: int, name: str | None) -> None:
-    """A place at *name* that it got before somebody decided otherwise is another's; one that is still wanted stays."""
+    """A place at *name* that it got before somebody decided otherwise is given back; one that is still wanted stays."""
     with suppress(FrameRelayError):
         provider = deps.clients.provider(name)
         if not is_to_come_at(run, provider.name, shot_id, take):
@@ -131,7 +131,7 @@ async def _without_place(deps: Deps, run: Run, shot_id: str, take: int, name: st
 
 async def _put_off(deps: Deps, run: Run, shot: Shot, take: int, error: FrameRelayError) -> str:
     run_id = run.id
-    with suppress(FrameRelayError):  # Of a provider that is not there nobody has a place.
+    with suppress(FrameRelayError):  # At a provider that does not exist, nobody has a place.
         await places.leave(deps, run, shot.id, take, deps.clients.provider(run.provider_of(shot)))
     if await _may_pass(deps, error):
         await record(
@@ -154,8 +154,8 @@ async def _intend(deps: Deps, run: Run, shot: Shot, number: int, ready: Preparat
     """
     Store that this execution, and no other, is about to POST; None if the run no longer wants it.
 
-    The name of the intent settles who won when the answer to our own save was lost.
-    Raises: CopiesMissing when too few copies of Redis have it: a fail-over may forget it, so it is taken back.
+    The name of the intent decides who won if the answer to our own save was lost.
+    Raises: CopiesMissing if too few replicas of Redis have it: a failover may forget it, so it is taken back.
     """
     intent, pace = secrets.token_hex(8), await deps.pace.usual_times(run, shot)
     event = events.Submitting(
@@ -181,9 +181,9 @@ async def _intend(deps: Deps, run: Run, shot: Shot, number: int, ready: Preparat
 
 async def _save_intent(deps: Deps, run: Run, shot: Shot, event: events.Submitting) -> EventResult:
     """
-    The intent, saved, and had by copies of Redis where they are asked for.
+    The intent, saved, and confirmed by replicas of Redis if the settings ask for it.
 
-    One that is found saved is ours, and the answer to that was lost: what copies have of it is not known.
+    If it is found saved, it is ours, and the answer to our save was lost: what replicas have of it is not known.
     Raises: CopiesMissing, once it is taken back.
     """
     try:
@@ -216,7 +216,7 @@ async def _take_back(
 
 
 async def _in_time(saving: Awaitable[object], *, job_id: str | None = None) -> None:
-    """Save the outcome of a cancelled submit, if Redis takes it soon; else the log names its job."""
+    """Save the outcome of a cancelled submit, if Redis accepts it soon; otherwise the log names its job."""
     try:
         async with asyncio.timeout(LAST_WORD_S):
             await saving
@@ -253,12 +253,12 @@ async def _post(deps: Deps, run: Run, shot: Shot, take: Take, ready: Preparation
 
 
 def _count_hop(run: Run, shot: Shot, number: int) -> None:
-    """From the callback about the clip before to now, where nothing but our own work lay between."""
+    """From the callback about the clip before until now, if only our own work lay in between."""
     source, before = run.shot(shot.source) if shot.source else None, _take_before(run, shot)
     is_held = number > 1 or shot.turns > 0 or shot.held_by is not None
     if source is None or before is None or before.callback_at is None or is_held:
         return
-    if not (shot.gated or source.gated or source.takes_wanted > 1):  # Else a person was waited for.
+    if not (shot.gated or source.gated or source.takes_wanted > 1):  # Otherwise a person was waited for.
         HOP.observe(time.time() - before.callback_at)
 
 
@@ -270,9 +270,10 @@ def _take_before(run: Run, shot: Shot) -> Take | None:
 
 async def _record_until_saved(deps: Deps, run: Run, event: Event) -> Run:
     """
-    *event*, recorded; while Redis does not take it, again and again: a job that the provider made must not be lost.
+    *event*, recorded; if Redis does not accept it, tried again and again: a job that the provider made must not be
+    lost.
 
-    Returns the run as it is then. Raises: RunNotFound, if it was removed meanwhile.
+    Returns the run as it is then. Raises: RunNotFound, if it was removed in the meantime.
     """
     for tries in count():
         try:
@@ -290,11 +291,11 @@ def _job_id(event: Event) -> str | None:
 async def _post_once(
     deps: Deps, run: Run, shot: Shot, take: Take, ready: Preparation, leaving: asyncio.Event
 ) -> tuple[str, Event]:
-    """What came of the one POST, in a word and as an event."""
+    """The outcome of the one POST, in a word and as an event."""
     about: _About = {"shot_id": shot.id, "take": take.number, "intent": take.intent}
     try:
         answer = await ready.client.submit(await order_of(deps, run, shot, take, ready), leaving=leaving)
-    except RequestInvalid as error:  # Nothing can be made of it that could be sent.
+    except RequestInvalid as error:  # No request can be made from it.
         return "refused", events.SubmitRefused(**about, problem=problem_of(error))
     except UpstreamRateLimited as error:
         until = deps.store.clock.now() + await _rest_s(deps, run, shot, take, ready, error)
@@ -311,7 +312,7 @@ async def _post_once(
         return "put_off", events.SubmitPutOff(**about, problem=problem_of(error), until=until)
     except OutcomeUnknown as error:
         return "outcome_unknown", events.SubmitLost(**about, problem=problem_of(error))
-    except Exception as error:  # Whatever it was: what it means hangs on whether anything left.
+    except Exception as error:  # Whatever it was: its meaning depends on whether anything was sent.
         log.exception("submit_failed", left=leaving.is_set())
         return "failed", _failure_event(about, error, is_sent=leaving.is_set())
     addresses = {name: url for name, url in answer.addresses.items() if ready.client.is_own(url)}
@@ -322,7 +323,7 @@ async def _post_once(
 
 
 def _failure_event(about: _About, error: Exception, *, is_sent: bool) -> Event:
-    """What a failure means that we did not foresee: a request that could not be made was accepted by nobody."""
+    """What an unforeseen failure means: a request that could not be made was accepted by nobody."""
     words = error.message if isinstance(error, FrameRelayError) else type(error).__name__
     if is_sent:
         message = f"the submit left, and its answer could not be read ({words})"
@@ -337,7 +338,7 @@ async def _rest_s(
     """
     Seconds until the shot asks for a place again, after a 429: none while other jobs are in flight there.
 
-    Then it is the end of one of them that makes room, not the clock.
+    Then the end of one of them frees a place, not the clock.
     """
     with suppress(StoreUnavailable):
         rest_s = await places.note_refusal(
@@ -349,7 +350,7 @@ async def _rest_s(
 
 
 async def _may_pass(deps: Deps, error: FrameRelayError) -> bool:
-    """It was refused for its key, and somebody has put that right meanwhile: it goes out again under the new one."""
+    """It was refused because of its key, and somebody has corrected that since: it is sent again with the new one."""
     return problem_of(error).family is Family.ACCOUNT and await deps.has_another_key()
 
 

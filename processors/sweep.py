@@ -1,4 +1,4 @@
-"""The sweep: runs whose time has come are looked at again, so that no lost message can hold a film."""
+"""The sweep: runs whose time has come are looked at again, so that no lost message can hold up a film."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ from framerelay.runs.machine import wake_at
 from framerelay.runs.steps import steps_due
 from framerelay.store.progress import record
 
-PUT_OFF_S: Final = 30.0  # Should this sweep die, another one finds its runs after this long.
+PUT_OFF_S: Final = 30.0  # If this sweep dies, another one finds its runs after this long.
 AT_ONCE: Final = 100
 
 log = structlog.get_logger()

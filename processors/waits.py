@@ -1,4 +1,4 @@
-"""How long to wait before the same thing is tried again."""
+"""How long to wait before a retry."""
 
 import random
 from typing import Final
@@ -10,7 +10,7 @@ def retry_wait_s(turns: int, *, retry_after_s: float | None = None, least_s: flo
     """
     Seconds until the next try, after *turns* that failed: doubling, at most a minute, with up to a quarter of jitter.
 
-    What the provider asked for (*retry_after_s*) is never undercut.
+    Never less than what the provider asked for (*retry_after_s*).
     """
     wait_s = min(least_s * float(1 << min(turns, 20)), AGAIN_S_MAX)
     jitter = 1.0 + random.random() / 4  # noqa: S311  (spreads load; not a secret)

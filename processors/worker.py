@@ -1,9 +1,9 @@
 """
-The worker: arq's, made to wake at once, to hold short leases, and to outlive Redis.
+The worker: arq's, changed to wake at once, to hold short leases, and to outlive Redis.
 
-arq looks for tasks twice a second and leaves a killed worker's task alone for longer than its longest time-out. This
-one waits on a list that every enqueue pushes to, claims all it has room for in one script call, and holds its tasks by
-leases of seconds, which one command renews while it works.
+arq looks for tasks twice a second and leaves a killed worker's task alone for longer than its longest timeout. This one
+waits on a list that every enqueue pushes to, claims as many tasks as it can run in one script call, and holds its tasks
+by leases of seconds, which one command renews while it works.
 """
 
 import asyncio
@@ -48,12 +48,12 @@ from framerelay.store.schema import SCHEMA, SCHEMA_KEY, check
 from framerelay.store.scratch import keep_scratch
 from framerelay.store.tasks import DUE, HEAVY, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, unpack
 
-WORKER: Final = "{framerelay}:worker"  # The worker that said last that it is there; gone when none is.
+WORKER: Final = "{framerelay}:worker"  # The worker that last said that it is there; gone when none is.
 LEASE_S: Final = 6.0
 RENEW_S: Final = 2.0  # Two renewals may fail before a lease runs out.
-IDLE_S: Final = 3  # What came without a wake-up (as arq enqueues) is found at the latest after this long.
-WRITE_END_S: Final = 2.0  # So long a stop waits for Redis to take that a task is done, or goes back.
-TASK_S_MAX: Final = 3600.0  # A backstop; every call inside a task has a time-out of its own.
+IDLE_S: Final = 3  # Tasks without a wake-up (as arq enqueues them) are found after this long at the latest.
+WRITE_END_S: Final = 2.0  # How long a stop waits for Redis to record that a task is done, or goes back.
+TASK_S_MAX: Final = 3600.0  # A backstop; every call inside a task has its own timeout.
 CLASSES: Final = ("all", "light", "heavy")
 
 log = structlog.get_logger()
@@ -65,10 +65,10 @@ class RelayWorker(Worker):
     """
     Runs our tasks until `stop` is called; built by `create_worker`.
 
-    *redis* serves the scripts; *listening* is a second client whose one connection waits for wake-ups. *tasks*: of
-    which class, one of `CLASSES`; *heavy_max*: at most so many `HEAVY` ones at once, and never all that it has room
-    for. *chores* go on beside the tasks for as long as it runs. *on_request* is called when keys are to be read again,
-    before tasks that were queued after that are begun; *close* when it stops, behind the last task.
+    *redis* serves the scripts; *listening* is a second client whose one connection waits for wake-ups. *tasks*: which
+    class it runs, one of `CLASSES`; *heavy_max*: the most `HEAVY` ones at once, and never all of its places. *chores*
+    go on in the background for as long as it runs. *on_request* is called when keys are to be read again, before tasks
+    that were queued after that are begun; *close* when it stops, after the last task.
     """
 
     def __init__(
@@ -120,12 +120,12 @@ class RelayWorker(Worker):
         self._room = asyncio.Event()
         self._stopping = False
         self._claims_no_more = asyncio.Event()
-        self._endings: set[asyncio.Task[Any]] = set()  # What writes that a task is done, or goes back.
+        self._endings: set[asyncio.Task[Any]] = set()  # Tasks that record that a task is done, or goes back.
 
     async def main(self) -> None:
-        """Claim, run, wait; goes on through any trouble with Redis until `stop`. Raises: SchemaTooNew."""
+        """Claim, run, wait; continues through any trouble with Redis until `stop`. Raises: SchemaTooNew."""
         renewing = asyncio.create_task(self._renew_leases())
-        # What wakes one worker is meant for those whose tasks somebody waits for; heavy ones are looked for in turns.
+        # A wake-up is meant for workers whose tasks somebody waits for; heavy ones are polled for.
         listening = () if self._class == "heavy" else (self._listen,)
         helpers = [asyncio.create_task(chore()) for chore in (*listening, *self._chores)]
         log.info("worker_ready", worker=self._name, tasks=self._class, tasks_max=self.max_jobs)
@@ -156,7 +156,7 @@ class RelayWorker(Worker):
         return len(self.tasks) - heavy, heavy
 
     def still_s(self) -> float:
-        """Seconds since it last looked for tasks, which it does every few of them while it is well."""
+        """Seconds since it last looked for tasks, which it does every few seconds while it is healthy."""
         return time.monotonic() - self._looked_at
 
     async def stop(self, *, grace_s: float, heavy_grace_s: float = 0.0) -> None:
@@ -178,7 +178,7 @@ class RelayWorker(Worker):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        if self._endings:  # arq shields them: whoever is cancelled while its end is written leaves that behind.
+        if self._endings:  # arq shields them: a task cancelled while its end is written leaves it behind.
             await asyncio.wait(self._endings, timeout=WRITE_END_S)
             for ending in self._endings:
                 ending.cancel()
@@ -210,13 +210,13 @@ class RelayWorker(Worker):
         """
         A task that is done must not come back: taking it off the queue is tried until Redis has done it.
 
-        One that goes back without a delay was cancelled by a deploy, which spends no try. *incr_score* counts from
-        when the task was due, as arq knows it.
+        One that goes back without a delay was cancelled by a deploy, which does not count as a try. *incr_score* counts
+        from when the task was due, as arq knows it.
         """
         self._note_ending()
         due_ms, turns = self._due_ms.get(job_id, 0), 0
         while True:
-            self._due_ms.pop(job_id, None)  # A renewal that came behind would put off what goes back.
+            self._due_ms.pop(job_id, None)  # A renewal that came after it would put off a task that goes back.
             try:
                 async with self.pool.pipeline(transaction=True) as pipe:
                     if finish:
@@ -270,7 +270,7 @@ class RelayWorker(Worker):
         task.add_done_callback(partial(self._note_end, job_id))
 
     def _note_end(self, job_id: str, task: asyncio.Task[None]) -> None:
-        if self.tasks.get(job_id) is task:  # Else it was queued again and claimed before we came here.
+        if self.tasks.get(job_id) is task:  # Otherwise it was queued again and claimed before we got here.
             del self.tasks[job_id]
             self._due_ms.pop(job_id, None)
         if not task.cancelled() and (error := task.exception()):
@@ -288,13 +288,13 @@ class RelayWorker(Worker):
             try:
                 if await self._listening.blpop([WAKE], timeout=IDLE_S):  # type: ignore[misc]  # redis-py's sync/async union
                     self._wake.set()
-                    if len(self.tasks) >= self.max_jobs:  # It filled up meanwhile; another worker may have room.
+                    if len(self.tasks) >= self.max_jobs:  # It filled up; another worker may have a place.
                         await self._listening.rpush(WAKE, 1)  # type: ignore[misc]
             except REDIS_ERRORS:
                 await asyncio.sleep(0.25)
 
     async def _renew_leases(self) -> None:
-        """Its own first: `{framerelay}:worker` says to anybody who asks that a worker runs."""
+        """Its own first: `{framerelay}:worker` tells anybody who asks that a worker runs."""
         while True:
             try:
                 async with self.pool.pipeline(transaction=False) as pipe:
@@ -366,7 +366,7 @@ def create_worker(
 
 
 def _this_worker(in_use: DepsInUse, live: LiveSettings) -> Process:
-    """What it says of itself, with the providers that it has keys for, since a worker needs them."""
+    """What it says about itself, including the providers that it has keys for, since a worker needs them."""
     providers = in_use.now.clients.providers
     names = [each.name for each in providers.with_key()]
     return this_process(

@@ -24,20 +24,20 @@ Handler = Callable[[Request], Awaitable[Response]]
 SAFE: Final = frozenset({"GET", "HEAD"})
 _PAGES: Final = "callbacks|notifications|providers|health|new"
 PLACE: Final = re.compile(rf"/({_PAGES}|runs/[a-z0-9_]{{1,60}}(/shots/[A-Za-z0-9_-]{{1,80}}|/storyboard)?)?")
-CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}  # HTTP wants it in every 401.
+CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}  # HTTP requires it in every 401.
 
 
 def protected_route(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",)) -> Route:
-    """A route for those who have a key: one that may operate, unless all *methods* only read."""
+    """A route that needs a key: one that may operate, unless all *methods* only read."""
     right = Right.READ if SAFE.issuperset(methods) else Right.OPERATE
     return api_route(path, handler, methods=methods, right=right)
 
 
 def api_route(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",), right: Right | None = None) -> Route:
     """
-    A route of the API for everybody, or for those who have *right*.
+    A route of the API for everybody, or for clients that have *right*.
 
-    Only what its operation names may be in the query and in a body that is a JSON object (`receiver.fields`).
+    Only names listed in its operation are allowed in the query and in a body that is a JSON object (`receiver.fields`).
     """
     (method,) = methods
     names = OPERATIONS[f"{method} {path.replace(':path}', '}')}"].names
@@ -52,7 +52,7 @@ def api_route(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",),
 
 
 async def require(request: Request, right: Right) -> None:
-    """Raises: HTTPException 401 without a key or session, 403 if it does not open *right*, 429 after many guesses."""
+    """Raises: HTTPException 401 without a key or session, 403 if it does not grant *right*, 429 after many guesses."""
     key_check = state_of(request).key_check
     access = key_check.access(request)
     if access is None or (access.by_cookie and await _was_ended(request)):
@@ -70,13 +70,13 @@ async def require(request: Request, right: Right) -> None:
 
 
 async def log_in(request: Request) -> Response:
-    """``POST /login``: a form with ``key``; 303 to the page ``next`` with a session, else as `require`."""
+    """``POST /login``: a form with ``key``; 303 to the page ``next`` with a session, otherwise as `require`."""
     key_check = state_of(request).key_check
     if not key_check.is_own_origin(request):
         raise HTTPException(403, "log in from the page itself")
     form = fields_of(request)
     key = form.get("key", "").strip()
-    request.state.next_path = next_place(form.get("next", ""))  # For the form again, after a wrong key.
+    request.state.next_path = next_place(form.get("next", ""))  # For the form to show again after a wrong key.
     answer = Response(status_code=303, headers={"Location": request.state.next_path})
     if key_check.right_of(key) is None:
         await key_check.delay_guess(request)
@@ -86,7 +86,7 @@ async def log_in(request: Request) -> Response:
 
 
 async def invite(request: Request) -> Response:
-    """``POST /v1/invitations``: whoever has the key need not type it into a browser."""
+    """``POST /v1/invitations``: a client with the key gets a link, so nobody types the key into a browser."""
     word = state_of(request).key_check.sessions.invite()
     expires = int(word.partition(".")[0])
     return shape_answer(shapes.Invitation(object="invitation", url=f"/login?once={word}", expires=expires), status=201)
@@ -94,7 +94,7 @@ async def invite(request: Request) -> Response:
 
 async def log_out(request: Request) -> Response:
     """
-    ``POST /logout``: the session is taken away, and opens nothing any more wherever else its cookie may be.
+    ``POST /logout``: the session is removed, and gives no access wherever else its cookie may be.
 
     Raises: HTTPException 403 unless our own page asked for it; StoreUnavailable if it cannot be ended everywhere.
     """
@@ -109,7 +109,7 @@ async def log_out(request: Request) -> Response:
 
 
 async def _was_ended(request: Request) -> bool:
-    """Whether the session of *request* was logged out; one that was is taken out of it. Without Redis none was."""
+    """Whether the session of *request* was logged out; if so, it is removed from it. Without Redis, none was."""
     state = state_of(request)
     with suppress(StoreUnavailable):
         if await state.store.is_used(state.key_check.sessions.name_of(request)):
@@ -119,5 +119,5 @@ async def _was_ended(request: Request) -> bool:
 
 
 def next_place(place: str) -> str:
-    """Where to go on: a page of ours, nobody else's."""
+    """Where to continue: only on one of our own pages."""
     return place if PLACE.fullmatch(place) else "/"

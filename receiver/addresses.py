@@ -1,4 +1,4 @@
-"""Callback addresses as senders spell them: a slash too many is no other address, and some look before they send."""
+"""Callback addresses as senders spell them: extra slashes make no difference, and some check before they send."""
 
 import re
 import time
@@ -15,7 +15,7 @@ _SPELT: Final = re.compile(r"/+webhook/+([^/]+)/*")
 
 
 class OneSpelling:
-    """Takes slashes too many out of the path to a callback address: a base that ends in one is often joined so."""
+    """Removes extra slashes from the path to a callback address: a base that ends in one is often joined this way."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -29,9 +29,9 @@ class OneSpelling:
 
 async def look(request: Request) -> Response:
     """
-    ``GET /webhook/{token}``: 200 at an address of ours, for senders that look before they use one; nothing is kept.
+    ``GET /webhook/{token}``: 200 at an address of ours, for senders that check before they use one; nothing is kept.
 
-    It counts as a POST does, and tells no more: any other address is the same 404. Raises: HTTPException 404, 429.
+    It counts like a POST, and reveals no more: any other address is the same 404. Raises: HTTPException 404, 429.
     """
     state = state_of(request)
     address = state.tokens.read(request.path_params["token"], now=time.time())

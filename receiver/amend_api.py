@@ -1,4 +1,4 @@
-"""The storyboard of a run, and giving it another one."""
+"""The storyboard of a run, and changing it."""
 
 import asyncio
 import re
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 
 async def storyboard(request: Request) -> Response:
-    """``GET /v1/runs/{id}/storyboard``: as it is now, as YAML, or as JSON for who accepts that and no YAML."""
+    """``GET /v1/runs/{id}/storyboard``: its current state, as YAML, or as JSON for clients that accept only that."""
     state = state_of(request)
     run = await stored_run(state, request.path_params["run"])
     wording = await state.store.wordings.of(run.id)
@@ -40,7 +40,7 @@ async def storyboard(request: Request) -> Response:
 
 async def amend(request: Request) -> Response:
     """
-    ``POST /v1/runs/{id}/amend``: the run becomes what a storyboard says; with ``?dry_run=true`` that is only foretold.
+    ``POST /v1/runs/{id}/amend``: the run becomes what a storyboard says; ``?dry_run=true`` only says what would happen.
 
     Raises: Conflict if nothing would change, or if somebody acted after the ``revision`` that the person looked at;
     KeyMissing for shots that are to be made.
@@ -83,7 +83,7 @@ async def amend_run(state: State, run: Run, board: Storyboard, *, revision: int 
 
 
 def _target(state: State, run: Run, board: Storyboard) -> Run:
-    """What *run* would be if it were started with *board* now; its terms are those under which it was begun."""
+    """What *run* would be if it were started with *board* now; it keeps the terms under which it was begun."""
     new = start_run(board, run_id=run.id, now=run.created_at, terms=run.terms)
     return replace(new, provider=new.provider or state.providers.default)
 

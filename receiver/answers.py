@@ -1,4 +1,4 @@
-"""The shapes of the API as HTTP; and errors, in one place, in the envelope that the upstream's users know."""
+"""The shapes of the API as HTTP; and errors, all in one place, in the envelope that the upstream's users know."""
 
 import math
 from typing import Any, Final
@@ -98,11 +98,11 @@ def try_later(error: Transient) -> Response:
 
 
 async def answer_refusal(request: Request, error: Exception) -> Response:
-    """The answer to Starlette's own errors: no such route, wrong method, no key, and what `read_body` refuses."""
+    """The answer to Starlette's own errors: no such route, wrong method, no key, and refusals of `read_body`."""
     if not isinstance(error, HTTPException):
         raise error
     headers = dict(error.headers) if error.headers else None
-    # One sentence for every 404: it must not tell a wrong callback address from one that has no route.
+    # One sentence for every 404: it must not distinguish a wrong callback address from a path without a route.
     words = NO_SUCH_ADDRESS if error.status_code == 404 else error.detail
     if error.status_code == 405 and headers is not None:
         words = f"{request.method} is not possible at this address; possible here: {headers.get('Allow', 'nothing')}"
@@ -110,17 +110,17 @@ async def answer_refusal(request: Request, error: Exception) -> Response:
 
 
 def code_of(error: HTTPException) -> str:
-    """The stable word for an HTTP status."""
+    """The stable code for an HTTP status."""
     return _CODES.get(error.status_code, "refused")
 
 
 async def answer_unknown_error(_: Request, error: Exception) -> Response:
-    """The answer to anything that we did not foresee."""
+    """The answer to any unforeseen error."""
     return internal_error(error)
 
 
 def internal_error(error: BaseException) -> Response:
-    """500: the log has the details, the world has not."""
+    """500: the log has the details, the client does not."""
     log.error("request_surprised", exc_info=error)
     words = "something unexpected went wrong; the log of the receiver has the details"
-    return error_answer(500, "internal", words, headers=HEADERS)  # This answer passes no middleware.
+    return error_answer(500, "internal", words, headers=HEADERS)  # This answer passes through no middleware.

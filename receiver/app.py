@@ -1,4 +1,4 @@
-"""The receiver as a Starlette application: its routes, and what is opened when it starts."""
+"""The receiver as a Starlette application: its routes, and what it opens at startup."""
 
 import asyncio
 from collections import Counter
@@ -87,8 +87,8 @@ def create_app(
     """
     The receiver; it connects to the Redis at *redis_url* when it starts and knows no other process.
 
-    *verification*: what callbacks must prove beyond their token; None: nothing. *providers*: by whose profiles they are
-    read; None: that of the settings alone. *live*: whence keys are read again.
+    *verification*: what callbacks must prove beyond their token; None: nothing. *providers*: those whose profiles are
+    used to read callbacks; None: only that of the settings. *live*: where keys are read again from.
     """
     providers = providers or Providers(default=settings.provider, entries={})
     verification, live = verification or Verification(), live or LiveSettings(settings, keys)
@@ -116,7 +116,7 @@ def create_app(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Callers:
-    """Who calls back: what they must prove, and by whose profile they are read."""
+    """Who calls back: what they must prove, and by which profile they are read."""
 
     verification: Verification
     providers: Providers
@@ -131,9 +131,9 @@ async def _open(
     callers: "_Callers",
     live: LiveSettings,
 ) -> State:
-    """Everything that the routes work with, and what goes on beside them; *stack* ends it in the reverse order."""
+    """Everything that the routes work with, and what runs in the background; *stack* ends it in reverse order."""
     redis, watch_redis = _connect(stack, redis_url, timeout_s=2.0), _connect(stack, redis_url, timeout_s=2.0)
-    # Each stream holds a connection while it waits; they have their own, so that nobody else waits for one.
+    # Each stream holds a connection while it waits; streams have their own, so that nobody else waits for one.
     stream_redis = _connect(stack, redis_url, connections_max=2 * STREAMS_MAX)
     secret = str(keys.secret)
     copies = Copies.of(settings, redis)
@@ -191,7 +191,7 @@ async def _cancel_all(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 
 def routes() -> list[Route]:
-    """Every address of the API: what ``/openapi.json`` names."""
+    """Every address of the API: those listed in ``/openapi.json``."""
     run_id, shot_id = "/v1/runs/{run}", "/v1/runs/{run}/shots/{shot}"
     return [
         Route("/webhook/{token:path}", receiving.CallbackEndpoint(), methods=["POST"]),

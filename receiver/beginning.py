@@ -1,4 +1,4 @@
-"""A run begins: of a storyboard that was sent, or of a draft that is promoted."""
+"""Starting a run: from a storyboard that was sent, or from a draft that is promoted."""
 
 import secrets
 from dataclasses import replace
@@ -37,7 +37,7 @@ async def begin_run(
     state: State, board: Storyboard, *, original: Storyboard, key: str | None, promoted_from: RunId | None = None
 ) -> Run:
     """
-    A new run of *board*; or the one that *key* made before, of the same *original*.
+    A new run of *board*; or the one that *key* made before, from the same *original*.
 
     Raises: KeyMissing; RequestInvalid for that key with another storyboard; Conflict for a run that was removed.
     """
@@ -56,10 +56,10 @@ async def begin_run(
 
 async def promote(request: Request) -> Response:
     """
-    ``POST /v1/runs/{id}/promote`` ``{"budget": {…}}``: the final of a draft, a run of its own.
+    ``POST /v1/runs/{id}/promote`` ``{"budget": {…}}``: the final of a draft, as a separate run.
 
     Promoting the same takes again gives the same run. With ``{"dry_run": true}`` it says what that would spend.
-    Raises: Conflict while the draft is not settled; StoryboardInvalid where its money cannot be kept to; KeyMissing.
+    Raises: Conflict while the draft is not settled; StoryboardInvalid if a money budget cannot be enforced; KeyMissing.
     """
     state, fields = state_of(request), fields_of(request)
     (jobs, money), asks, revision = budget_of(fields), yes_no(fields, "dry_run"), revision_of(fields)
@@ -71,9 +71,9 @@ async def promote(request: Request) -> Response:
 
 def final_of(state: State, draft: Run, *, jobs: int | None = None, money: float | None = None) -> Storyboard:
     """
-    What the final of *draft* would be, with its prices; of its limits those are the draft's that are not given.
+    What the final of *draft* would be, with its prices; limits that are not given are taken from the draft.
 
-    Raises: Conflict where it cannot be promoted; StoryboardInvalid where the money cannot be kept to.
+    Raises: Conflict if it cannot be promoted; StoryboardInvalid if a money budget cannot be enforced.
     """
     if words := why_not_promoted(draft):
         raise Conflict(words)
@@ -88,13 +88,13 @@ async def begin_final(state: State, draft: Run, board: Storyboard) -> Run:
 
 
 def start_answer(state: State, run: Run) -> Response:
-    """Where it is, and how it stands."""
+    """Where it is, and its status."""
     view = run_view(run, base_url=state.settings.reachable_url)
     return shape_answer(view, status=201, headers={"Location": f"/v1/runs/{run.id}"})
 
 
 def _final_board(draft: Run, jobs: int | None, money: float | None) -> Storyboard:
-    """As it would have been read."""
+    """In the form in which it would have been read."""
     return Storyboard(
         title=draft.title,
         model=draft.model,

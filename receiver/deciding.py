@@ -1,4 +1,4 @@
-"""A person's decision about a run, from wherever it comes: the API or the page."""
+"""A person's decision about a run, whether through the API or the page."""
 
 from dataclasses import replace
 from typing import Any, Final, TypeVar, cast
@@ -17,7 +17,7 @@ from framerelay.store.ids import find_shot_id
 from framerelay.store.progress import check_revision, record
 from framerelay.upstream.quotes import estimate_of
 
-GOES_ON: Final = (RunStatus.RUNNING, RunStatus.WAITING)  # Only those have a use for what was read again.
+GOES_ON: Final = (RunStatus.RUNNING, RunStatus.WAITING)  # Only these can use what was read again.
 
 log = structlog.get_logger()
 
@@ -26,10 +26,10 @@ async def decide(state: State, run_id: str, event: Decision, *, revision: int | 
     """
     The run after *event*.
 
-    Raises: NotFound without such a run, shot or take; Conflict if *revision* is an older one, or nothing changes.
+    Raises: NotFound if there is no such run, shot or take; Conflict if *revision* is outdated, or nothing changes.
     """
     run, event = await _with_shot(state, run_id, event)
-    if isinstance(event, events.Resumed):  # A person says so when they have put something right, a key perhaps.
+    if isinstance(event, events.Resumed):  # A person resumes after fixing something, such as a key.
         await read_again_everywhere(state)
     before = why_not(run, event, state.store.clock.now())
     result = await record(state.store, run.id, event, revision=revision)
@@ -41,7 +41,7 @@ async def decide(state: State, run_id: str, event: Decision, *, revision: int | 
             or before
             or "somebody acted in the meantime: look again"
         )
-        bare = event == events.Resumed()  # One with a budget has its answer without that.
+        bare = event == events.Resumed()  # One with a budget gets its answer without that.
         is_read_again = bare and result.run.status in GOES_ON
         raise Conflict(words + ("; settings and keys were read again" if is_read_again else ""))
     log.info("person_decided", run_id=run.id, shot=getattr(event, "shot_id", None), decision=type(event).__name__)
@@ -53,7 +53,7 @@ D = TypeVar("D", bound=Decision)
 
 async def intend(state: State, run_id: str, event: D, *, revision: int | None) -> tuple[Run, D]:
     """
-    The run as it stands, and *event* as it is meant, if that would change it; nothing happens to it.
+    The current run, and *event* as it is meant, if that would change it; nothing is done.
 
     Raises: as `decide`.
     """
@@ -76,7 +76,7 @@ async def _with_shot(state: State, run_id: str, event: D) -> tuple[Run, D]:
 
 
 def _quote(state: State, run: Run, change: events.ShotChange) -> Quote:
-    """What one take of the shot may cost with *change*; of a provider that is not there no price is known."""
+    """What one take of the shot may cost with *change*; for a provider that does not exist, no price is known."""
     shot = run.shots[run.index.places[change.shot_id]]
     new = input_after(shot, change)
     try:
@@ -95,7 +95,7 @@ def stored_shot(run: Run, text: str) -> str:
 
 
 async def stored_run(state: State, run_id: str) -> Run:
-    """The run of that id, or of the id that begins so; the newest for ``last``. Raises: NotFound; IdAmbiguous."""
+    """The run with that id, or with an id that begins so; the newest for ``last``. Raises: NotFound; IdAmbiguous."""
     run = await state.store.find_by_name(run_id)
     if run is None:
         raise RunNotFound(run_id)

@@ -1,4 +1,4 @@
-"""The fields of a decision's body, held to the rules of a storyboard: what is wrong is refused with its place."""
+"""The fields of a decision's body, checked by the rules of a storyboard: mistakes are refused, with their place."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ BUDGET_KEYS: Final = ("jobs", "money")
 
 
 def budget_of(fields: Mapping[str, Any]) -> tuple[int | None, float | None]:
-    """The whole limits of ``{"budget": {"jobs": 15, "money": 80}}``; None where left out. Raises: RequestInvalid."""
+    """The total limits in ``{"budget": {"jobs": 15, "money": 80}}``; None if left out. Raises: RequestInvalid."""
     if fields.get("budget") is None:
         return None, None
     with _refusals(Part(value=fields["budget"], notes=Notes(), path=("budget",))) as budget:
@@ -36,7 +36,7 @@ def yes_no(fields: Mapping[str, Any], name: str) -> bool:
 
 
 def revision_of(fields: Mapping[str, Any]) -> int | None:
-    """The revision that a person looked at, if they say so. Raises: RequestInvalid."""
+    """The revision that a person looked at, if given. Raises: RequestInvalid."""
     revision = fields.get("revision")
     if revision is not None and type(revision) is not int:
         raise RequestInvalid("revision is not a whole number", param="revision")
@@ -45,7 +45,7 @@ def revision_of(fields: Mapping[str, Any]) -> int | None:
 
 def change_of(fields: Mapping[str, Any]) -> dict[str, Any]:
     """
-    What ``{"prompt": …, "seed": …, "input": {…}}`` changes of a shot, by the names of `events.ShotChange`.
+    What ``{"prompt": …, "seed": …, "input": {…}}`` changes in a shot, by the names of `events.ShotChange`.
 
     Raises: RequestInvalid.
     """
@@ -64,7 +64,7 @@ def _given_names(**values: object) -> list[str]:
 
 
 def _input_of(value: object, *, twice: Sequence[str]) -> dict[str, Any]:
-    """The input fields of *value*; those that are given beside it already (*twice*) are left out."""
+    """The input fields of *value*; those that are also given outside it (*twice*) are left out."""
     with _refusals(Part(value=value, notes=Notes(), path=("input",))) as part:
         keys = part.group(("prompt", *PLAIN_FIELDS, *REFERENCE_FILES), elsewhere=_NOT_HERE) or {}
         for name in twice:
@@ -88,7 +88,7 @@ _NOT_HERE: Final = {
 
 @contextlib.contextmanager
 def _refusals(part: Part) -> Iterator[Part]:
-    """Whatever is complained of in *part* is refused at the end. Raises: RequestInvalid, with every mistake."""
+    """Collects complaints about *part* and refuses them at the end. Raises: RequestInvalid, with every mistake."""
     yield part
     try:
         part.notes.raise_if_any()

@@ -1,8 +1,8 @@
 """
-What a request may name, in its query and in its body: any other name is refused, with the nearest that there is.
+The names that a request may use, in its query and in its body: any other is refused, with the nearest valid one.
 
-To pass over ``{"duration": 8}`` in a retake is to spend money on something else than was asked for. Names are checked
-where routes are made (`receiver.access.api_route`, `receiver.page.rendering.page`), so that a new route does by itself.
+Ignoring ``{"duration": 8}`` in a retake would spend money on something other than what was asked for. Names are checked
+where routes are made (`receiver.access.api_route`, `receiver.page.rendering.page`), so new routes are covered, too.
 """
 
 from codecs import BOM_UTF8
@@ -26,7 +26,7 @@ REPEATABLE: Final = frozenset(name for name, each in PARAMETERS.items() if each[
 
 async def check(request: Request, names: Names) -> None:
     """
-    Hold *request* against *names*; a body that has fields is read by this, and `fields_of` gives them.
+    Check *request* against *names*; a body that has fields is read here, and `fields_of` returns them.
 
     Raises: RequestInvalid with the name as its ``param``; HTTPException as `read_body`.
     """
@@ -43,12 +43,12 @@ def check_query(request: Request, parameters: Collection[str]) -> None:
         names = [name for name, _ in request.query_params.multi_items()]
         check_names("parameter", names, parameters)
         for name in parameters:
-            if name not in REPEATABLE and names.count(name) > 1:  # One of them would be passed over.
+            if name not in REPEATABLE and names.count(name) > 1:  # One of them would be ignored.
                 raise RequestInvalid(f"{name} is in the query more than once: keep one of them", param=name)
 
 
 def check_names(kind: str, names: Iterable[str], choices: Collection[str]) -> None:
-    """Raises: RequestInvalid for the first of *names* that is not among *choices*; *kind*: what it is called."""
+    """Raises: RequestInvalid for the first of *names* that is not among *choices*; *kind*: what a name is called."""
     for name in names:
         if name not in choices:
             hint = "" if choices else f"; no {kind} is known here"
@@ -56,12 +56,12 @@ def check_names(kind: str, names: Iterable[str], choices: Collection[str]) -> No
 
 
 def fields_of(request: Request) -> dict[str, Any]:
-    """What the body of *request* says, once its names were checked; empty where nothing was sent."""
+    """The content of *request*'s body, once its names were checked; empty if nothing was sent."""
     return cast(dict[str, Any], request.state.fields)
 
 
 async def _read_form(request: Request, bytes_max: int) -> Mapping[str, object]:
-    """The last value counts where a name stands twice."""
+    """The last value counts if a name is given twice."""
     text = (await read_body(request, bytes_max=bytes_max)).decode("utf-8", "replace")
     try:
         values = parse_qs(text, keep_blank_values=True, max_num_fields=FORM_FIELDS_MAX)

@@ -1,4 +1,4 @@
-"""What every answer tells a browser: run nothing, frame nothing, guess no types, name us to nobody."""
+"""What every answer tells a browser: run nothing, frame nothing, guess no types, send nobody our address."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -17,7 +17,7 @@ HTTPS_ONLY: Final = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 class SecurityHeaders:
-    """Adds `HEADERS` to each answer that has not chosen its own; callbacks are answered to programs, without them."""
+    """Adds `HEADERS` to each answer that has not set its own; answers to callbacks go to programs, and get none."""
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""``/livez``: the process runs · ``/readyz``: Redis keeps what it is given."""
+"""``/livez``: the process runs · ``/readyz``: Redis stores what it is given."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,7 +16,7 @@ async def ready(request: Request) -> Response:
     """
     200 ``ok`` if Redis would keep a callback now; 503 with ``Retry-After`` and the reason if not.
 
-    Then ``status`` tells what becomes of callbacks: ``degraded``, they go to the spool, or ``refused``.
+    Then ``status`` says what happens to callbacks: ``degraded``, they go to the spool, or ``refused``.
     """
     report = await state_of(request).readiness.find_out()
     if report.reason is None:

@@ -1,4 +1,4 @@
-"""``GET /media/{path}``: clips, frames and films, by Range, for whoever has the key or a signed link."""
+"""``GET /media/{path}``: clips, frames and films, by Range, for clients with the key or a signed link."""
 
 import time
 
@@ -16,20 +16,20 @@ from framerelay.receiver.state import State, state_of
 from framerelay.runs.errors import FileMissing, FrameRelayError, NotFound
 from framerelay.store.run_files import file_at, missing_words, task_to_make_again
 
-KEPT_S = 3600  # So long a reader may keep a file, which does not change,
-SOON_S = 10  # or what stands in for one that is made at this moment.
-LINK_S = 3600.0  # The life of a link that a reader is sent to: a film may be watched for that long,
-SENT_S = 600  # and so long the reader may go there again without asking.
-AGAIN_S = 2  # A frame is there in a second; a film may take longer, and says so again.
+KEPT_S = 3600  # How long a reader may cache a file, which does not change,
+SOON_S = 10  # or what stands in for one that is being made.
+LINK_S = 3600.0  # The life of a link that a reader is redirected to: a film may be watched for that long,
+SENT_S = 600  # and how long the reader may use it again without asking.
+AGAIN_S = 2  # A frame is there in a second; a film may take longer, and is answered like this again.
 
 
 async def serve(request: Request) -> Response:
     """
     The file, or the part of it that ``Range`` asks for; 401 without key or link, 404 if there is none.
 
-    Where it is in object storage: 307 to a link that the storage signed, which needs no key and takes ``Range``.
+    If it is in object storage: 307 to a link that the storage signed, which needs no key and supports ``Range``.
 
-    With ``?small`` of a frame a copy of at most 480 pixels, if there is one by now.
+    With ``?small``, for a frame: a copy of at most 480 pixels, if there is one by now.
     """
     state = state_of(request)
     path = request.path_params["path"]
@@ -39,12 +39,12 @@ async def serve(request: Request) -> Response:
     )
     if not has_link:
         await require(request, Right.READ)
-        check_query(request, OPERATIONS["GET /media/{path}"].names.query)  # Of a link that we signed others may add.
+        check_query(request, OPERATIONS["GET /media/{path}"].names.query)  # Others may add to a link that we signed.
     wants_small = "small" in query
     small = state.files.small(path) if wants_small else None
     if small is not None and (answer := await _answer(state, small, method=request.method, keep_s=KEPT_S)):
         return answer
-    # Where the small one is not there yet, this stands in for it: soon it is.
+    # If the small one does not exist yet, this stands in for it: soon it will.
     if answer := await _answer(state, path, method=request.method, keep_s=SOON_S if wants_small else KEPT_S):
         return answer
     error = await _missing(state, path) if path.startswith("run_") else None
@@ -69,16 +69,17 @@ async def _answer(state: State, path: str, *, method: str, keep_s: int) -> Respo
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox",
     }
-    # Python 3.11 knows WebP only where the system has a list of types, which small images lack.
+    # Python 3.11 only knows WebP if the system has a list of types, which small images lack.
     kind = "image/webp" if path.endswith(".webp") else None
     return _File(place, media_type=kind, headers=headers)
 
 
 async def _missing(state: State, path: str) -> FrameRelayError | None:
     """
-    What to say of a file of a run that is gone: which it is, and that it comes again where it can; None for any other.
+    What to say about a run's file that is gone: which one it is, and that it will be made again if it can be; None for
+    any other file.
 
-    Only a worker decodes and joins; it gets a task, and whoever asked may ask again.
+    Only a worker decodes and joins; it gets a task, and the client may ask again.
     """
     run = await state.store.load(path.partition("/")[0])
     run_file = file_at(run, path) if run else None

@@ -1,8 +1,8 @@
 """
 ``GET /metrics`` in Prometheus's text format: what this process has counted since its start, and what is in Redis.
 
-Labels are words of ours alone, never ids or anything that came from outside. It costs one round trip to Redis; without
-Redis it still answers, with what the receiver knows by itself.
+Labels are only words of ours, never ids or anything that came from outside. It costs one round trip to Redis; without
+Redis it still answers, with what the receiver itself knows.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ OUTCOMES: Final = ("kept", "repeated", "spooled", "refused", "held", "limited", 
 
 
 async def serve(request: Request) -> Response:
-    """The figures; they need a key that reads."""
+    """The metrics; a read-only key is enough."""
     state = state_of(request)
     try:
         redis_figures, places = await figures(state.watch_redis), await Places(state.watch_redis).tally()
@@ -67,7 +67,7 @@ def _of_redis(redis_figures: Figures | None) -> Iterator[str]:
 
 
 def _of_places(places: Mapping[str, tuple[int, int]]) -> Iterator[str]:
-    """By providers, whose names the operator chose."""
+    """By provider, whose names the operator chose."""
     labels = {name: labels_text(("provider",), (name,)) for name in places}
     jobs = {labels[name]: inside for name, (inside, _) in places.items()}
     waiting = {labels[name]: number for name, (_, number) in places.items()}

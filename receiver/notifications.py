@@ -1,4 +1,4 @@
-"""``GET /v1/notifications`` and ``POST /v1/notifications/{id}/replay``: what was sent to whom, and what came of it."""
+"""``GET /v1/notifications`` and ``POST /v1/notifications/{id}/replay``: what was sent to whom, with which result."""
 
 import structlog
 from starlette.requests import Request
@@ -29,13 +29,13 @@ async def list_notifications(request: Request) -> Response:
 
 
 async def replay_notification(request: Request) -> Response:
-    """Send it again at once, under the same id; what fails is tried for another day."""
+    """Send it again at once, under the same id; if that fails, it is retried for another day."""
     notification = await send_again(state_of(request).outbox, request.path_params["notification"])
     return shape_answer(notification_view(notification))
 
 
 async def send_again(outbox: Outbox, text: str) -> Notification:
-    """The notification that *text* means, which is sent again. Raises: NotFound; IdAmbiguous."""
+    """The notification that *text* refers to, which is sent again. Raises: NotFound; IdAmbiguous."""
     record = await outbox.find_by_name(text)
     sent = record is not None and await outbox.send_again(record.notice.id)
     notification = await outbox.find(record.notice.id) if record else None

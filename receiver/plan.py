@@ -1,4 +1,4 @@
-"""``POST /v1/plan``: what a storyboard would do and cost; and starting no other one than was planned."""
+"""``POST /v1/plan``: what a storyboard would do and cost; and making sure that only the planned one is started."""
 
 import asyncio
 import re
@@ -34,16 +34,16 @@ async def plan(request: Request) -> Response:
 
 
 async def plan_for(state: State, board: Storyboard) -> Plan:
-    """What *board* would do and cost here, with what its pictures are."""
+    """What *board* would do and cost here, and what its pictures are."""
     checks = ability_checks(board, state.providers, await _pictures_of(board, state.media))
     return await asyncio.to_thread(plan_of, board, more=checks)
 
 
 async def _pictures_of(board: Storyboard, media: MediaStore) -> dict[str, GivenPicture]:
     """
-    What the pictures are that were given, by the beginnings of their files.
+    What the given pictures are, judged by the beginnings of their files.
 
-    Those that are gone are left out, and those that the storage does not give now.
+    Files that are gone are left out, and so are those that the storage does not return now.
     """
     frames = (frame for shot in board.shots for frame in (shot.first_frame, shot.last_frame))
     references = (
@@ -73,7 +73,7 @@ async def read_board(request: Request) -> Storyboard:
 
 def apply_plan_headers(request: Request, board: Storyboard) -> Storyboard:
     """
-    *board* as the headers ``Plan`` and ``Max-Jobs`` allow it: the one that was planned, with so many jobs at most.
+    *board* as the headers ``Plan`` and ``Max-Jobs`` allow it: the one that was planned, with at most that many jobs.
 
     Raises: as `bound_to`.
     """

@@ -1,4 +1,4 @@
-"""Whether there is a key for each shot of a run: asked before it is started, so that no shot before it is paid for."""
+"""Whether there is a key for each shot of a run: checked before it starts, so that no shot is paid for in vain."""
 
 import asyncio
 import os
@@ -16,19 +16,19 @@ from framerelay.storyboards.storyboard import Storyboard
 from framerelay.upstream.providers import Provider, keyless_words
 from framerelay.upstream.quotes import provider_of
 
-READ_WITHIN_S: Final = 1.5 * EVERY_S  # So long it may take until another process says what it has read again.
+READ_WITHIN_S: Final = 1.5 * EVERY_S  # How long it may take until another process reports what it has read again.
 AGAIN_S: Final = 0.25
 
 
 async def check_keys(state: State, board: Storyboard) -> None:
     """
-    Return if *board* can be made as far as keys go.
+    Return if *board* can be made as far as keys are concerned.
 
-    What has its key here is taken to have it everywhere. For the rest the workers are asked, by what they say of
-    themselves in Redis, since they need the keys, and this receiver may have none.
-    It is refused only if there are workers, and none of them has the key of a provider, also after all have read theirs
-    again. Where no worker runs, or one does not say, a missing key is met in flight, and waits there for a person.
-    Raises: KeyMissing; StoryboardInvalid where it names somebody who is not there; StoreUnavailable.
+    If a key is here, it is assumed to be everywhere. For the rest, what the workers report about themselves in Redis
+    counts, since they need the keys, and this receiver may have none.
+    It is refused only if there are workers, and none of them has the key of a provider, even after all have read theirs
+    again. If no worker runs, or one does not say, a missing key is found in flight, and waits there for a person.
+    Raises: KeyMissing; StoryboardInvalid if it names a provider that does not exist; StoreUnavailable.
     """
     if all(maker.key for maker in _makers(state, board)) or not _lacking(state, board, await _workers(state)):
         return
@@ -46,7 +46,7 @@ async def _workers(state: State) -> list[Process]:
 
 
 def _lacking(state: State, board: Storyboard, workers: Sequence[Process]) -> list[Provider]:
-    """The providers of *board* that no worker has a key of, as far as is known."""
+    """The providers of *board* for which no worker has a key, as far as is known."""
     makers = _makers(state, board)
     return [one for one in makers if workers and not any(_has_key(worker, one) for worker in workers)]
 
@@ -62,7 +62,7 @@ def _is_here(worker: Process) -> bool:
 
 
 def _has_key(worker: Process, provider: Provider) -> bool:
-    """One in this process has what we have, and says so only some seconds later."""
+    """One in this process has what we have, but reports it some seconds later."""
     if worker.keyed is None or provider.name in worker.keyed or (_is_here(worker) and provider.key):
         return True
     return not set(provider.key_variables).isdisjoint(worker.key_variables)

@@ -1,4 +1,4 @@
-"""In which language a request is answered: as its sender asks, or as the settings say."""
+"""The language in which a request is answered: as the client asks, or as the settings say."""
 
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
@@ -11,29 +11,30 @@ from framerelay.languages.reader import COOKIE, ENGLISH, language, language_of_t
 SENTENCES: Final = frozenset({"message", "would", "warnings"})
 """Fields whose texts are for people; all others are for programs, and the same in each language."""
 OF_OTHERS: Final = frozenset({"labels", "usage", "body", "prompt", "input"})
-"""Fields that hold what others wrote, under names of their own."""
+"""Fields with what others wrote, under names that others chose."""
 
 
 class ReaderLanguage:
     """
     Has each request answered in the language of its reader.
 
-    To programs ``Accept-Language`` says it, else *setting* (``FRAMERELAY_LANG``). On the page what was chosen there
-    goes first, then *setting*, then what the browser says. Callbacks are answered to programs, and pass by.
+    For programs, ``Accept-Language`` decides, otherwise *setting* (``FRAMERELAY_LANG``). On the page, the choice made
+    there comes first, then *setting*, then the browser's language. Answers to callbacks go to programs, and are not
+    changed.
     """
 
     def __init__(self, app: ASGIApp, *, setting: str | None) -> None:
         self._app, self._setting = app, setting
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request; it is a task of its own, so nothing has to be set back."""
+        """One request; it is a separate task, so nothing has to be reset."""
         if scope["type"] == "http" and not scope["path"].startswith("/webhook/"):
             read_in(language_of(scope, self._setting))
         await self._app(scope, receive, send)
 
 
 def language_of(scope: Scope, setting: str | None) -> str:
-    """In which language the request of *scope* is answered, where the settings say *setting*."""
+    """In which language the request of *scope* is answered, if the settings say *setting*."""
     headers = {name: value.decode("latin-1") for name, value in scope["headers"] if name in _READ}
     header_choice = of_header(headers.get(b"accept-language"))
     if scope["path"].startswith("/v1/"):
@@ -55,7 +56,7 @@ def _choice(cookies: str) -> str | None:
 
 
 def in_language(answer: Any, field: str = "") -> Any:
-    """*answer*, made of what JSON has, with the sentences in it in the reader's language."""
+    """*answer*, made of JSON values, with its sentences in the reader's language."""
     if language() == ENGLISH:
         return answer
     match answer:

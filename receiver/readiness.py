@@ -1,4 +1,4 @@
-"""Whether a callback would be kept if it came now, and where: found out by keeping something."""
+"""Whether and where a callback would be kept if it arrived now: found out by keeping something."""
 
 import asyncio
 import time
@@ -35,7 +35,7 @@ class Readiness:
         self._holds_until = 0.0
 
     async def find_out(self) -> ReadinessReport:
-        """What was found less than `HOLDS_S` ago, else found now; within some three seconds, whatever hangs."""
+        """The result of less than `HOLDS_S` ago, or a new one; within some three seconds, whatever hangs."""
         async with self._asking:
             if time.monotonic() >= self._holds_until:
                 report = await self._try()

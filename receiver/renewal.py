@@ -1,4 +1,4 @@
-"""What a receiver takes over when keys are read again: its own keys, and secrets of those who call back."""
+"""What a receiver replaces when keys are read again: its own keys, and the secrets of those that call back."""
 
 import asyncio
 
@@ -21,13 +21,13 @@ log = structlog.get_logger()
 
 
 async def read_again_everywhere(state: State) -> None:
-    """Have this receiver, and the others and each worker soon, read their keys again. Raises: StoreUnavailable."""
+    """Have this receiver, and soon the others and each worker, read their keys again. Raises: StoreUnavailable."""
     await ask_to_read_again(state.watch_redis)
     await state.live.read_again()
 
 
 async def take_over(state: State, settings: Settings, keys: Keys) -> None:
-    """Let *state* work with these from now on; a request that is under way ends as it began."""
+    """Let *state* work with these from now on; a request under way ends as it began."""
     state.key_check.use(keys)
     verifiers, providers = await asyncio.to_thread(_callers_of, settings)
     state.providers = providers or state.providers
@@ -40,7 +40,7 @@ async def take_over(state: State, settings: Settings, keys: Keys) -> None:
 
 
 def secrets_to_hide(settings: Settings, keys: Keys, verifiers: Verifiers) -> tuple[str, ...]:
-    """The very texts that no answer may show."""
+    """The exact texts that no answer may show."""
     more = (*keys.operate, keys.secret, *signing_secrets(settings, keys.secret), *map(Secret, verifiers.secrets))
     return secrets_of(settings, *more)
 

@@ -1,4 +1,4 @@
-"""Which runs a list is asked for, in its query: for the API and for the page."""
+"""Which runs a list is asked for, according to its query: for the API and for the page."""
 
 from starlette.requests import Request
 
@@ -10,7 +10,7 @@ from framerelay.storyboards.notation import excerpt
 
 
 def run_query_of(request: Request) -> RunQuery:
-    """``status``, ``label`` (any number of them), ``q`` and ``needs``; an empty one is none. Raises: RequestInvalid."""
+    """``status``, ``label`` (any number of them), ``q`` and ``needs``; empty: ignored. Raises: RequestInvalid."""
     query = request.query_params
     status, text, needs = (query.get(name) or None for name in ("status", "q", "needs"))
     if status is not None and status not in set(RunStatus):

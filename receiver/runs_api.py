@@ -46,7 +46,7 @@ async def start(request: Request) -> Response:
     """
     ``POST /v1/runs``: a storyboard becomes a run; the same ``Idempotency-Key`` always gives the same one.
 
-    Raises: KeyMissing; RequestInvalid for that key with another storyboard (a ``Max-Jobs`` that differs makes it none).
+    Raises: KeyMissing; RequestInvalid for that key with another storyboard (a different ``Max-Jobs`` is no difference).
     """
     state = state_of(request)
     board = await read_board(request)
@@ -78,7 +78,7 @@ async def cancel(request: Request) -> Response:
 
 
 async def remove(request: Request) -> Response:
-    """``DELETE /v1/runs/{id}``: a run that has ended goes, with its history and its files."""
+    """``DELETE /v1/runs/{id}``: a finished run is removed, with its history and its files."""
     state = state_of(request)
     run = await _run(state, request)
     await remove_run(state.store, state.media, run)
@@ -86,12 +86,12 @@ async def remove(request: Request) -> Response:
 
 
 async def approve(request: Request) -> Response:
-    """``POST /v1/runs/{id}/shots/{shot}/approve`` ``{"prompt", "seed", "input": {…}}``: let a shot go, changed."""
+    """``POST /v1/runs/{id}/shots/{shot}/approve`` ``{"prompt", "seed", "input": {…}}``: approve a shot, changed."""
     return await _act(request, events.Approved(shot_id=request.path_params["shot"], **change_of(fields_of(request))))
 
 
 async def pick(request: Request) -> Response:
-    """``POST /v1/runs/{id}/shots/{shot}/pick`` ``{"take": 2}``: the take to go on from."""
+    """``POST /v1/runs/{id}/shots/{shot}/pick`` ``{"take": 2}``: the take to continue from."""
     number = fields_of(request).get("take")
     if not isinstance(number, int) or isinstance(number, bool):
         raise RequestInvalid('give the number of a take: {"take": 1}', param="take")
@@ -100,7 +100,7 @@ async def pick(request: Request) -> Response:
 
 async def resume(request: Request) -> Response:
     """
-    ``POST /v1/runs/{id}/resume`` ``{"budget": {"jobs": 15, "money": 80}}``: go on from what is there, within other
+    ``POST /v1/runs/{id}/resume`` ``{"budget": {"jobs": 15, "money": 80}}``: continue from what is there, with new
     limits if some are given; ``submits_to_come`` says what that may cost.
 
     A film whose file is gone is made again, under the same name; the run stays as it is.
@@ -121,10 +121,10 @@ async def resume(request: Request) -> Response:
 
 async def retake(request: Request) -> Response:
     """
-    ``POST /v1/runs/{id}/shots/{shot}/retake`` ``{"prompt", "seed", "input": {…}, "following": true}``: one take more,
-    inside the budget, and with ``following`` one of each shot that is made from it.
+    ``POST /v1/runs/{id}/shots/{shot}/retake`` ``{"prompt", "seed", "input": {…}, "following": true}``: one more take,
+    within the budget, and with ``following`` one of each shot that is made from it.
 
-    With ``{"dry_run": true}`` it says what that would spend and leave stale, and does nothing.
+    With ``{"dry_run": true}`` it only says what that would spend and leave stale.
     """
     body = fields_of(request)
     asks, following = yes_no(body, "dry_run"), yes_no(body, "following")
@@ -143,7 +143,7 @@ async def watch(request: Request) -> Response:
     """
     ``GET /v1/runs/{id}/events``: server-sent events, one for each change, from the first or from ``Last-Event-ID``.
 
-    The stream ends when the run has ended; a reader that comes back then gets 204, which tells it to stay away.
+    The stream ends when the run has ended; a reader that reconnects then gets 204, which tells it to stay away.
     """
     state = state_of(request)
     run = await _run(state, request)
@@ -156,15 +156,15 @@ async def watch(request: Request) -> Response:
 
 
 class _Stream(StreamingResponse):
-    """The events of a run, from one of the seats that there are. Raises: Busy, before anything is sent."""
+    """The events of a run, if one of the limited seats is free. Raises: Busy, before anything is sent."""
 
     def __init__(self, state: State, run_id: str, after: str) -> None:
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # Of proxies that gather what they pass on.
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # For proxies that buffer what they pass on.
         super().__init__(_events(state, run_id, after), media_type="text/event-stream", headers=headers)
         self._slots = state.streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Until the run has ended or the reader has gone."""
+        """Until the run has ended or the reader has left."""
         with self._slots.slot():
             await super().__call__(scope, receive, send)
 
@@ -191,7 +191,7 @@ async def give_file(request: Request) -> Response:
 
 
 async def _events(state: State, run_id: str, after: str) -> AsyncIterator[str]:
-    """What the run's history says from *after* on; it breaks off without Redis, and the reader comes back later."""
+    """The run's history from *after* on; it ends without Redis, and the reader reconnects later."""
     ended = False
     with suppress(StoreUnavailable):
         while True:
@@ -216,7 +216,7 @@ async def _act(request: Request, event: Decision, run_id: str | None = None) -> 
 
 
 async def _preview(request: Request, event: events.Retaken) -> Response:
-    """What that decision would bring about; refused where the decision itself would be."""
+    """What that decision would do; refused if the decision itself would be."""
     run, retake = await intend(
         state_of(request), request.path_params["run"], event, revision=revision_of(fields_of(request))
     )
@@ -253,6 +253,6 @@ def _view(state: State, run: Run) -> shapes.Run:
 
 
 async def _whole_view(state: State, run: Run) -> shapes.Run:
-    """With its shots' turns at their providers, which are not kept with the run."""
+    """With the positions of its shots in their providers' queues, which are not stored with the run."""
     positions = await state.store.places.positions(run)
     return run_view(run, base_url=state.settings.reachable_url, positions=positions)

@@ -25,16 +25,16 @@ from framerelay.store.runs import Store
 from framerelay.store.spool import Spool
 from framerelay.upstream.providers import Providers
 
-STATE: Final = "receiver"  # Under this name the application hands it to its connections.
+STATE: Final = "receiver"  # The name under which the application gives it to its connections.
 
 
 @dataclass(slots=True, kw_only=True)
 class State:
     """
-    Nothing of it is replaced but ``secrets`` and ``providers``, when keys were read again (`receiver.renewal`).
+    Only ``secrets`` and ``providers`` are ever replaced, when keys are read again (`receiver.renewal`).
 
-    ``history`` reads through connections of its own, for as many as have a seat among the ``streams``: watchers that
-    wait must keep nobody else waiting. ``watch_redis`` is asked for figures.
+    ``history`` reads through its own connections, one for each seat among the ``streams``: watchers that wait must keep
+    nobody else waiting. ``watch_redis`` is asked for metrics.
 
     ``secrets``: what no answer may show. ``counts``: callbacks by what this process did with them, for `metrics`.
     """

@@ -1,12 +1,12 @@
 """
-A run that is given another storyboard, purely: what is kept, made again, added and dropped.
+Giving a run another storyboard, as pure functions: what is kept, made again, added and dropped.
 
     change = change_of(run, wanted, now)     shot by shot, and the run after it
     words = why_no_change(run, wanted, now)  why not, for the person
 
-A shot is known by what it is asked for (`runs.content`), so that it may move and have another id. One that is asked for
-something else, or begins with a frame that is no longer handed on, is made again, and its takes are spare. They serve
-again when what they were asked for is wanted again.
+A shot is identified by what it asks for (`runs.content`), so it may move and have another id. A shot that asks for
+something else, or begins with a frame that is no longer handed on, is made again, and its takes become spare. They are
+used again when what they were asked for is wanted again.
 """
 
 from dataclasses import dataclass, field, replace
@@ -23,18 +23,18 @@ from framerelay.runs.standing import is_complete, picked_take, reset_film, takes
 from framerelay.runs.takes import OPEN
 from framerelay.runs.text import join_names
 
-SHOTS_KEPT_MAX: Final = 2_000  # Of a run, with those that were dropped.
+SHOTS_KEPT_MAX: Final = 2_000  # Per run, including those that were dropped.
 ID_CHARS_MAX: Final = 40
 
 
 @dataclass(slots=True, kw_only=True)
 class Change:
     """
-    What an amendment makes of a run. The lists name shots as a person calls them, each in one of them.
+    What an amendment does to a run. The lists name shots as a person calls them; each shot is in one of them.
 
-    ``run``: after it, its statuses still to be settled; the very same if nothing changes. ``keep``: nothing is made
-    again. ``change``: asked for something else, or begins with another shot's frame. ``stale``: made again, since what
-    it begins with is.
+    ``run``: the run after it, with statuses still to be settled; the same object if nothing changes. ``keep``: nothing
+    is made again. ``change``: asks for something else, or begins with another shot's frame. ``stale``: made again
+    because the shot it begins with is.
     """
 
     run: Run
@@ -46,12 +46,12 @@ class Change:
 
 
 def apply_amendment(run: Run, event: events.Amended, now: float) -> Run:
-    """*run* as its new storyboard wants it; the very same where `why_no_change` has an answer."""
+    """*run* as its new storyboard wants it; the same object if `why_no_change` has an answer."""
     return run if _refusal(run, event.target) else change_of(run, event.target, now).run
 
 
 def why_no_change(run: Run, target: Run, now: float) -> str | None:
-    """Why *run* cannot become as *target*, or is so already, in words for a person; None if it can."""
+    """Why *run* cannot become like *target*, or already is, in words for a person; None if it can."""
     if words := _refusal(run, target):
         return words
     return "the run is what this storyboard says already" if change_of(run, target, now).run is run else None
@@ -70,7 +70,7 @@ def _refusal(run: Run, target: Run) -> str | None:
 
 
 def _why_not_that_money(run: Run, target: Run) -> str | None:
-    """Money of another currency than what was spent cannot be counted with it."""
+    """Money in a different currency from what was spent cannot be added to it."""
     if target.budget_money is None:
         return None
     currencies = {take.cost.currency for shot in run.shots for take in shot.takes if take.cost}
@@ -84,7 +84,7 @@ def _why_not_that_money(run: Run, target: Run) -> str | None:
 
 def change_of(run: Run, target: Run, now: float) -> Change:
     """
-    What becomes of *run* if it is to be as *target*, a new run of another storyboard.
+    What becomes of *run* if it is to match *target*, a new run of another storyboard.
 
     Whatever is under way is followed to its end, and what was spent stays spent.
     """
@@ -111,7 +111,7 @@ def change_of(run: Run, target: Run, now: float) -> Change:
 
 
 def _is_another_film(before: Run, after: Run) -> bool:
-    """Whether the film that there is, or is being joined, is of other clips, or has them in another order."""
+    """Whether the existing film, or the one being joined, has different clips or has them in another order."""
     if before.film is None and not is_complete(before):
         return False
     old, new = ([(shot.id, shot.picked) for shot in run.story] for run in (before, after))
@@ -119,7 +119,7 @@ def _is_another_film(before: Run, after: Run) -> bool:
 
 
 def _with_earlier_keys(run: Run) -> Run:
-    """*run* with what takes of early versions were asked for, as far as that is known: as their shots are now."""
+    """*run* with what the takes of early versions were asked for, as far as that is known: as their shots are now."""
     return replace(run, shots=tuple(_with_earlier_key(run, shot) for shot in run.shots))
 
 
@@ -135,7 +135,7 @@ def _with_earlier_key(run: Run, shot: Shot) -> Shot:
 
 
 class _Amendment:
-    """The shots of a run that is amended, one after the other, in the order of the film."""
+    """The shots of a run that is being amended, one after the other, in the order of the film."""
 
     def __init__(self, before: Run, target: Run, change: Change, now: float) -> None:
         self._before, self._target, self._change, self._now = before, target, change, now
@@ -144,8 +144,8 @@ class _Amendment:
         self._ids = {shot.id.lower() for shot in before.shots}
         self._new_shots: dict[
             str, Shot
-        ] = {}  # By the id that a person gives them: sources are before their dependents.
-        self._moved_ids: set[str] = set()  # Those that hand another frame on than before, or none yet.
+        ] = {}  # By the id that a person gives them; a source comes before its dependents.
+        self._moved_ids: set[str] = set()  # Shots that hand on a different frame than before, or none yet.
 
     def shots(self) -> tuple[Shot, ...]:
         old_shots = matches(self._before, self._target, old_keys=self._old_keys, new_keys=self._new_keys)
@@ -162,7 +162,7 @@ class _Amendment:
         return self._place(replace(new, id=shot_id, source=self._source_of(new)), new)
 
     def _drop(self, shot: Shot) -> Shot:
-        """It begins with nobody's frame any more, and whose it was is no longer said by the run."""
+        """It no longer begins with another shot's frame, and the run no longer says whose frame it was."""
         if shot.dropped:
             return shot
         self._change.drop.append(shot.name)
@@ -180,7 +180,7 @@ class _Amendment:
         )
 
     def _carry_over(self, old: Shot, new: Shot) -> Shot:
-        """*old* as it goes on in the place of *new*."""
+        """*old* as it continues in the place of *new*."""
         source = self._source_of(new)
         original = as_written(old)
         is_same = self._old_keys[old.id] == self._new_keys[new.id] and (
@@ -213,7 +213,7 @@ class _Amendment:
         return self._place(self._begin_again(shot, old, new, is_same=is_same and old.source == source), new)
 
     def _begin_again(self, shot: Shot, old: Shot, new: Shot, *, is_same: bool) -> Shot:
-        """It asks for other takes than those that it goes on with, or these begin with another frame."""
+        """It asks for different takes than those it continues with, or these begin with another frame."""
         keys = self._keys_of(old, new)
         serving = [take.number for take in shot.takes if self._serves(shot, take, new, keys)]
         shot = replace(shot, due_at=self._now, turns=shot.turns + 1, held_by=None, following=None)
@@ -236,7 +236,7 @@ class _Amendment:
         return again
 
     def _serves(self, shot: Shot, take: Take, new: Shot, keys: set[str]) -> bool:
-        """Whether *take* is one that *shot* would ask for now: the same content, and begun with the same frame."""
+        """Whether *take* is one that *shot* would ask for now: the same content, begun with the same frame."""
         is_alive = take.status is TakeStatus.DONE or take.status in OPEN
         if not is_alive or take.key not in keys:
             return False
@@ -247,7 +247,7 @@ class _Amendment:
         return first is not None and now is not None and take_behind(source, first) == now.number
 
     def _keys_of(self, old: Shot, new: Shot) -> set[str]:
-        """Of takes that *new* would ask for: with what is in place of its input, too, if that was refused."""
+        """The takes that *new* would ask for, including with its replacement input if the original was refused."""
         original = as_written(old)
         is_refused = original is not old and original.reaction == new.reaction
         new_key = self._new_keys[new.id]
@@ -264,9 +264,9 @@ class _Amendment:
 
 def _with_takes(shot: Shot, serving: list[int], *, takes_wanted: int) -> Shot:
     """
-    *shot* with the takes *serving* and no others; with none it is made again, and asks for its approval again.
+    *shot* with only the takes *serving*; if there are none, it is made again and asks for its approval again.
 
-    *takes_wanted*: of its storyboard, unless those that a person went on without stay behind.
+    *takes_wanted*: from its storyboard, unless takes that a person moved on from are left behind.
     """
     takes = tuple(replace(take, spare=take.number not in serving) for take in shot.takes)
     if not serving:

@@ -1,4 +1,4 @@
-"""What an amendment would bring about and cost, before it is made; purely."""
+"""What an amendment would do and cost, before it is made; pure functions."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,15 +9,15 @@ from framerelay.runs.model import Run, Shot
 from framerelay.runs.standing import budget_left, jobs_left, settle, takes_to_come
 from framerelay.runs.text import amount_words, join_names, number_of, range_words
 
-NAMED_MAX: Final = 12  # Of a sentence that somebody is to read.
+NAMED_MAX: Final = 12  # Most names in a sentence for people.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmendOutlook:
     """
-    *change*, and the jobs that are submitted from then on to the end of the film, if nothing fails.
+    *change*, and the jobs that will be submitted from then to the end of the film if nothing fails.
 
-    ``to_make``: the shots of these jobs. ``cost``: of them all; None where a price is not known. ``would``: a sentence
+    ``to_make``: the shots of these jobs. ``cost``: of all of them; None if a price is not known. ``would``: a sentence
     for the person who pays.
     """
 
@@ -29,7 +29,7 @@ class AmendOutlook:
 
 
 def amend_outlook(run: Run, target: Run, now: float) -> AmendOutlook:
-    """What it would mean for *run* to become as *target*, if it can (see `amend.why_no_change`)."""
+    """What it would mean for *run* to become like *target*, if it can (see `amend.why_no_change`)."""
     change = change_of(run, target, now)
     after = settle(change.run)
     jobs = _jobs_to_come(after)
@@ -45,7 +45,7 @@ def amend_outlook(run: Run, target: Run, now: float) -> AmendOutlook:
 
 
 def _jobs_to_come(run: Run) -> list[tuple[Shot, int]]:
-    """Of each shot so many takes as `limits.submits_to_come` counts, inside the budget."""
+    """For each shot, as many takes as `limits.submits_to_come` counts, within the budget."""
     jobs: list[tuple[Shot, int]] = []
     balance = budget_left(run)
     for shot in run.story:
@@ -81,7 +81,7 @@ def _words(run: Run, change: Change, after: Run, jobs: int, cost: Estimate | Non
 
 
 def _budget_words(before: Run, after: Run) -> str:
-    """A limit that goes is what somebody would miss who looks at the shots alone."""
+    """Somebody who looks only at the shots would not notice that a limit is being removed."""
     if (before.budget_jobs, before.budget_money) == (after.budget_jobs, after.budget_money):
         return ""
     jobs = [] if after.budget_jobs is None else [number_of("job", after.budget_jobs)]

@@ -1,4 +1,4 @@
-"""Another storyboard for a run, as the event that it is; what it makes of the run: `runs.amend`."""
+"""The event of giving a run another storyboard; what it does to the run is in `runs.amend`."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ from framerelay.runs.model import Run
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amended:
     """
-    A person gave another storyboard: the run is to be as *target*, which is a new run of it.
+    A person gave the run another storyboard: it is to match *target*, a new run of that storyboard.
 
-    *revision*: of the run that they looked at.
+    *revision*: the revision of the run that they looked at.
     """
 
     target: Run

@@ -1,4 +1,4 @@
-"""Whether a run needs a person, purely: what a list shows of those that somebody should look at."""
+"""Whether a run needs a person, as pure functions: what a list shows to somebody who should look."""
 
 from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
 from framerelay.runs.standing import awake, takes_in_play
@@ -7,9 +7,9 @@ from framerelay.runs.takes import is_refused_a_look
 
 def needs_person(run: Run) -> bool:
     """
-    It waits, but not only for a provider that is out of order; or it goes on, and some shot of it asks.
+    It waits, and not only for a provider that is out of order; or it goes on, and one of its shots has a question.
 
-    A run that has failed needs nobody: it has its own status, and stays there for good if nothing is done.
+    A failed run needs nobody: it has its own status, and stays failed if nothing is done.
     """
     if run.status is RunStatus.WAITING:
         return not (run.error is not None and run.error.family is Family.SERVER and _waits_for_a_provider(run))
@@ -18,9 +18,9 @@ def needs_person(run: Run) -> bool:
 
 def asks_a_person(shot: Shot) -> bool:
     """
-    For an approval, a pick, what became of a take, or a key with which its job can be asked about.
+    For an approval, a pick, a decision about a take, or a key with which its job can be looked up.
 
-    What else a shot may wait for concerns the whole run, or settles itself.
+    Anything else a shot may wait for concerns the whole run, or resolves itself.
     """
     if shot.status is not ShotStatus.WAITING:
         return False
@@ -33,7 +33,7 @@ def _asks(take: Take) -> bool:
 
 
 def is_out_of_order(shot: Shot) -> bool:
-    """Its provider is: the shot goes on being tried, and waits in between."""
+    """Its provider is out of order: the shot keeps being tried, with waits in between."""
     return shot.held_by is not None and shot.held_by.family is Family.SERVER
 
 

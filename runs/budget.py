@@ -15,13 +15,13 @@ def budget_words(run: Run, shot: Shot, balance: Balance) -> str:
     currency = shot.estimate.currency
     amounts = (run.budget_money or 0.0, max(0.0, balance.micros / MICROS), shot.estimate.high)
     budget, rest, price = (amount_words(amount, currency) for amount in amounts)
-    if rest == price:  # Told apart behind the cents alone.
+    if rest == price:  # They differ only in fractions of a cent.
         rest, price = (f"{amount:.4f} {currency}" for amount in amounts[1:])
     return f"{rest} of the budget of {budget} are left, and a take may cost {price}"
 
 
 def words_of_no_price(model: str, shot: Shot) -> str | None:
-    """Why no money can be kept to by what a take of *shot* is said to cost; None if it can."""
+    """Why a money limit cannot be enforced with the quoted cost of a take of *shot*; None if it can."""
     if shot.estimate is None:
         return f"no price is known for {model}"
     parts = shot.estimate.unpriced

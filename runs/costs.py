@@ -1,11 +1,11 @@
-"""What takes cost: an estimate before money moves, the provider's word afterwards, and what a budget leaves. Pure."""
+"""What takes cost: an estimate beforehand, the provider's figure afterwards, and what a budget leaves. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 MICROS: Final = 1_000_000
-"""Sums are counted in whole millionths, so that adding and taking away always comes out even."""
+"""Sums are counted in whole millionths, so that addition and subtraction always come out even."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,8 +13,8 @@ class Estimate:
     """
     What one take of a shot may cost, from *low* to *high*, in units of *currency* (``USD``).
 
-    ``unpriced``: what it asks for that may make it dearer than *high*, and nobody knows by how much: then a warning
-    says so, and a budget of money is refused.
+    ``unpriced``: what it asks for that may make it cost more than *high* by an unknown amount: then a warning says so,
+    and a money budget is refused.
     """
 
     low: float
@@ -25,7 +25,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """What one take of a shot may cost with just this *input*; None: no price of it is known."""
+    """What one take of a shot with exactly this *input* may cost; None: no price for it is known."""
 
     input: dict[str, Any]
     estimate: Estimate | None
@@ -33,7 +33,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a take cost, in units of *currency*; *estimated*: the provider has not said it (yet)."""
+    """What a take cost, in units of *currency*; *estimated*: the provider has not reported it (yet)."""
 
     amount: float
     currency: str
@@ -53,7 +53,7 @@ class Balance:
     micros: int | None = None
 
     def allows(self, estimate: Estimate | None) -> bool:
-        """Whether one more take fits in, at its highest price; one whose price nobody knows fits into no money."""
+        """Whether one more take fits, at its highest price; one without a known price never fits a money budget."""
         if self.jobs == 0:
             return False
         if self.micros is None:
@@ -61,7 +61,7 @@ class Balance:
         return estimate is not None and not estimate.unpriced and _micros(estimate) <= self.micros
 
     def after(self, estimate: Estimate | None) -> "Balance":
-        """What is left beside one more take."""
+        """What is left after one more take."""
         return Balance(
             jobs=None if self.jobs is None else self.jobs - 1,
             micros=None if self.micros is None else self.micros - (_micros(estimate) if estimate else 0),
@@ -79,12 +79,12 @@ class CostTally:
 
 
 def reservation(estimate: Estimate | None) -> Cost | None:
-    """What is put aside for one take until the provider says what it cost; None where no price is known."""
+    """What is reserved for one take until the provider reports its cost; None if no price is known."""
     return Cost(amount=estimate.high, currency=estimate.currency) if estimate else None
 
 
 def together(parts: Iterable[tuple[Estimate | None, int]]) -> Estimate | None:
-    """What so many takes of each cost together; None where one is not known, or where currencies differ."""
+    """What this many takes of each shot cost together; None if a price is not known or currencies differ."""
     pairs = [(estimate, number) for estimate, number in parts if number]
     estimates = [estimate for estimate, _ in pairs if estimate is not None]
     if len(estimates) < len(pairs) or len({estimate.currency for estimate in estimates}) != 1:

@@ -1,7 +1,7 @@
 """
-What a person decides about a run, purely: approve, pick, go on, bring a job in, make a shot again, stop.
+What a person decides about a run, as pure functions: approve, pick, resume, adopt a job, retake a shot, stop.
 
-    run = decided(run, event, now)        the very same run if that is not possible, or is so already
+    run = decided(run, event, now)        the same object if that is not possible, or already so
     words = why_not(run, event, now)      why, for the person
 """
 
@@ -20,13 +20,13 @@ from framerelay.runs.takes import BROUGHT_IN, NEVER_ARRIVED, OPEN, is_refused_a_
 
 Decision = events.Approved | events.Picked | events.Resumed | events.Adopted | events.Retaken | events.RunCancelled
 
-# The same text, the same picture: the provider's answer would be the same.
+# The same text and the same picture: the provider's answer would be the same.
 REFUSED_FOR_EVER: Final = frozenset({Family.TEXT_MODERATED, Family.IMAGE_MODERATED})
 _FINAL: Final = frozenset({TakeStatus.FAILED, TakeStatus.EXPIRED, TakeStatus.CANCELLED})
 
 
 def apply_decision(run: Run, event: Decision, now: float) -> Run:
-    """*run* after a person's decision; the very same where `why_not` has an answer."""
+    """*run* after a person's decision; the same object if `why_not` has an answer."""
     if why_not(run, event, now):
         return run
     match event:
@@ -48,8 +48,8 @@ def apply_decision(run: Run, event: Decision, now: float) -> Run:
 
 
 def why_not(run: Run, event: Decision, now: float) -> str | None:
-    """Why a decision is not possible now, or would change nothing, in words for a person; None if it is, and does."""
-    # A job that was paid for is brought in whatever became of the run.
+    """Why a decision is not possible now, or would change nothing, in words for a person; None if it has an effect."""
+    # A job that was paid for is adopted whatever became of the run.
     if run.cancelled and not isinstance(event, events.Adopted):
         return "the run was cancelled already" if isinstance(event, events.RunCancelled) else _CANCELLED
     match event:
@@ -105,7 +105,7 @@ def _why_not_picked(run: Run, shot: Shot, number: int) -> str | None:
 
 
 def _why_not_resumed(run: Run, event: events.Resumed, now: float) -> str | None:
-    """Another budget alone is a change: of a run that goes on, and of one that has succeeded, for what is retaken."""
+    """A new budget alone is a change: for a run that goes on, and for one that has succeeded, for its retakes."""
     after = with_budget(run, event)
     if after is not run:
         return None
@@ -126,7 +126,7 @@ def _resume(run: Run, now: float) -> Run:
 
 
 def _resume_shot(shot: Shot, now: float) -> Shot:
-    """What is there goes before what would be paid for again."""
+    """Existing takes come before anything that would have to be paid for again."""
     if shot.status not in (ShotStatus.FAILED, ShotStatus.WAITING):
         return shot
     again = replace(shot, due_at=now, turns=shot.turns + 1)
@@ -171,7 +171,7 @@ def _why_not_adopted(run: Run, shot: Shot, job_id: str) -> str | None:
 
 
 def why_no_other_job(shot: Shot) -> str | None:
-    """Why no job that is new to its run can be brought in for *shot*, in words for a person; None if one can."""
+    """Why no job that is new to its run can be adopted for *shot*, in words for a person; None if one can."""
     if shot.status is ShotStatus.DONE:
         return f"shot {shot.name} is done"
     open_ones = [take for take in shot.takes if take.question is None]
@@ -204,7 +204,7 @@ def _with_job(run: Run, shot: Shot, job_id: str, now: float) -> Run:
 
 
 def _without_question(shot: Shot) -> Shot:
-    """A person has answered it: the take goes on being looked up, and the shot goes on without it."""
+    """A person has answered the question: the take continues to be looked up, and the shot goes on without it."""
     numbers = [take.number for take in shot.takes if take.question]
     takes = tuple(replace(take, question=None) if take.question else take for take in shot.takes)
     return replace(shot, takes=takes, set_aside=max(*numbers, shot.set_aside)) if numbers else shot
@@ -241,9 +241,9 @@ def _why_not_taken_again(run: Run, shot: Shot, event: events.Retaken) -> str | N
 
 def retake(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run:
     """
-    *run* with *shot* to be made again, changed as *event* says; and, if it says so, all that is made from it to follow.
+    *run* with *shot* to be made again, with the changes in *event*; if it says so, everything made from it follows.
 
-    Without that, later shots that are done were paid for and stay as they are, stale (`runs.outlook`).
+    Otherwise later shots that are done were paid for and stay as they are, stale (`runs.outlook`).
     """
     followers = all_dependents(run, shot) if event.following else []
     after = begin_again(run, changed_by(shot, event, _last_number(shot) + 1), now)
@@ -256,7 +256,7 @@ def retake(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run:
 
 def begin_again(run: Run, shot: Shot, now: float) -> Run:
     """
-    *run* with one take more of *shot*, which is gone on from when it is done.
+    *run* with one more take of *shot*, from which it continues when that is done.
 
     Of the shots that are made from it, those that failed start over.
     """
@@ -277,9 +277,9 @@ def begin_again(run: Run, shot: Shot, now: float) -> Run:
 
 def all_dependents(run: Run, shot: Shot, *, past_done: bool = True) -> list[Shot]:
     """
-    The shots that begin with its last frame, or with that of one that does; sources are before their dependents.
+    The shots that begin with its last frame, or with that of a dependent; a source comes before its dependents.
 
-    Without *past_done* those that are done are left out, and what begins with them.
+    Without *past_done*, shots that are done are left out, and so are the shots that begin with them.
     """
     dependents: list[Shot] = []
     ids = {shot.name}
@@ -291,7 +291,7 @@ def all_dependents(run: Run, shot: Shot, *, past_done: bool = True) -> list[Shot
 
 
 def dependents_to_begin_again(run: Run, shot: Shot) -> list[Shot]:
-    """The shots that wait for its last frame, or failed with it, as a retake leaves them: with nothing tried yet."""
+    """The shots that wait for its last frame, or failed with it, as a retake leaves them: with no tries yet."""
     dependents = all_dependents(run, shot, past_done=False)
     return [replace(each, set_aside=_last_number(each), error=None) for each in dependents]
 

@@ -57,7 +57,7 @@ class FrameRelayError(Exception):
 
     @classmethod
     def _default(cls) -> str:
-        """The docstring's first line as a message: lower case, without a stop."""
+        """The first line of the docstring as a message: lower case, without a period."""
         first = (cls.__doc__ or "").strip().splitlines()[0]
         return first[:1].lower() + first[1:].rstrip(".")
 
@@ -233,7 +233,10 @@ class Mistake:
         return f"{where}{self.place}: {self.message}"
 
     def within(self, name: str) -> str:
-        """The same where the file *name* was named already; a mistake of the whole file has that for its place."""
+        """
+        The same, without the file *name* if that was already mentioned; a mistake in the whole file has it as its
+        place.
+        """
         line = f"line {self.line}" if self.line else ""
         where = ", ".join(filter(None, (line, "" if self.place == name else self.place)))
         return f"{where}: {self.message}" if where else self.message

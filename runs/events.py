@@ -1,8 +1,8 @@
 """
-What can happen to a run: past-tense facts, each about one shot or take, for `runs.machine.apply`.
+What can happen to a run: facts in the past tense, each about one shot or take, for `runs.machine.apply`.
 
-A fact says which state it is about, where that can have changed since: the *intent* of a submit, the *turn* of a task,
-the id of a job. It is dropped if that is no longer so; None there stands for whatever the state is.
+A fact says which state it is about, if that may have changed since: the *intent* of a submit, the *turn* of a task, the
+id of a job. It is dropped if that no longer matches; None there matches any state.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class TakeEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitting(TakeEvent):
-    """Money is about to move: the take exists from here on, and only the execution named *intent* may POST."""
+    """Money is about to be spent: the take exists from here on, and only the execution named *intent* may POST."""
 
     intent: str
     seed: int | None
@@ -32,7 +32,7 @@ class Submitting(TakeEvent):
     expected_s: float | None = None
     usual_s: float | None = None
     maker: Maker | None = None  # Who will be asked; None: the jobs API of the settings.
-    turn: int | None = None  # The shot's, when its inputs were prepared.
+    turn: int | None = None  # The shot's turn when its inputs were prepared.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class SubmitRefused(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitPutOff(TakeEvent):
-    """The provider was busy or out of reach before it accepted anything: the take never was."""
+    """The provider was busy or out of reach before it accepted anything: the take never existed."""
 
     problem: Problem
     until: float
@@ -73,7 +73,7 @@ class SubmitLost(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceWanted:
-    """The provider has as many jobs as it takes: the shot is held, at the longest *until* then; *turn*: the shot's."""
+    """The provider has as many jobs as it takes: the shot is held *until* then at the latest; *turn*: the shot's."""
 
     shot_id: str
     problem: Problem
@@ -83,7 +83,7 @@ class PlaceWanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceFreed:
-    """The provider has room for one more job, and the shot, which was held for that, is next."""
+    """The provider can take one more job, and the shot that was held because of that is next."""
 
     shot_id: str
 
@@ -91,9 +91,9 @@ class PlaceFreed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparationFailed:
     """
-    A shot's inputs could not be made ready (its frame could not be uploaded, say); nothing was submitted.
+    The inputs of a shot could not be prepared (its frame could not be uploaded, for example); nothing was submitted.
 
-    *turn*: the shot's, when they were wanted.
+    *turn*: the shot's, when they were needed.
     """
 
     shot_id: str
@@ -105,9 +105,9 @@ class PreparationFailed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSeen(TakeEvent):
     """
-    The job is alive and not finished (asked by GET), or its status *word* is unknown to us (*is_known* is False).
+    The job is alive and not finished (according to a GET), or its status *word* is unknown to us (*is_known* is False).
 
-    ``called_back``: asked because a callback told that it has ended, which the provider's own answer does not say yet.
+    ``called_back``: asked because a callback reported its end, which the provider's own answer does not confirm yet.
     """
 
     job_ids: tuple[str, ...]
@@ -118,7 +118,7 @@ class JobSeen(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered(TakeEvent):
-    """The job is finished and its clip can be fetched (asked by GET, because a callback told so: *called_back*)."""
+    """The job is finished and its clip can be fetched (according to a GET; *called_back*: prompted by a callback)."""
 
     job_ids: tuple[str, ...]
     video_url: str
@@ -127,20 +127,20 @@ class Rendered(TakeEvent):
     called_back: bool = False
     usage: dict[str, Any] = field(default_factory=dict)
     cost: Cost | None = None
-    callback_at: float | None = None  # When that callback came.
-    trace: str | None = None  # What continues that of the look-up.
+    callback_at: float | None = None  # When that callback arrived.
+    trace: str | None = None  # The trace context that continues that of the look-up.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobNotFound(TakeEvent):
-    """The provider was asked for a job with our reference, and has none (yet); *intent*: of the submit it is about."""
+    """The provider was asked for a job with our reference, and has none (yet); *intent*: of the submit in question."""
 
     intent: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobEnded(TakeEvent):
-    """The job ended without a clip (likewise); *status* is ``failed``, ``expired`` or ``cancelled``."""
+    """The job ended without a clip (according to a GET); *status* is ``failed``, ``expired`` or ``cancelled``."""
 
     job_ids: tuple[str, ...]
     status: TakeStatus
@@ -151,7 +151,7 @@ class JobEnded(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalledBack(TakeEvent):
-    """A callback about the job's end came when we knew of it already."""
+    """A callback about the end of the job arrived when we already knew of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +159,7 @@ class PollFailed(TakeEvent):
     """
     The provider could not be asked about *job_id* this time; or it says that it knows no such job (*gone*).
 
-    *strange*: it did answer, and its answer cannot be understood, or names no clip. ``called_back``: likewise.
+    *strange*: it did answer, but its answer cannot be understood, or names no clip. ``called_back``: as in `JobSeen`.
     """
 
     problem: Problem
@@ -172,14 +172,14 @@ class PollFailed(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondJobFound(TakeEvent):
-    """The take's address was called about a job that is not the take's own; the provider knows it (asked by GET)."""
+    """A callback to the take's address was about a job that is not the take's own; the provider knows it (by GET)."""
 
     job_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected(TakeEvent):
-    """The clip and its last frame are on our disk, whole; the frame is kept, the clip where ``video.kept`` says so."""
+    """The clip and its last frame are on our disk, whole; the frame is kept, and so is the clip if ``video.kept``."""
 
     video: Clip
     last_frame: Frame
@@ -188,14 +188,14 @@ class Collected(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipKept(TakeEvent):
-    """The clip with this *sha256* is in object storage by now, where every machine finds it."""
+    """The clip with this *sha256* is now in object storage, where every machine finds it."""
 
     sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepPutOff(TakeEvent):
-    """That clip could not be put there yet; the worker that has it tries again, and says so again before *until*."""
+    """The clip could not be stored there yet; the worker that has it tries again, and reports again before *until*."""
 
     sha256: str
     problem: Problem
@@ -204,14 +204,14 @@ class KeepPutOff(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipLost(TakeEvent):
-    """That clip was not kept, and the disk that it was on is gone, or is another machine's: it is fetched again."""
+    """The clip was not kept, and the disk it was on is gone or belongs to another machine: it is fetched again."""
 
     sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpeningTaken(TakeEvent):
-    """The first frame of its clip is on our disk; *seam*: how far it is from the one handed on, if one was."""
+    """The first frame of its clip is on our disk; *seam*: how far it is from the one handed on, if there was one."""
 
     opening: Frame
     seam: float | None
@@ -219,7 +219,7 @@ class OpeningTaken(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectPutOff(TakeEvent):
-    """The clip could not be fetched this time; *ask_again* wants a look-up first (the address has expired)."""
+    """The clip could not be fetched this time; *ask_again* requests a look-up first (the address has expired)."""
 
     problem: Problem
     until: float
@@ -237,7 +237,7 @@ class CollectFailed(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """The film is on our disk: made of the takes that it names, by the join of that *turn* of the run."""
+    """The film is on our disk: made from the takes that it names, by the join of that *turn* of the run."""
 
     film: Film
     turn: int
@@ -245,7 +245,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinFailed:
-    """The film could not be made in that *turn*; ``until`` is None when trying again will not help."""
+    """The film could not be made in that *turn*; ``until`` is None if trying again will not help."""
 
     problem: Problem
     until: float | None
@@ -254,7 +254,7 @@ class JoinFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilmMadeAgain:
-    """The file of the film at *path* was gone and is there again; another version may have written other bytes."""
+    """The file of the film at *path* was gone and was made again; a different version may have written other bytes."""
 
     path: str
     bytes: int
@@ -263,24 +263,24 @@ class FilmMadeAgain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationSettled:
-    """A notification was sent, whatever was answered; or none is sent to where the run wants them (*problem*)."""
+    """A notification was sent, whatever the answer; or none can be sent to the run's address (*problem*)."""
 
     problem: Problem | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elapsed:
-    """Time passed: the machine looks if a deadline did."""
+    """Time passed: the machine checks if a deadline did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStarted:
-    """Nobody may have listened for a while: what is generating is looked up now, instead of when it was planned."""
+    """Nobody may have listened for a while: generating takes are looked up now, instead of when it was planned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repaired:
-    """An early version left the run in a state from which nobody goes on; *join*: or with a film of unknown takes."""
+    """An early version left the run in a state that nothing continues; *join*: or with a film of unknown takes."""
 
     join: bool
 
@@ -293,9 +293,9 @@ class Restored:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotChange:
     """
-    What a person wants other in the coming takes of a shot: fields of its input in place of those that it has.
+    What a person wants to be different in the coming takes of a shot: fields that replace those of its input.
 
-    ``prompt`` · ``seed``: None: as it has them. ``quote``: what a take may cost then, where ``input`` names a field.
+    ``prompt`` · ``seed``: None: unchanged. ``quote``: what a take may then cost, if ``input`` names a field.
     """
 
     shot_id: str
@@ -307,12 +307,12 @@ class ShotChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approved(ShotChange):
-    """A person let a gated shot go, changed if they said so."""
+    """A person approved a gated shot, with changes if they made any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picked:
-    """A person chose the take to go on from."""
+    """A person chose the take to continue from."""
 
     shot_id: str
     take: int
@@ -321,9 +321,9 @@ class Picked:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
     """
-    A person fixed what stopped the run: what failed or waits for that is tried again.
+    A person fixed what stopped the run: whatever failed or waits because of that is tried again.
 
-    ``budget_jobs`` · ``budget_money``: the whole limits that the run has from now on; None: as they are.
+    ``budget_jobs`` · ``budget_money``: the total limits of the run from now on; None: unchanged.
     """
 
     budget_jobs: int | None = None
@@ -341,7 +341,7 @@ class Adopted:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retaken(ShotChange):
     """
-    A person wants one more take of a shot that is done or failed, changed if they said so.
+    A person wants one more take of a shot that is done or failed, with changes if they made any.
 
     ``following``: and of all shots that are made from it, each when its source's new take is there.
     """

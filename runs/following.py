@@ -1,9 +1,9 @@
 """
-Shots that follow a retake, purely: each is made again when its source hands on its new take.
+Shots that follow a retake, as pure functions: each is made again when its source hands on its new take.
 
 A person marks them (`Shot.following`) with the retake of a shot that they are made from, and until it is their turn
-they stay as they are: nothing is spent where the new take of the source does not come, and nothing is lost where a
-person goes back to the old one. Each gets one take. A gate asks again before it; a budget stops it as any other.
+they stay as they are: nothing is spent if the new take of the source never comes, and nothing is lost if a person goes
+back to the old one. Each gets one take. A gate asks again before it; a budget stops it like any other take.
 """
 
 from collections import deque
@@ -18,10 +18,10 @@ from framerelay.runs.takes import OPEN
 
 def with_following(run: Run, *, before: Run | None, now: float) -> Run:
     """
-    *run* with what follows from its change for the shots that are marked; the very same object if nothing does.
+    *run* with what its change implies for the shots that are marked; the same object if that is nothing.
 
-    *before*: what it grew from. Only shots are looked at that have changed since, and those that begin with one; None:
-    all are.
+    *before*: the run before that change. Only shots that have changed since, and those that begin with one, are looked
+    at; None: all are.
     """
     if run.cancelled:
         return run
@@ -45,18 +45,18 @@ def _follow(run: Run, shot: Shot, now: float) -> Run:
     if shot.following == take.number or _begins_with(shot, take.number):
         return run.with_shots(replace(shot, following=None))
     if shot.status is not ShotStatus.DONE and any(each.status in OPEN for each in shot.takes):
-        return run  # A job that a person brought in meanwhile: its end is waited for.
+        return run  # A job that a person adopted in the meantime: its end is waited for.
     return begin_again(run, replace(shot, approved=False), now)
 
 
 def _begins_with(shot: Shot, number: int) -> bool:
-    """Whether what it goes on with was made from that take of its source."""
+    """Whether the take it continues with was made from that take of its source."""
     take = picked_take(shot)
     return take is not None and take.first_frame is not None and take.first_frame.take == number
 
 
 def with_reactions(run: Run, *, before: Run) -> Run:
-    """*run*, not settled yet, with what the storyboard says of the takes that failed since *before*."""
+    """*run*, not settled yet, after the storyboard's reaction to the takes that failed since *before*."""
     if run.cancelled:
         return run
     candidates = (run.shots[place] for place in changed_places(run, before=before))

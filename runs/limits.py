@@ -1,4 +1,4 @@
-"""Another budget for a run that has begun, purely: what it may be, and why not."""
+"""Changing the budget of a run that has begun, as pure functions: what it may be, and why not."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -15,7 +15,7 @@ MONEY_MAX: Final = 1_000_000_000
 
 
 def with_budget(run: Run, event: events.Resumed) -> Run:
-    """*run* with the limits that *event* names; the very same where they are its own, or it names none."""
+    """*run* with the limits that *event* names; the same object if they are its own, or none are named."""
     jobs = run.budget_jobs if event.budget_jobs is None else event.budget_jobs
     money = run.budget_money if event.budget_money is None else event.budget_money
     if (jobs, money) == (run.budget_jobs, run.budget_money):
@@ -30,14 +30,14 @@ def why_no_budget(run: Run, event: events.Resumed) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortfall:
-    """By how much a budget is too small for what is missing, if nothing fails; 0 where it is enough, or is no limit."""
+    """By how much a budget is too small for what is missing, if nothing fails; 0 if it suffices or is no limit."""
 
     jobs: int
     money: float
 
 
 def shortfall(run: Run) -> Shortfall:
-    """What has to be added to the budgets of *run*, so that it comes to its end."""
+    """What has to be added to the budgets of *run* so that it can finish."""
     balance = budget_left(run)
     missing = [(shot.estimate, takes_to_come(run, shot)) for shot in run.story]
     jobs = 0 if balance.jobs is None else sum(number for _, number in missing) - balance.jobs
@@ -47,7 +47,7 @@ def shortfall(run: Run) -> Shortfall:
 
 
 def submits_to_come(run: Run) -> int:
-    """How many submits *run* leads to from here, if nothing fails: every take that is missing, inside the budget."""
+    """How many submits are still to come in *run* if nothing fails: every take that is missing, within the budget."""
     if run.cancelled or run.film:
         return 0
     number, balance = 0, budget_left(run)
@@ -67,7 +67,7 @@ def _why_not_jobs(run: Run, jobs: int | None) -> str | None:
 
 
 def _why_not_money(run: Run, money: float | None) -> str | None:
-    """Where a price is not known, or one is of another currency, money cannot be kept to: as when a run is started."""
+    """If a price is unknown or in another currency, a money limit cannot be enforced: the same rule as at the start."""
     if money is None:
         return None
     for shot in run.story:
@@ -85,6 +85,6 @@ def _why_not_money(run: Run, money: float | None) -> str | None:
 
 
 def _currency(run: Run, money: float | None) -> str | None:
-    """That of its prices, so that whoever reads the budget knows it."""
+    """The currency of its prices, so that everybody who reads the budget knows it."""
     prices = (shot.estimate.currency for shot in run.story if shot.estimate)
     return None if money is None else next(prices, None)

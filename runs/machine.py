@@ -2,11 +2,11 @@
 The rules of a run: pure functions of state, event and time; no I/O, no clock, no logger.
 
     run = apply(run, event, now)       what happened; unknown, late or repeated facts return the run unchanged
-    moment = wake_at(run, now)         when to ask again though nothing happened
+    moment = wake_at(run, now)         when to look again even if nothing happened
 
 Moments, here and in all of `runs`, are seconds since 1970 (UTC); the caller brings the clock.
 
-What the state asks for then is in `runs.steps`, the life of one take in `runs.takes`, and what follows from all takes
+What the state then asks for is in `runs.steps`, the life of one take in `runs.takes`, and what follows from all takes
 together in `runs.standing`.
 """
 
@@ -49,31 +49,31 @@ from framerelay.runs.takes import (
     with_question,
 )
 
-NO_PLACE: Final = "no_place"  # Why a shot is held whose provider has as many jobs as it takes.
-WAKE_S_MAX: Final = 900.0  # So that a time further off than this shows that the clock was set back since.
-CLOCKS_APART_S: Final = 300.0  # Those of two machines may be, without anybody having set one back.
+NO_PLACE: Final = "no_place"  # Why a shot is held if its provider has as many jobs as it takes.
+WAKE_S_MAX: Final = 900.0  # A wake-up further off than this shows that the clock was set back.
+CLOCKS_APART_S: Final = 300.0  # Two machines' clocks may differ by this much without anybody having set one back.
 AHEAD_S_MAX: Final = WAKE_S_MAX + CLOCKS_APART_S
 RECHECK_S: Final = 15.0  # A step that was enqueued and is still due after this long is enqueued again.
-SUBMIT_MARGIN_S: Final = 30.0  # Beyond the submit time-out, before a take without an answer counts as unsure.
+SUBMIT_MARGIN_S: Final = 30.0  # After the submit timeout, before a take without an answer counts as unsure.
 
 
 def apply(run: Run, event: Event, now: float) -> Run:
     """
-    *run* after *event* happened at *now*; the very same object if it changes nothing.
+    *run* after *event* happened at *now*; the same object if it changes nothing.
 
-    A changed run has the next revision and fresh statuses. Order and repetition of events do not matter: a take only
-    moves forward, what is final stays so, and what is about another state is dropped. That holds for a run that has
-    ended as well: its jobs are followed to their end, since they were paid for.
+    A changed run has the next revision and fresh statuses. The order and repetition of events do not matter: a take
+    only moves forward, what is final stays final, and events about another state are dropped. This also holds for a run
+    that has ended: its jobs are followed to their end, since they were paid for.
     """
     new = _change(_with_clock(run, now), event, now)
     if new is run:
         return run
     new = replace(new, revision=run.revision + 1)
-    # A notification says nothing of the film: no decision is stale by it, and no run lasted longer.
+    # A notification says nothing about the film: it makes no decision stale and does not prolong the run.
     if isinstance(event, events.NotificationSettled):
         return replace(new, news=_news(run))
     news = _news(run) if isinstance(event, events.OpeningTaken) else new.revision
-    if isinstance(event, events.Amended):  # Shots have other places then, and other dependents: all are looked at.
+    if isinstance(event, events.Amended):  # Shots then have other places and other dependents: all are looked at.
         amended_run = settle(replace(new, news=news, updated_at=now))
         last = with_following(amended_run, before=None, now=now)
         return amended_run if last is amended_run else settle(last)
@@ -84,7 +84,7 @@ def apply(run: Run, event: Event, now: float) -> Run:
 
 
 def is_news(run: Run, revision: int) -> bool:
-    """Whether *run* is another one for a person who saw it at *revision*; a first frame of a clip is no news."""
+    """Whether *run* is different for a person who saw it at *revision*; a clip's first frame does not count as news."""
     return not _news(run) <= revision <= run.revision
 
 
@@ -98,7 +98,7 @@ def begin(run: Run) -> Run:
 
 
 def wake_at(run: Run, now: float) -> float | None:
-    """When *run* wants to be looked at though nothing happened to it; None when only an event can move it."""
+    """When *run* must be looked at even if nothing happened to it; None if only an event can move it."""
     shots = awake(run)
     later = [take.due_at for shot in shots for take in shot.takes if take.due_at > now and take.status in OPEN]
     later += [at for shot in shots for take in shot.takes if (at := find_at(take)) is not None and at > now]
@@ -116,7 +116,8 @@ def wake_at(run: Run, now: float) -> float | None:
 
 def is_left_over(run: Run) -> bool:
     """
-    Early versions ended a run with jobs under way that nobody followed, or with a film though a shot was being retaken.
+    Early versions ended a run while jobs were under way that nobody followed, or with a film while a shot was being
+    retaken.
     """
     takes = [take for shot in run.shots for take in shot.takes]
     if run.film is not None or run.cancelled:
@@ -126,7 +127,7 @@ def is_left_over(run: Run) -> bool:
 
 
 def has_doubtful_film(run: Run) -> bool:
-    """Early versions did not say which takes a film is of; where there is a choice, it may be of other ones."""
+    """Early versions did not record the takes of a film; if there is a choice, it may have been made from others."""
     choice = any(sum(take.status is TakeStatus.DONE for take in shot.takes) > 1 for shot in run.shots)
     return run.film is not None and run.film.takes is None and choice
 
@@ -221,7 +222,7 @@ def _with_intent(run: Run, event: events.Submitting, now: float) -> Run:
 
 
 def _without_intent(run: Run, event: events.SubmitPutOff | events.SubmitRefused, *, until: float) -> Run:
-    """Nothing was accepted, and the shot is not to blame: the take never was."""
+    """Nothing was accepted, and the shot is not to blame: the take never existed."""
     shot, take = run.shot(event.shot_id), run.take(event.shot_id, event.take)
     unborn = (TakeStatus.SUBMITTING, TakeStatus.UNSURE)
     if shot is None or take is None or take.status not in unborn or take.job_ids or not is_about(take, event):
@@ -249,13 +250,13 @@ def _with_place(run: Run, event: events.PlaceFreed, now: float) -> Run:
 
 
 def _with_answer(run: Run, event: events.Submitted, now: float) -> Run:
-    """The job is the take's, if the take waits for just this answer; else it is one more, and is kept beside it."""
+    """The job is the take's, if the take waits for exactly this answer; otherwise it is kept as an extra one."""
     shot, take = run.shot(event.shot_id), run.take(event.shot_id, event.take)
     if shot is None:
         return run
     ids = (event.job_id, *event.aliases)
     owner = next((each for each in shot.takes if set(ids) & set(each.job_ids)), None)
-    if owner is None and take is None:  # Its intent was taken back, or is lost: the job is there all the same.
+    if owner is None and take is None:  # Its intent was taken back, or is lost: the job exists all the same.
         status, intent = TakeStatus.UNSURE, event.intent or ""
         take = Take(number=event.take, status=status, intent=intent, submitted_at=now, due_at=now)
         shot = replace(shot, takes=tuple(sorted((*shot.takes, take), key=lambda each: each.number)))
@@ -278,7 +279,7 @@ def _with_twin(run: Run, shot_id: str, number: int, job_ids: tuple[str, ...], no
 
 
 def _with_opening(run: Run, event: events.OpeningTaken) -> Run:
-    """It comes when the clip is there, before or behind `Collected`, and nothing follows from it."""
+    """It arrives when the clip is there, before or after `Collected`, and nothing follows from it."""
     take = run.take(event.shot_id, event.take)
     if take is None or take.status not in (TakeStatus.COLLECTING, TakeStatus.DONE):
         return run
@@ -311,7 +312,7 @@ def _after_deadlines(run: Run, now: float) -> Run:
 
 
 def _gives_way(run: Run, shot: Shot, take: Take) -> bool:
-    """Whether an unsure take is given up by time alone: the terms say so, or nothing follows from it."""
+    """Whether an unsure take is given up by time alone: the terms say so, or nothing depends on it."""
     left_behind = take.number <= shot.set_aside or take.spare or shot.dropped
     return run.terms.unsure == "retake" or left_behind or run.cancelled or run.film is not None
 
@@ -323,7 +324,7 @@ def _askable(shot: Shot) -> list[Take]:
 
 
 def _with_clock(run: Run, now: float) -> Run:
-    """*run* with what waits for a time that was set before the clock went back; nothing was known to be so far off."""
+    """*run*, with moments that were set before the clock went back; nothing was expected to be so far off."""
     if run.updated_at <= now + CLOCKS_APART_S:
         return run
     shots = [
@@ -358,7 +359,7 @@ def _with_take_event(run: Run, event: TakeEvent, now: float) -> Run:
     if not take.job_ids and _belongs_to_another(run, ids):
         return run
     if ids and take.job_ids and not set(ids) & set(take.job_ids):
-        # The take had none yet when it was asked about; of one that ended without a clip nothing is to be kept.
+        # The take had none yet when it was asked about; from a take that ended without a clip nothing has to be kept.
         ended = isinstance(event, events.JobEnded)
         return run if ended else _with_twin(run, shot.id, take.number, ids, now)
     if take.status not in OPEN and not is_unheard(take):
@@ -368,7 +369,7 @@ def _with_take_event(run: Run, event: TakeEvent, now: float) -> Run:
 
 
 def _merge_twin(run: Run, shot: Shot, take: Take, event: TakeEvent) -> Run | None:
-    """The second job turns out to be the first one by another of its ids: there was no second one."""
+    """The second job turns out to be the first one, by another of its ids: there was no second one."""
     first = run.take(shot.id, take.twin_of or 0)
     ids = _ids_of(event)
     if first is None or take.status not in OPEN or not set(ids) & set(first.job_ids):

@@ -1,4 +1,4 @@
-"""Who makes a clip: which provider was asked, and how it is asked about it."""
+"""Who makes a clip: which provider was asked, and how to ask it about the job."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,8 @@ class Maker:
     """
     Who makes a clip: the *provider* by its name in the settings, its *profile*, the address of its API, the *model*.
 
-    ``poll_s``: seconds to the first look-up and between the others, at a provider that cannot call. ``findable``: it
-    can be asked for a job by our reference. ``key_mark``: tells if a key is the one that it was submitted under.
+    ``poll_s``: seconds to the first look-up and between later ones, for a provider that cannot call back. ``findable``:
+    it can be asked for a job by our reference. ``key_mark``: identifies the key under which it was submitted.
     """
 
     provider: str

@@ -1,7 +1,8 @@
 """
-Which shot of an amended storyboard is which of the run, purely: they may have moved, and have other ids.
+How the shots of an amended storyboard are matched with those of the run, as pure functions: they may have moved, and
+have other ids.
 
-The likeness that counts is what a shot is asked for, and all that it is made from: only then do its takes serve.
+What counts is what a shot asks for, and everything it is made from: only then can its takes be used.
 """
 
 from collections import deque
@@ -14,12 +15,13 @@ from framerelay.runs.takes import OPEN
 
 def matches(before: Run, target: Run, *, old_keys: Mapping[str, str], new_keys: Mapping[str, str]) -> list[Shot | None]:
     """
-    Of each shot of *target* the shot of *before* that it is; None of one that is new.
+    For each shot of *target*, the shot of *before* that it corresponds to; None for a new one.
 
-    The same content, made from the same, goes before the same content alone, that before a take of it, and that before
-    the same id. Among equals the same id does. *old_keys* · *new_keys*: of the content of their shots, by id.
+    The same content, made from the same sources, is preferred to the same content alone, that to the content of a take,
+    and that to the same id. Among equals, the same id wins. *old_keys* · *new_keys*: of the content of their shots, by
+    id.
     """
-    if _look(before, old_keys) == _look(target, new_keys):  # To say the same again moves nothing.
+    if _look(before, old_keys) == _look(target, new_keys):  # An unchanged storyboard moves nothing.
         return list(before.story)
     match = _Match(target.shots)
     _Chains(before, target, old_keys=old_keys, new_keys=new_keys).claim(match)
@@ -35,7 +37,7 @@ def _look(run: Run, keys: Mapping[str, str]) -> list[Hashable]:
 
 
 class _Match:
-    """Which shot is which, found in passes of ever weaker likeness; each is found once."""
+    """Matches shots in passes of decreasing likeness; each shot is matched once."""
 
     def __init__(self, shots: Iterable[Shot]) -> None:
         self._shots = tuple(shots)
@@ -43,7 +45,7 @@ class _Match:
         self.partners: dict[str, Shot] = {}
 
     def take(self, wanted_id: str, shot: Shot) -> None:
-        """*shot* is that one."""
+        """*shot* matches that one."""
         self.taken_ids.add(shot.id)
         self.partners[wanted_id] = shot
 
@@ -53,7 +55,7 @@ class _Match:
         marks: Callable[[Shot], Iterable[Hashable]],
         mark: Callable[[Shot], Hashable],
     ) -> None:
-        """Shots that have the *mark* of one that is wanted: those of the same name first, then in the order of both."""
+        """Shots that have the *mark* of a wanted one: those with the same name first, then in the order of both."""
         free = [(shot, list(marks(shot))) for shot in shots if shot.id not in self.taken_ids]
         self._pass(
             [(shot, (shot.name, each)) for shot, own in free for each in own], lambda shot: (shot.id, mark(shot))
@@ -75,8 +77,8 @@ class _Match:
 
 class _Chains:
     """
-    Whole chains of shots that are made from each other, the longest first: of two shots that are alike, the one is
-    found whose dependents are wanted, too. Those that are made go before those that are not.
+    Whole chains of shots that are made from each other, the longest first: of two identical shots, the one whose
+    dependents are wanted, too, is matched. Shots with takes come before those without.
     """
 
     def __init__(self, before: Run, target: Run, *, old_keys: Mapping[str, str], new_keys: Mapping[str, str]) -> None:
@@ -87,7 +89,7 @@ class _Chains:
         old_chains = chain_keys(old_keys, self._old_sources)
         self._rows: dict[str, deque[Shot]] = {}
         self._by_name: dict[tuple[str, str], Shot] = {}
-        # What asks for something else by now, in a retake, was a chain with what its takes were asked for.
+        # A shot that now asks for something else, in a retake, was part of a chain with what its takes were asked for.
         earlier_chains = chain_keys(_keys_of_takes(before, old_keys), self._old_sources)
         for chains in (old_chains, earlier_chains):
             for shot in sorted(before.shots, key=lambda shot: (_take_of(shot) is None, shot.dropped)):
@@ -96,7 +98,7 @@ class _Chains:
                     self._by_name.setdefault((chains[shot.id], shot.name), shot)
 
     def claim(self, match: _Match) -> None:
-        """Each that is found, with all that it is made from."""
+        """Each match, with everything it is made from."""
         lengths: dict[str | None, int] = {None: 0}
         for each, source in self._new_sources.items():
             lengths[each] = lengths[source] + 1
@@ -106,7 +108,7 @@ class _Chains:
                     match.take(one, shot)
 
     def _best(self, match: _Match, wanted_id: str) -> dict[str, Shot]:
-        """Which shots are that one and those that it is made from; nothing if none is."""
+        """Which shots match that one and those that it is made from; empty if none do."""
         chain = self._new_chains[wanted_id]
         row = self._rows.get(chain, deque())
         while row and row[0].id in match.taken_ids:
@@ -117,7 +119,7 @@ class _Chains:
         return next(filter(None, paths), {})
 
     def _path(self, match: _Match, wanted_id: str, shot: Shot) -> dict[str, Shot]:
-        """*shot* and what it is made from, for that one and what it is made from, as far as none is found yet."""
+        """*shot* and its sources, matched with that one and its sources, as far as they have no match yet."""
         path: dict[str, Shot] = {}
         new: str | None = wanted_id
         old: str | None = shot.id
@@ -131,18 +133,18 @@ class _Chains:
 
 
 def _source_of(shot: Shot) -> str | None:
-    """What it begins with; of one that was dropped, what its take began with."""
+    """What it begins with; for a dropped shot, what its take began with."""
     take = _take_of(shot)
     return take.source if shot.dropped and take else shot.source
 
 
 def _keys_of_takes(run: Run, keys: Mapping[str, str]) -> dict[str, str]:
-    """By shot what its take was asked for; *keys*: what it asks for, where it has none."""
+    """For each shot, what its take was asked for; *keys*: what the shot asks for, if it has no take."""
     takes = ((shot.id, _take_of(shot)) for shot in run.shots)
     return {shot_id: take.key if take and take.key else keys[shot_id] for shot_id, take in takes}
 
 
 def _take_of(shot: Shot) -> Take | None:
-    """The take that it goes on with, or may."""
+    """The take that it continues with, or may."""
     takes = [take for take in shot.takes if take.status is TakeStatus.DONE or take.status in OPEN]
     return next((take for take in takes if take.number == shot.picked), takes[-1] if takes else None)

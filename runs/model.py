@@ -1,7 +1,7 @@
 """
 A run and what it is made of: scenes of shots, shots of takes; all values, no behavior beyond questions.
 
-Times are seconds since 1970 (UTC), as in the jobs API. Files are named by their path below the media folder.
+Times are seconds since 1970 (UTC), as in the jobs API. Files are named by their path in the media folder.
 """
 
 from dataclasses import dataclass, field, replace
@@ -43,8 +43,8 @@ class Clip:
     """
     A video that we keep. *duration_s* is that of the picture.
 
-    *notes*: what is odd about its pictures (media.model.ClipFacts); none are known of clips that came earlier.
-    *kept*: it lies where every machine finds it; else so far only on the disk of the worker that fetched it.
+    *notes*: what is odd about its pictures (media.model.ClipFacts); clips collected by earlier versions have none.
+    *kept*: it is where every machine finds it; otherwise it is only on the disk of the worker that fetched it.
     """
 
     path: str
@@ -75,7 +75,7 @@ class FirstFrame:
 
     ``source``: ``given`` by the storyboard · ``provider`` (its own last frame) · ``upload`` · ``serve`` (by us) ·
     ``inline`` (in the request itself).
-    ``path``: our file, where it is one. ``take``: of the shot that it was handed on from, the take whose end it is.
+    ``path``: our file, if it is one. ``take``: of the shot that handed it on, the take whose last frame it is.
     """
 
     url: str
@@ -90,12 +90,12 @@ class Take:
     One attempt at a shot: one submit, one job, one payment.
 
     ``maker``: who was asked for it, and is asked about it whatever the settings say later; None: the jobs API.
-    ``kept``: addresses that the submit's answer named for that. ``find_at``: when our reference is asked for.
-    ``trace``: what continues that of the callback about its clip, which came at ``callback_at``. ``usage``: what it
-    took, in the provider's words; ``cost``: that in money, or what was reserved for it; None: no price is known.
+    ``kept``: addresses for that, from the submit's answer. ``find_at``: when the job is looked for by our reference.
+    ``trace``: the trace context after the callback about its clip, which arrived at ``callback_at``. ``usage``: what it
+    used, in the provider's words; ``cost``: that in money, or what was reserved for it; None: no price is known.
     ``key`` · ``source``: what it was asked for (`runs.content`), and the shot that handed it its first frame.
-    ``spare``: its shot asks for something else by now; it counts for nothing unless a person picks it, or that is
-    asked for again.
+    ``spare``: its shot now asks for something else; it does not count unless a person picks it, or the shot asks for
+    the same again.
     """
 
     number: int
@@ -140,7 +140,7 @@ class Take:
 
     @property
     def job_id(self) -> str | None:
-        """The provider's id of this take's job, once it is known."""
+        """The provider's id for this take's job, once it is known."""
         return self.job_ids[0] if self.job_ids else None
 
 
@@ -149,17 +149,18 @@ class Shot:
     """
     One clip of the film.
 
-    ``id``: in addresses, files and events, the same forever. ``alias``: what a person calls it, where an amended
-    storyboard gave it another id. ``dropped``: no longer part of the film; its takes are kept.
+    ``id``: in addresses, files and events; never changes. ``alias``: what a person calls it, if an amended storyboard
+    gave it another id. ``dropped``: no longer part of the film; its takes are kept.
     ``origin``: ``continue``, ``bridge``, ``cut`` or the id of an earlier shot, as written. ``source``: the shot whose
-    last frame this one begins with. ``input``: the fields for the jobs API, prompt with style included. ``provider`` ·
-    ``model``: where they are not the run's. ``extra``: raw fields of the provider, sent as they are. ``estimate``: what
-    a take of it may cost; None: no price is known. ``first_frame`` · ``last_frame``: a URL or ``file:NAME``. ``due_at``
-    · ``turns`` · ``held_by``: a submit was put off until then, so often, for this reason. ``error``: it cannot be
-    submitted at all. ``set_aside``: a person went on without the takes up to this number; they only count as spent.
-    ``seed_at``: the take that has the seed of ``input``. ``following``: it is made again when its source hands on
-    another take than this one (0: than none), as a person wanted; None: nobody does. ``final``: of a draft, the fields
-    that its final has otherwise (None: has not). ``earlier``: what takes were made of before ``input`` was changed.
+    last frame this one begins with. ``input``: the fields for the jobs API, including the prompt with style.
+    ``provider`` · ``model``: if they differ from the run's. ``extra``: raw fields for the provider, sent unchanged.
+    ``estimate``: what a take of it may cost; None: no price is known. ``first_frame`` · ``last_frame``: a URL or
+    ``file:NAME``. ``due_at`` · ``turns`` · ``held_by``: a submit was put off until then, how many times, and why.
+    ``error``: it cannot be submitted at all. ``set_aside``: a person went on without the takes up to this number; they
+    only count as spent.
+    ``seed_at``: the take that has the seed of ``input``. ``following``: a person wants it made again when its source
+    hands on a different take than this one (0: none); None: nobody does. ``final``: in a draft, the fields that differ
+    in its final (None: no such field). ``earlier``: the input of takes made before ``input`` was changed.
     """
 
     id: str
@@ -202,9 +203,9 @@ class Shot:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Film:
     """
-    The clips of a run joined into one file; ``copied``: no picture was encoded again, else ``reason`` says why.
+    The clips of a run joined into one file; ``copied``: no picture was encoded again, otherwise ``reason`` says why.
 
-    ``takes``: the take of each shot that it is made of; None: an early version joined it. ``sha256``: of the file, hex.
+    ``takes``: for each shot, the take it was made from; None: an early version joined it. ``sha256``: of the file, hex.
     ``warnings``: what it lacks of its clips, in words that name the shot.
     """
 
@@ -221,7 +222,7 @@ class Film:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The settings that a run was started under; they stay with it, so that it is judged by them to its end."""
+    """The settings that a run was started under; they stay with it, so that they apply until its end."""
 
     lookup_after_s: float = 100.0
     submit_timeout_s: float = 60.0
@@ -235,10 +236,10 @@ class Terms:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
     """
-    The shots of a run once more, so that none has to be looked for: it is true of exactly these ``shots``.
+    An index over exactly these ``shots`` of a run, so that none has to be searched for.
 
-    ``places``: where each stands, by its id. ``dependents``: the places of those that begin with its last frame.
-    ``length``: how many are of the film; those behind them are dropped.
+    ``places``: the position of each, by its id. ``dependents``: the positions of those that begin with its last frame.
+    ``length``: how many belong to the film; those after them are dropped.
     ``overview``: None until the run is settled.
     """
 
@@ -250,7 +251,7 @@ class Index:
 
     @classmethod
     def of(cls, shots: tuple[Shot, ...]) -> "Index":
-        """An index made from nothing else."""
+        """An index built from scratch."""
         dependents: dict[str, tuple[int, ...]] = {}
         for place, shot in enumerate(shots):
             if shot.source is not None:
@@ -259,7 +260,7 @@ class Index:
         return cls(shots=shots, places=places, dependents=dependents, length=sum(not shot.dropped for shot in shots))
 
     def with_shots(self, *new: Shot) -> "Index":
-        """With *new* in place of the shots of the same ids: order and sources change by an amendment alone."""
+        """With *new* in place of the shots with the same ids: only an amendment changes order and sources."""
         shots = list(self.shots)
         for shot in new:
             shots[self.places[shot.id]] = shot
@@ -268,7 +269,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restoration:
-    """Redis came back ``at`` then, as a copy that does not know what happened after ``since``."""
+    """Redis came back ``at`` that time, as a copy that does not know what happened after ``since``."""
 
     at: float
     since: float
@@ -280,15 +281,15 @@ _NO_SHOTS = Index()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """
-    One execution of a storyboard; ``shots`` are in the order of the film, those that were dropped behind them.
+    One execution of a storyboard; ``shots`` are in the order of the film, followed by those that were dropped.
 
     ``provider``: the storyboard's; None: that of the settings. ``budget_money``: in units of ``currency``.
-    ``news``: the last revision in which more changed than the first frame of a clip; None: kept by an early version.
+    ``news``: the last revision in which more changed than the first frame of a clip; None: stored by an early version.
     ``due_at`` · ``turns``: the film is not joined before then; a join that was begun under another turn no longer
     counts. ``join_error``: it is impossible.
     ``untold``: why nothing is sent to ``notify_url``, if it is refused; runs are stored under this name.
     ``labels``: the storyboard's.
-    ``promoted_from``: the draft that it is the final of. ``index`` follows from the shots, not stored.
+    ``promoted_from``: the draft that it is the final of. ``index`` is derived from the shots and not stored.
     """
 
     id: RunId
@@ -325,7 +326,7 @@ class Run:
             object.__setattr__(self, "index", Index.of(self.shots))
 
     def with_shots(self, *new: Shot) -> "Run":
-        """The run with *new* in place of the shots of the same ids, which it has."""
+        """The run with *new* in place of its shots with the same ids."""
         index = self.index.with_shots(*new)
         return replace(self, shots=index.shots, index=index)
 
@@ -340,7 +341,7 @@ class Run:
         return self.shots[self.index.length :]
 
     def name_of(self, shot_id: str) -> str:
-        """What a person calls the shot of that id; the id itself if there is none."""
+        """What a person calls the shot with that id; the id itself if there is no such shot."""
         shot = self.shot(shot_id)
         return shot.name if shot else shot_id
 
@@ -349,7 +350,7 @@ class Run:
         return next((shot for shot in self.story if shot.name == name), None)
 
     def shot(self, shot_id: str) -> Shot | None:
-        """The shot of that id, if the run has it."""
+        """The shot with that id, if the run has it."""
         place = self.index.places.get(shot_id)
         return None if place is None else self.shots[place]
 
@@ -362,6 +363,6 @@ class Run:
         return shot.model or self.model
 
     def take(self, shot_id: str, number: int) -> Take | None:
-        """The take of that number, if the shot has it."""
+        """The take with that number, if the shot has it."""
         shot = self.shot(shot_id)
         return next((take for take in shot.takes if take.number == number), None) if shot else None

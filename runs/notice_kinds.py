@@ -1,4 +1,4 @@
-"""Kinds of notifications and what becomes of one; beside the rules, since a command reads only this."""
+"""Kinds of notifications and what becomes of one; in a separate module, since commands read only this."""
 
 from enum import StrEnum
 
@@ -22,8 +22,8 @@ class NotificationState(StrEnum):
     DELIVERED = "delivered"
     """Its receiver answered 2xx."""
     GONE = "gone"
-    """Its receiver answered 410: it wants no more of this."""
+    """Its receiver answered 410: it wants no more notifications."""
     REFUSED = "refused"
     """It was not sent: the address is not one that we may contact."""
     GIVEN_UP = "given_up"
-    """Nobody took it in a day."""
+    """Nobody accepted it within a day."""

@@ -1,7 +1,7 @@
 """
-Which change of a run is sent to its ``notify_url``: purely, from the run before and after it.
+Which changes of a run are sent to its ``notify_url``: pure functions of the run before and after.
 
-    notices = notices_of(before, after)      one for each thing that came to be by this change, mostly none
+    notices = notices_of(before, after)      one for each thing that this change brought about, usually none
 """
 
 import hashlib
@@ -22,8 +22,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, rename=WIRE_NAMES):
     """
     One thing to report, to the address *to*; a struct, since it is stored as it is.
 
-    ``id`` follows from the run, its revision, type and shot: the same change is the same notice, whoever saves it
-    again. ``status``: the shot's for ``shot.…``, else the run's. ``at``: seconds since 1970, when it happened.
+    ``id`` follows from the run, its revision, type and shot: the same change is the same notice, no matter who saves it
+    again. ``status``: the shot's for ``shot.…``, otherwise the run's. ``at``: seconds since 1970, when it happened.
     """
 
     id: str
@@ -47,11 +47,12 @@ SHOT_TYPES: Final = {ShotStatus.DONE: NoticeType.SHOT_SUCCEEDED, ShotStatus.FAIL
 
 def notices_of(before: Run | None, after: Run) -> tuple[Notice, ...]:
     """
-    What the step from *before* (None: the run is new) to *after* is worth reporting; nothing without a ``notify_url``.
+    What is worth reporting about the step from *before* (None: the run is new) to *after*; nothing without a
+    ``notify_url``.
 
-    A run that waits is reported when nothing is under way, and before when a shot asks for an approval or a pick while
-    others go on: one notice for each change, however many shots ask. One that waits for a provider that is out of
-    order comes and goes with each try: that is the same notice for an hour.
+    A run that waits is reported when nothing is under way, and earlier if a shot asks for an approval or a pick while
+    others go on: one notice for each change, however many shots ask. Waiting for a provider that is out of order comes
+    and goes with each try: that is the same notice for an hour.
     """
     if after.notify_url is None:
         return ()
@@ -90,7 +91,7 @@ def is_out_of_budget(run: Run) -> bool:
 
 
 def _changes(before: Run | None, after: Run) -> Iterator[tuple[Shot | None, Shot]]:
-    """Shots of the film that are not as they were, with what they were; an amendment gives them other places."""
+    """Shots of the film that have changed, with their earlier versions; an amendment gives them other places."""
     earlier = () if before is None else before.shots
     for was, shot in zip_longest(earlier[: len(after.story)], after.story):
         if was is shot:

@@ -1,5 +1,5 @@
 """
-What a decision would bring about and cost, before it is made; and which shots no longer fit what they began with.
+What a decision would do and cost, before it is made; and which shots no longer fit what they began with.
 
 Pure questions about a run; the decisions themselves are in `runs.decisions`.
 """
@@ -16,12 +16,13 @@ from framerelay.runs.standing import budget_left, picked_take, takes_in_play, ta
 from framerelay.runs.text import join_names, number_of, range_words
 
 # Of 255, mean of all pixels and channels. The sandbox's clips open 1 to 2 levels from the frame that they were given
-# (encoding), another picture is 20 to 25 away, a shift of 2 in 256 pixels 11; 8 in brightness alone is seen as a jump.
+# (encoding), a different picture is 20 to 25 away, a shift of 2 in 256 pixels 11; 8 in brightness alone is a visible
+# jump.
 SEAM_LEVELS_MAX: Final = 8.0
 
 
 def stale_shots(run: Run) -> frozenset[str]:
-    """The ids of all stale shots in one go; a source is before the shots that are made from it."""
+    """The ids of all stale shots at once; a source comes before its dependents."""
     stale: set[str] = set()
     for shot in run.story:
         first, source = _first_frame(shot), run.shot(shot.source) if shot.source else None
@@ -33,10 +34,10 @@ def stale_shots(run: Run) -> frozenset[str]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetakeOutlook:
     """
-    What a retake would bring about: how many paid *jobs* if nothing fails, about what they *cost* (None: not known).
+    What a retake would do: how many paid *jobs* if nothing fails, and about what they *cost* (None: not known).
 
     ``following``: the shots that are made again with it, in their order. ``stale``: those that are left stale.
-    ``approvals``: those that wait for a person before they are.
+    ``approvals``: those that wait for a person first.
     """
 
     jobs: int
@@ -47,7 +48,7 @@ class RetakeOutlook:
 
 
 def outlook_on(run: Run, event: Retaken) -> RetakeOutlook:
-    """What *event* would bring about; whether it is possible now is not asked. Of a shot that is not there: nothing."""
+    """What *event* would do, without asking if it is possible now. For a shot that does not exist: nothing."""
     shot = run.shot(event.shot_id)
     if shot is None:
         return RetakeOutlook(jobs=0, cost=None, following=(), stale=(), approvals=())
@@ -109,7 +110,7 @@ def _second_job_words(run: Run, shot_id: str) -> str:
 
 
 def has_moved_on(source: Shot, first: FirstFrame) -> bool:
-    """Whether *source* would hand on the end of another take now, or is being made again."""
+    """Whether *source* would now hand on the end of another take, or is being made again."""
     number = take_behind(source, first)
     if number is None:
         return False
@@ -118,7 +119,7 @@ def has_moved_on(source: Shot, first: FirstFrame) -> bool:
 
 
 def is_continued(run: Run, shot: Shot) -> bool:
-    """Whether *shot* begins with the end of the very clip that is before it: the film shows that frame once."""
+    """Whether *shot* begins with the last frame of the very clip before it: the film shows that frame once."""
     place, take = run.index.places[shot.id], picked_take(shot)
     if not place or take is None or shot.source != (before := run.shots[place - 1]).id:
         return False
@@ -133,9 +134,7 @@ def seams_that_jump(run: Run) -> list[tuple[str, float]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondJob:
-    """
-    Two jobs were made for one take: ``take`` has the ``first`` one (None: it is not known), ``kept_as`` the ``second``.
-    """
+    """Two jobs were made for one take: ``take`` has the ``first`` one (None: unknown), ``kept_as`` the ``second``."""
 
     shot_id: str
     take: int
@@ -150,7 +149,7 @@ def second_jobs(run: Run) -> list[SecondJob]:
 
 
 def new_second_jobs(before: Run, after: Run, shot_id: str) -> list[SecondJob]:
-    """What of that shot was paid for twice, as *after* knows and *before* did not."""
+    """What was paid for twice in that shot, known in *after* but not in *before*."""
     old, shot = before.shot(shot_id), after.shot(shot_id)
     numbers = {take.number for take in old.takes} if old else set()
     return [job for job in _second_jobs_of(after, shot) if job.kept_as not in numbers] if shot else []
@@ -171,30 +170,30 @@ def _second_jobs_of(run: Run, shot: Shot) -> list[SecondJob]:
 
 
 def clips_that_are_odd(run: Run) -> list[tuple[str, str]]:
-    """The shots whose clip is not as clips usually are, and each note of it (see model.Clip)."""
+    """The shots whose clip is unusual, and each note about it (see model.Clip)."""
     clips = [(shot.name, take.video) for shot in run.story if (take := picked_take(shot)) and take.video is not None]
     return [(shot_id, note) for shot_id, clip in clips for note in clip.notes]
 
 
 def _first_frame(shot: Shot) -> FirstFrame | None:
-    """What the take began with that *shot* goes on with."""
+    """What the take that *shot* continues with began with."""
     take = picked_take(shot)
     return take.first_frame if take else None
 
 
 def _is_of_another(shot: Shot) -> bool:
-    """Whether the take that *shot* goes on with was handed its first frame by another shot than it would be now."""
+    """Whether another shot handed the take that *shot* continues with its first frame than would do so now."""
     take = picked_take(shot)
     return take is not None and take.source not in (None, shot.source)
 
 
 def take_behind(source: Shot, first: FirstFrame) -> int | None:
-    """The take of *source* whose end is *first*, if that can be known."""
+    """The take of *source* whose last frame is *first*, if that can be known."""
     return first.take or _take_of(source, first)
 
 
 def _take_of(source: Shot, first: FirstFrame) -> int | None:
-    """Early versions did not write it down: the take whose file or address it is, if that can be known."""
+    """Early versions did not record it: the take that the file or address belongs to, if that can be known."""
     for take in source.takes:
         ours = take.last_frame is not None and first.path == take.last_frame.path
         if ours or first.url == take.provider_frame_url:

@@ -1,4 +1,4 @@
-"""A draft becomes a final, purely: what it is made of, and why not yet."""
+"""Making a final from a draft, as pure functions: what it is made from, and why not yet."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,21 +23,21 @@ def why_not_promoted(run: Run) -> str | None:
 
 def final_shots(run: Run) -> tuple[Shot, ...]:
     """
-    The shots of the final of *run*, which can be promoted: with nothing of the draft but prompts, seeds, and pictures
+    The shots of the final of *run*, which can be promoted: from the draft they take only prompts, seeds, and pictures
     that a person gave. Each begins with the last frame of the final before it.
     """
     return tuple(_final_of(run, shot) for shot in run.story)
 
 
 def _final_of(run: Run, shot: Shot) -> Shot:
-    """What its picked take was made of, as large and as long as the storyboard says."""
+    """What its picked take was made from, with the size and length that the storyboard gives."""
     take = picked_take(shot)
     made_of = {**(input_of(shot, take.number) if take else shot.input), **(shot.final or {})}
     if take is not None and take.seed is not None:
         made_of["seed"] = take.seed
     reaction = shot.reaction
     if reaction is not None and reaction.since is not None:
-        reaction = replace(reaction, moderated={}, since=None)  # It is the prompt by now, or was no better.
+        reaction = replace(reaction, moderated={}, since=None)  # It is the prompt now, or did not help.
     return Shot(
         id=shot.name,
         scene=shot.scene,

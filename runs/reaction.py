@@ -1,4 +1,4 @@
-"""What a storyboard wants done about a take that failed, without a person."""
+"""What a storyboard says to do about a failed take, without asking a person."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,12 +7,12 @@ from typing import Any
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reaction:
     """
-    What is done by itself when a take fails.
+    What happens automatically when a take fails.
 
-    ``moderated``: fields in place of those of the shot's input, once, when what was asked for or made was refused;
-    ``since``: the number of the first take that has them, None while it did not come to that. ``retakes``: new takes
-    at most after other failures; None: as many as the terms of the run say. ``any_failure``: also after one of which
-    nobody knows the kind.
+    ``moderated``: fields that replace those of the shot's input, once, if the request or its result was refused;
+    ``since``: the number of the first take that has them, None if that has not happened. ``retakes``: most new takes
+    after other failures; None: as many as the terms of the run say. ``any_failure``: also after failures of an unknown
+    kind.
     """
 
     moderated: dict[str, Any] = field(default_factory=dict)

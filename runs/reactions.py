@@ -1,8 +1,8 @@
 """
-What follows by itself from a take that failed, purely: how many new ones, and when with another prompt.
+What follows automatically from a failed take, as pure functions: how many new ones, and when with another prompt.
 
-What was refused is never asked for again as it was. A prompt is refused every time; a clip that was refused may pass
-with another seed, which the next take has; and where the storyboard gives another prompt for that, it is used once.
+A refused request is never repeated unchanged. A prompt is refused every time; a clip that was refused may pass with
+another seed, which the next take has; and if the storyboard gives another prompt for this case, it is used once.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from typing import Final
 from framerelay.runs.changes import with_input
 from framerelay.runs.model import Family, Run, Shot, Take, TakeStatus
 
-# A new take may help: moderation of the output is said to strike at random, the others are nobody's fault.
+# A new take may help: moderation of the output is said to strike at random, and the other causes are nobody's fault.
 WORTH_A_RETAKE: Final = frozenset({Family.VIDEO_MODERATED, Family.AUDIO_MODERATED, Family.SERVER, Family.EXPIRED})
 MODERATED: Final = frozenset({Family.TEXT_MODERATED, Family.VIDEO_MODERATED, Family.AUDIO_MODERATED})
 
 
 def retakes_due(run: Run, shot: Shot, takes: Sequence[Take]) -> int:
-    """How many takes *shot* gets beside those that are wanted, for those of *takes* that failed."""
+    """How many takes *shot* gets on top of those that are wanted, because of those of *takes* that failed."""
     other = [take for take in takes if not _has_other_input(shot, take)]
     limit = run.terms.retakes if shot.reaction is None or shot.reaction.retakes is None else shot.reaction.retakes
     return len(takes) - len(other) + min(sum(_is_worth_a_retake(shot, take) for take in other), limit)
@@ -26,10 +26,10 @@ def retakes_due(run: Run, shot: Shot, takes: Sequence[Take]) -> int:
 
 def with_other_input(shot: Shot, takes: Sequence[Take]) -> Shot:
     """
-    *shot* with what its storyboard gives for that, if one of *takes* was refused; the very same otherwise.
+    *shot* with its storyboard's alternative, if one of *takes* was refused; the same object otherwise.
 
-    Its takes from the next number on are made of it; a submit that was prepared with the first input comes too late.
-    It happens once: what is refused then is a person's to decide.
+    Its takes from the next number on are made from it; a submit that was prepared with the first input comes too late.
+    This happens once: if that is refused as well, a person decides.
     """
     reaction = shot.reaction
     if reaction is None or reaction.since is not None or not any(_may_pass_with(shot, take) for take in takes):
@@ -40,14 +40,14 @@ def with_other_input(shot: Shot, takes: Sequence[Take]) -> Shot:
 
 
 def _may_pass_with(shot: Shot, take: Take) -> bool:
-    """Whether *take* was refused for what the storyboard gives another of: sound can be left out, too."""
+    """Whether *take* was refused for something the storyboard has an alternative for: sound can be left out, too."""
     family = _family_of(take)
     substitute = shot.reaction.moderated if shot.reaction else {}
     return family in MODERATED and ("prompt" in substitute or (family is Family.AUDIO_MODERATED and bool(substitute)))
 
 
 def _has_other_input(shot: Shot, take: Take) -> bool:
-    """Whether another input has taken its place."""
+    """Whether its input has been replaced."""
     since = shot.reaction.since if shot.reaction else None
     return since is not None and take.number < since and _may_pass_with(shot, take)
 
@@ -56,13 +56,13 @@ def _is_worth_a_retake(shot: Shot, take: Take) -> bool:
     family = _family_of(take)
     if shot.reaction is not None:
         if shot.set_aside < (shot.reaction.since or 0) <= take.number and family in MODERATED:
-            return False  # The other input was refused as well.
+            return False  # The replacement was refused as well.
         if shot.reaction.any_failure and family is Family.UNKNOWN:
             return True
     return family in WORTH_A_RETAKE
 
 
 def _family_of(take: Take) -> Family | None:
-    """Why it failed, if it did; one that was rendered was paid for, and may still be fetched when a person says so."""
+    """Why it failed, if it did; a rendered take was paid for, and may still be fetched if a person says so."""
     ended = take.status in (TakeStatus.FAILED, TakeStatus.EXPIRED)
     return take.error.family if ended and take.error is not None and take.video_url is None else None

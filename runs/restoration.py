@@ -1,8 +1,9 @@
 """
-What an older copy of Redis does not know, purely: submits that were made after it was taken.
+What an older copy of Redis does not know, as pure functions: submits that were made after it was taken.
 
-A run that came back with it is marked. From then on none of its shots is submitted before the provider was asked if it
-was already; where that cannot be asked, the take is held like any other whose submit had an unknown outcome.
+A run that came back with it is marked. From then on, none of its shots is submitted before the provider was asked
+whether it already had been; if the provider cannot be asked, the take is held like any other whose submit had an
+unknown outcome.
 """
 
 from dataclasses import replace
@@ -18,7 +19,7 @@ HELD: Final = Problem(
 
 
 def with_restoration(run: Run, now: float) -> Run:
-    """*run* with the mark; the same value where nothing can be submitted for it any more."""
+    """*run* with the mark; the same value if nothing more can be submitted for it."""
     if run.status in (RunStatus.SUCCEEDED, RunStatus.CANCELLED):
         return run
     since = run.updated_at if run.restored is None else min(run.updated_at, run.restored.since)
@@ -27,9 +28,9 @@ def with_restoration(run: Run, now: float) -> Run:
 
 def is_in_doubt(run: Run, shot: Shot) -> bool:
     """
-    Whether the next take of *shot* may have been submitted already, by somebody whom this copy does not know of.
+    Whether the next take of *shot* may have been submitted already, without this copy knowing.
 
-    The takes of a shot have numbers in turn: where one was given up, by a person or by time, no later one is in doubt.
+    The takes of a shot are numbered in order: if one was given up, by a person or by time, no later one is in doubt.
     """
     if run.restored is None:
         return False
@@ -37,7 +38,7 @@ def is_in_doubt(run: Run, shot: Shot) -> bool:
 
 
 def oldest(run: Run, take: Take) -> float:
-    """From when on a job may be that of *take*, in seconds since 1970: the copy may be older than its intent."""
+    """The earliest start of a job that may be that of *take*, in seconds since 1970: the copy may be older than it."""
     return take.submitted_at if run.restored is None else min(take.submitted_at, run.restored.since)
 
 

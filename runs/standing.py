@@ -1,7 +1,7 @@
 """
-How a run stands, purely: what its shots still need, and the statuses that follow from its takes.
+How a run stands, as pure functions: what its shots still need, and the statuses that follow from its takes.
 
-Nothing here is stored on its own account: `settle` computes it after every change, for what the change touches.
+None of this is independent state: `settle` computes it after every change, for the parts that the change touches.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -28,16 +28,16 @@ from framerelay.runs.takes import (
 )
 
 MOVING: Final = frozenset({ShotStatus.SUBMITTING, ShotStatus.GENERATING, ShotStatus.COLLECTING})
-HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, before a person sees it: about 15 s.
+HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, before a person is shown it: about 15 s.
 
 
 def settle(run: Run, *, before: Run | None = None) -> Run:
     """
     *run* with picks, shot statuses and its own status as they follow from the takes.
 
-    *before*: what it grew from. If that was settled, only those shots are looked at that have changed since, that begin
-    with one of these, or that wait for the budget, however many the run has.
-    A shot that stays as it was stays the same object: `store.runs` writes the others.
+    *before*: the run before the change. If that was settled, only shots that have changed since, that begin with one of
+    these, or that wait for the budget are looked at, however many the run has.
+    A shot that does not change stays the same object: `store.runs` writes the others.
     """
     earlier = before
     if before is not None and (before.index.overview is None or before.cancelled is not run.cancelled):
@@ -55,14 +55,14 @@ def settle(run: Run, *, before: Run | None = None) -> Run:
 
 
 def changed_places(run: Run, *, before: Run) -> list[int]:
-    """Places of the shots that are not the same objects as *before*; next to nothing for each that is."""
+    """Places of the shots that are not the same objects as in *before*; nearly free for each that is."""
     return list(compress(count(), map(is_not, run.shots, before.shots)))
 
 
 def _without_old_film(run: Run, view: Overview, earlier: Run | None) -> Run:
     """
-    *run* without a film that is no longer of the takes that are picked; one that is being joined then finds another
-    turn of the run when it is ready.
+    *run* without a film whose takes are no longer the picked ones; a join under way then finds another turn of the run
+    when it is ready.
     """
     if run.film is not None and view.undone:
         return reset_film(run)
@@ -73,18 +73,18 @@ def _without_old_film(run: Run, view: Overview, earlier: Run | None) -> Run:
 
 
 def reset_film(run: Run) -> Run:
-    """*run* with its film to be joined again; a join that is under way no longer counts."""
+    """*run* with its film to be joined again; a join under way no longer counts."""
     return replace(run, film=None, join_error=None, due_at=0.0, turns=run.turns + 1)
 
 
 def picks(run: Run) -> dict[str, int]:
-    """Of each shot that is done, the take that the film is made of."""
+    """For each shot that is done, the take that the film is made from."""
     pairs = ((shot.id, picked_take(shot)) for shot in run.story)
     return {name: take.number for name, take in pairs if take is not None and take.status is TakeStatus.DONE}
 
 
 def has_ended(run: Run) -> bool:
-    """Nothing can happen to it any more but a person's decision: no job is under way whose clip is to be kept."""
+    """Only a person's decision can change it now: no job is under way whose clip is to be kept."""
     if run.status not in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED):
         return False
     statuses = OPEN - {TakeStatus.UNSURE}
@@ -92,12 +92,12 @@ def has_ended(run: Run) -> bool:
 
 
 def is_complete(run: Run) -> bool:
-    """Every shot is done: a film can be made of what is picked."""
+    """Every shot is done: a film can be made from the picked takes."""
     return not overview(run).undone
 
 
 def _with_own_pick(run: Run, shot: Shot) -> Shot:
-    """One take alone, or the first that is done, needs nobody to pick it."""
+    """A single take, or the first that is done, does not need to be picked by anybody."""
     unbegun = not shot.takes and shot.picked is None
     if unbegun or (shot.takes_wanted > 1 and not shot.pick_first):
         return shot
@@ -134,7 +134,7 @@ def _shot_status(run: Run, shot: Shot, balance: Balance) -> ShotStatus:
 
 
 def _is_held(run: Run, shot: Shot, balance: Balance) -> bool:
-    """A person has to let it go, or ought to know: an approval, the budget, a provider that is out of order."""
+    """A person has to let it go, or should know: an approval, the budget, a provider that is out of order."""
     if shot.error or not _has_first_frame(run, shot) or not takes_missing(run, shot):
         return False
     unapproved = shot.gated and not shot.approved
@@ -142,12 +142,12 @@ def _is_held(run: Run, shot: Shot, balance: Balance) -> bool:
 
 
 def needs_operator(shot: Shot) -> bool:
-    """The provider would refuse every submit: a wrong key, an overdue account, a quota that is gone."""
+    """The provider would refuse every submit: a wrong key, an overdue account, an exhausted quota."""
     return shot.held_by is not None and shot.held_by.family in FOR_A_PERSON
 
 
 def _is_stuck(shot: Shot) -> bool:
-    """It goes on being tried, ever more rarely, and moves by itself when the provider is back."""
+    """It keeps being tried, less and less often, and continues by itself when the provider is back."""
     tried_long = shot.turns >= HELD_AFTER * max(1, shot.takes_wanted)
     return tried_long and shot.held_by is not None and shot.held_by.family is Family.SERVER
 
@@ -203,7 +203,7 @@ def _with_shot_name(shot: Shot, problem: Problem) -> Problem:
 
 
 def picked_take(shot: Shot) -> Take | None:
-    """The take that the film and the next shots go on from, once there is one."""
+    """The take that the film and the next shots continue from, once there is one."""
     if shot.picked is not None:
         for take in shot.takes:
             if take.number == shot.picked:
@@ -212,17 +212,17 @@ def picked_take(shot: Shot) -> Take | None:
 
 
 def jobs_spent(run: Run) -> int:
-    """Jobs that were or may have been accepted; a submit under way is not in it yet, since it may be refused."""
+    """Jobs that were or may have been accepted; a submit under way is not counted yet, since it may be refused."""
     return overview(run).spent
 
 
 def jobs_left(run: Run) -> int | None:
-    """How many more submits the budget of jobs allows, beside those that are under way; None without one."""
+    """How many more submits the budget of jobs allows, on top of those under way; None without one."""
     return budget_left(run).jobs
 
 
 def budget_left(run: Run) -> Balance:
-    """What the budget still allows, beside what is under way."""
+    """What the budget still allows, on top of what is under way."""
     return _budget_left(run, overview(run))
 
 
@@ -233,7 +233,7 @@ def _budget_left(run: Run, view: Overview) -> Balance:
 
 
 def cost_of(run: Run) -> CostTally | None:
-    """What *run* cost so far; None where a price is not known, or where they are not of one currency."""
+    """What *run* has cost so far; None if a price is unknown, or if the currencies differ."""
     takes = [take for shot in run.shots for take in shot.takes if _may_cost(take) or _is_intended(take)]
     costs = [take.cost for take in takes]
     amounts = [cost for cost in costs if cost is not None]
@@ -250,7 +250,7 @@ def cost_of(run: Run) -> CostTally | None:
 
 
 def takes_to_submit(run: Run, shot: Shot) -> list[int]:
-    """Numbers of the takes that *shot* still needs and nothing but time or money holds back."""
+    """Numbers of the takes that *shot* still needs, and that only time or money holds back."""
     waits = shot.error is not None or needs_operator(shot) or (shot.gated and not shot.approved)
     if run.cancelled or run.film or waits or not _has_first_frame(run, shot):
         return []
@@ -271,32 +271,32 @@ def takes_missing(run: Run, shot: Shot) -> int:
 
 
 def takes_to_come(run: Run, shot: Shot) -> int:
-    """Likewise, with the one of a shot that follows a retake; none of one that cannot be submitted."""
+    """The same, including the take of a shot that follows a retake; none for a shot that cannot be submitted."""
     if shot.following is not None:
         return max(1, takes_missing(run, shot))
     return 0 if shot.error else takes_missing(run, shot)
 
 
 def takes_in_play(shot: Shot) -> list[Take]:
-    """The takes that something can still come of: no spare ones, none that a person went on without, no second jobs."""
+    """The takes that can still lead to something: no spare ones, none that a person went on without, no second jobs."""
     later = [take for take in shot.takes if take.number > shot.set_aside and take.twin_of is None]
     return [take for take in later if not take.spare or take.number == shot.picked]
 
 
 def callbacks_missed(run: Run) -> int:
-    """How many jobs ended that we had to find by looking: their callbacks did not come."""
+    """How many ended jobs we had to find by polling: their callbacks did not arrive."""
     return overview(run).misses
 
 
 def seems_unreachable(run: Run) -> bool:
-    """Not one callback came about jobs that ended, and it was not a single accident."""
+    """Not a single callback arrived about jobs that ended, and that was not an isolated accident."""
     enough = 2 if run.status is RunStatus.RUNNING and len(run.shots) > 1 else 1
     return not overview(run).callbacks and callbacks_missed(run) >= enough
 
 
 def _was_found(take: Take) -> bool:
     if take.maker is not None and take.maker.poll_s is not None:
-        return False  # Its provider calls nobody back.
+        return False  # Its provider does not call back.
     has_ended = take.rendered_at is not None or take.ended_at is not None
     return has_ended and not take.called_back and not take.adopted and take.twin_of is None
 
@@ -314,12 +314,12 @@ def hands_on(run: Run, take: Take) -> bool:
     early = take.provider_frame_url is not None and run.terms.provider_frame_first
     if take.status is TakeStatus.COLLECTING and early:
         return True
-    # Its frame is kept before its clip is, and stays so while a clip that was lost before that is fetched again.
+    # Its frame is kept before its clip, and stays kept while a clip that was lost before that is fetched again.
     return take.status is TakeStatus.DONE or (take.status in OPEN and take.last_frame is not None)
 
 
 def _may_cost(take: Take) -> bool:
-    """A job that a person named counts when the provider knows it."""
+    """A job that a person named counts once the provider knows it."""
     unproven = take.intent == BROUGHT_IN and take.word is None and take.rendered_at is None and take.ended_at is None
     return bool(take.job_ids and not unproven) or take.status is TakeStatus.UNSURE or is_unheard(take)
 
@@ -336,12 +336,12 @@ def _is_intended(take: Take) -> bool:
 
 
 def overview(run: Run) -> Overview:
-    """Of a settled run, what is known; else from all its shots."""
+    """For a settled run, what is known; otherwise computed from all its shots."""
     return run.index.overview or _carry_over(None, run, range(len(run.shots)))
 
 
 def awake(run: Run) -> list[Shot]:
-    """In the order of the film, the shots that something is under way for, or that could be submitted: no others."""
+    """In the order of the film, only the shots that something is under way for, or that could be submitted."""
     return [run.shots[place] for place in overview(run).awake]
 
 
@@ -351,7 +351,7 @@ def dependents(run: Run, shot: Shot) -> list[Shot]:
 
 
 def _carry_over(before: Run | None, run: Run, places: Collection[int]) -> Overview:
-    """What is known of *before*, with the shots at *places* as they are now; these are all if there was none before."""
+    """What is known of *before*, updated for the shots at *places*; without anything known, these are all shots."""
     overview = (before and before.index.overview) or Overview()
     new = [run.shots[place] for place in places]
     old = [before.shots[place] for place in places] if before else []
@@ -382,7 +382,7 @@ def _is_undone(shot: Shot) -> bool:
 
 
 def _is_awake(run: Run, shot: Shot) -> bool:
-    """All that may still be submitted are, and a few more: this does not ask for terms, budgets or approvals."""
+    """All that may still be submitted are included, and a few more: terms, budgets and approvals are not considered."""
     if shot.dropped or any(take.status in OPEN for take in shot.takes):
         return any(take.status in OPEN for take in shot.takes)
     source = run.shot(shot.source) if shot.source is not None else None

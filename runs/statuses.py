@@ -1,4 +1,4 @@
-"""How runs, shots and takes stand, kinds of failure, and where a first frame comes from: words, with their meaning."""
+"""The statuses of runs, shots and takes, kinds of failure, and where a first frame comes from, with their meanings."""
 
 from enum import StrEnum
 
@@ -27,7 +27,7 @@ class ShotStatus(StrEnum):
 
 
 class TakeStatus(StrEnum):
-    """The life of one paid try; `docs/lifecycle.md` draws who moves a take from where to where."""
+    """The life of one paid try; `docs/lifecycle.md` draws which transitions a take can make."""
 
     SUBMITTING = "submitting"
     GENERATING = "generating"
@@ -43,11 +43,11 @@ class Family(StrEnum):
     """Kinds of failure, told apart by what to do next (Ark's error pages, as of 2026, and others' words)."""
 
     TEXT_MODERATED = "text_moderated"
-    """The prompt was refused: the same text is refused again."""
+    """The prompt was refused: the same text will be refused again."""
     IMAGE_MODERATED = "image_moderated"
-    """An image or video that we gave was refused (a face, often): no retry helps."""
+    """An image or video that we gave was refused (often because of a face): no retry helps."""
     AUDIO_MODERATED = "audio_moderated"
-    """The generated sound was refused: one new take may pass, without sound surely."""
+    """The generated sound was refused: one new take may pass, and one without sound surely will."""
     VIDEO_MODERATED = "video_moderated"
     """The generated picture was refused: another seed may pass."""
     REQUEST_INVALID = "request_invalid"
@@ -55,7 +55,7 @@ class Family(StrEnum):
     ACCOUNT = "account"
     """Key, payment, or model access: nothing can be submitted until the operator acts."""
     RATE = "rate"
-    """Too fast or too busy: waiting helps, and no take was spent."""
+    """Too fast or too busy: waiting helps, and no take was used up."""
     QUOTA = "quota"
     """Used up: waiting does not help."""
     SERVER = "server"
@@ -69,7 +69,7 @@ class Family(StrEnum):
 
 
 class From(StrEnum):
-    """Where a shot's first frame comes from, besides the id of an earlier shot."""
+    """Where a shot's first frame comes from, other than the id of an earlier shot."""
 
     CONTINUE = "continue"
     BRIDGE = "bridge"

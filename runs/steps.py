@@ -28,7 +28,7 @@ class StepName(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One thing to do for a run; equal steps are the same task, however often they are asked for."""
+    """One thing to do for a run; equal steps are the same task, however often they are requested."""
 
     name: StepName
     run_id: RunId
@@ -44,9 +44,9 @@ class Step:
 
 def steps_due(run: Run, now: float) -> list[Step]:
     """
-    Everything that *run* asks for at *now*, in story order; empty when it waits for time, a person, or has ended.
+    Everything that *run* asks for at *now*, in story order; empty if it waits for time or a person, or has ended.
 
-    Submits stop at the budget, so that taking all of them at once still keeps it.
+    Submits stop at the budget, so that taking all of them at once still stays within it.
     """
     steps: list[Step] = []
     if wants_film(run) and run.due_at <= now and not run.join_error:
@@ -64,7 +64,7 @@ def steps_due(run: Run, now: float) -> list[Step]:
 
 
 def is_to_come(run: Run, shot_id: str, number: int) -> bool:
-    """Whether that take is in flight, or its submit waits for nothing but time (and a place at the provider)."""
+    """Whether that take is in flight, or its submit waits only for time (and a place at the provider)."""
     take = run.take(shot_id, number)
     if take is not None:
         return take.status in IN_FLIGHT
@@ -80,14 +80,17 @@ def is_to_come_at(run: Run, provider: str, shot_id: str, number: int) -> bool:
 
 
 def left_queue(before: Run, after: Run) -> list[tuple[str, str, int]]:
-    """Takes that were to be submitted, and are another provider's by now: its name before, the shot, the number."""
+    """
+    Takes that were to be submitted and now belong to another provider: the earlier provider's name, the shot, the
+    number.
+    """
     shots = [(shot, name) for shot in before.shots if (name := before.provider_of(shot)) is not None]
     takes = ((name, shot.id, number) for shot, name in shots for number in takes_to_submit(before, shot))
     return [each for each in takes if not is_to_come_at(after, *each)]
 
 
 def wants_film(run: Run) -> bool:
-    """Every shot is done, and the film of these takes is not there yet."""
+    """Every shot is done, and there is no film of these takes yet."""
     return is_complete(run) and not run.film and not run.cancelled
 
 

@@ -1,5 +1,5 @@
 """
-The life of one take, purely: what each event makes of it, and when it is to be looked at next.
+The life of one take, as pure functions: what each event does to it, and when to look at it next.
 
 `docs/lifecycle.md` draws it; a test compares the drawing with this file.
 """
@@ -17,24 +17,24 @@ from framerelay.runs.model import Family, Problem, Run, Shot, Take, TakeStatus
 from framerelay.runs.text import duration
 
 LOOK_UP_EVERY_S_MAX: Final = 600.0
-LATE_S: Final = 2.0  # Beyond the time that nearly all such jobs took: their callbacks need a moment, too.
-POLL_S_MIN: Final = 0.1  # Whatever a profile says: a job that is asked about without a pause keeps a worker busy.
+LATE_S: Final = 2.0  # Added to the time that nearly all such jobs took: their callbacks need a moment, too.
+POLL_S_MIN: Final = 0.1  # Whatever a profile says: a job that is polled without a pause keeps a worker busy.
 LOOK_UP_AGAIN_S: Final = (2.0, 120.0)  # After a GET that failed: never sooner, never later.
-TOLD_S: Final = 60.0  # So long the look-up of a provider may lag behind its callback, before the planned times count.
+TOLD_S: Final = 60.0  # How long a provider's look-up may lag behind its callback, before the planned times apply.
 FIND_AGAIN_S: Final = (2.0, 600.0)  # After a search by our reference that found nothing: never sooner, never later.
 SEARCHES_SOON: Final = 5  # Some ten seconds.
-MOMENT_S: Final = 0.001  # Two times of which one was added up may differ by less, and mean the same.
-LAGS_S: Final = 1.0  # The first wait for it meanwhile.
-USUAL_TIMES: Final = 3.0  # Of the usual time, in which nothing is heard of a submit, before a person is asked.
-UNHURRIED_S: Final = 43_200.0  # Nothing is odd before that where jobs wait for a cheap hour: two days are allowed.
+MOMENT_S: Final = 0.001  # Two times, one of which is a sum, may differ by less and mean the same.
+LAGS_S: Final = 1.0  # The first wait while it lags.
+USUAL_TIMES: Final = 3.0  # Of the usual time without any news of a submit, before a person is asked.
+UNHURRIED_S: Final = 43_200.0  # Before that, nothing is odd if jobs wait for a cheap hour: two days are allowed.
 ASK_S_MIN: Final = 30.0  # Drafts take seconds; a callback that is tried again needs more.
 
-KEEP_S: Final = 20.0  # In which whoever fetched a clip has put it into object storage, or says that it takes longer;
-KEEP_BYTES_PER_S: Final = 1_000_000  # and for each of these bytes a second more.
+KEEP_S: Final = 20.0  # Time to put a fetched clip into object storage, or to report that it takes longer;
+KEEP_BYTES_PER_S: Final = 1_000_000  # plus one second for this many bytes.
 
 BROUGHT_IN: Final = "adopted"  # The intent of a take that none of our executions has sent.
-TWIN: Final = "twin"  # Likewise, of one that keeps a second job.
-TWINS_MAX: Final = 8  # Of one shot: whoever learned a take's address cannot fill a run with other jobs of the account.
+TWIN: Final = "twin"  # The same for a take that keeps a second job.
+TWINS_MAX: Final = 8  # Per shot: somebody who learned a take's address cannot fill a run with the account's other jobs.
 OPEN: Final = frozenset({TakeStatus.SUBMITTING, TakeStatus.GENERATING, TakeStatus.COLLECTING, TakeStatus.UNSURE})
 IN_FLIGHT: Final = frozenset({TakeStatus.SUBMITTING, TakeStatus.GENERATING, TakeStatus.UNSURE})
 SUBMIT_CUT_SHORT: Final = Problem(
@@ -57,7 +57,7 @@ def left_provider(before: Run, after: Run) -> list[tuple[str, str, int]]:
     """
     Takes that are no longer in flight at their provider: its name, the shot, the number.
 
-    Only shots that are other objects by now are looked at, so that it costs nothing where nothing has changed.
+    Only shots that are different objects now are looked at, so it costs nothing if nothing has changed.
     """
     places = []
     for shot in before.shots:
@@ -73,16 +73,16 @@ def left_provider(before: Run, after: Run) -> list[tuple[str, str, int]]:
 
 def has_place(shot: Shot, take: Take) -> bool:
     """
-    Whether *take* has a place at its provider: while it is in flight.
+    Whether *take* has a place at its provider: as long as it is in flight.
 
-    One that a person has set aside for another take, since nothing was heard of it, has none: it may never have been,
-    and the other one might wait for its end forever.
+    A take that a person has set aside for another one, since nothing was heard of it, has no place: it may never have
+    existed, and the other one might wait for its end forever.
     """
     return take.status in IN_FLIGHT and take.number > shot.set_aside
 
 
 def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -> Take:
-    """*take* after one event about it; the same value where the event comes too late, or is about another state."""
+    """*take* after one event about it; the same value if the event comes too late, or is about another state."""
     if not is_about(take, event):
         return take
     unborn = take.status in (TakeStatus.SUBMITTING, TakeStatus.UNSURE)
@@ -117,7 +117,7 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
         case events.PollFailed() if take.status is TakeStatus.GENERATING:
             return _without_answer(run, shot, take, event, now)
         case events.CollectPutOff() if is_uncollected(take):
-            is_ours = event.problem.code == StorageFailed.code  # It takes no try from the clip.
+            is_ours = event.problem.code == StorageFailed.code  # It does not count as a try for the clip.
             again = replace(_put_off(take, event.until, event.problem), fetches=take.fetches + (not is_ours))
             return replace(again, status=TakeStatus.GENERATING) if event.ask_again else again
         case events.CollectFailed() if is_uncollected(take):
@@ -135,7 +135,7 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
 
 
 def _without_answer(run: Run, shot: Shot, take: Take, event: events.PollFailed, now: float) -> Take:
-    """Only the provider can say that a job is no more: an outage of its own or ours says nothing."""
+    """Only the provider can say that a job no longer exists: an outage on its side or ours says nothing."""
     if event.gone and take.adopted and take.word is None:
         return _unknown_job(run, shot, take, now)
     if event.gone and now > take.submitted_at + life_s(run, shot):
@@ -144,13 +144,13 @@ def _without_answer(run: Run, shot: Shot, take: Take, event: events.PollFailed, 
     after = _with_strange_since(after, now) if event.gone or event.strange else after
     wait_s = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
     soon = _look_up_at(after, now + wait_s, now)
-    # That it knows no such job says nothing of our key, though the same status may elsewhere.
+    # That it knows no such job says nothing about our key, even if the same status may elsewhere.
     problem = replace(event.problem, family=Family.UNKNOWN) if event.gone else event.problem
     return _put_off(after, max(soon, now + (event.retry_after_s or 0.0)), problem)
 
 
 def is_about(take: Take, event: TakeEvent) -> bool:
-    """Whether *event* is about the state in which *take* is: its intent, its job, its turn, as far as it names them."""
+    """Whether *event* is about the current state of *take*: its intent, its job, its turn, as far as it names them."""
     match event:
         case events.SubmitRefused() | events.SubmitPutOff() | events.SubmitLost():
             return event.intent in (None, take.intent)
@@ -165,7 +165,7 @@ def is_about(take: Take, event: TakeEvent) -> bool:
 
 
 def _while_keeping(take: Take, event: events.ClipKept | events.KeepPutOff | events.ClipLost, now: float) -> Take:
-    """What becomes of a take whose clip is on one disk, and is put where every machine finds it."""
+    """What becomes of a take whose clip is on one disk, and is stored where every machine finds it."""
     if not is_unkept(take) or take.video is None or take.video.sha256 != event.sha256:
         return take
     match event:
@@ -173,13 +173,13 @@ def _while_keeping(take: Take, event: events.ClipKept | events.KeepPutOff | even
             return replace(take, status=TakeStatus.DONE, video=replace(take.video, kept=True), error=None)
         case events.KeepPutOff():
             return _put_off(take, event.until, event.problem)
-        case events.ClipLost():  # The address may have expired; its frame is kept, and is handed on meanwhile.
+        case events.ClipLost():  # The address may have expired; its frame is kept, and is handed on in the meantime.
             again = replace(take, video=None, fetches=take.fetches + 1, due_at=now, turns=take.turns + 1)
             return replace(again, status=TakeStatus.GENERATING)
 
 
 def is_unkept(take: Take) -> bool:
-    """Collected, and so far on one disk alone: it is done when its clip is kept."""
+    """Collected, but so far on one disk only: it is done when its clip is kept."""
     return take.status is TakeStatus.COLLECTING and take.video is not None
 
 
@@ -189,12 +189,12 @@ def is_uncollected(take: Take) -> bool:
 
 
 def is_unheard(take: Take) -> bool:
-    """Given up though nobody knows what became of its submit: should its job be named after all, it is kept."""
+    """Given up although nobody knows what became of its submit: if its job turns up after all, it is kept."""
     return take.status in (TakeStatus.EXPIRED, TakeStatus.CANCELLED) and not take.job_ids
 
 
 def twin(shot: Shot, number: int, job_ids: tuple[str, ...], now: float) -> Take:
-    """A take of its own for a second job of take *number*, looked up at once."""
+    """A separate take for a second job of take *number*, looked up at once."""
     return Take(
         number=max(each.number for each in shot.takes) + 1,
         status=TakeStatus.GENERATING,
@@ -214,7 +214,7 @@ def _generating(run: Run, shot: Shot, take: Take, now: float, *, word: str | Non
 
 
 def _with_callback(take: Take, event: events.JobSeen | events.PollFailed, now: float) -> Take:
-    """A callback said that the job has ended; one that says so again does not make it be asked about forever."""
+    """A callback said that the job has ended; repeating it does not cause look-ups forever."""
     if not event.called_back:
         return take
     is_old = take.told_at is not None and now - take.told_at <= TOLD_S
@@ -222,13 +222,13 @@ def _with_callback(take: Take, event: events.JobSeen | events.PollFailed, now: f
 
 
 def _look_up_at(take: Take, due_at: float, now: float) -> float:
-    """The next look-up: after 1, 2, 4 … s while the answer lags behind a callback, else at *due_at*."""
+    """The next look-up: after 1, 2, 4 … s while the answer lags behind a callback, otherwise at *due_at*."""
     since = None if take.told_at is None else now - take.told_at
     return due_at if since is None or not 0 <= since <= TOLD_S else min(due_at, now + LAGS_S + since)
 
 
 def _with_strange_since(take: Take, strange_at: float | None) -> Take:
-    """*take*, of which the provider said what we do not understand at *strange_at*; None: we understand it."""
+    """*take*, about which the provider gave an unintelligible answer at *strange_at*; None: we understand it."""
     if strange_at is None:
         return replace(take, strange_since=None, question=None)
     since = take.strange_since
@@ -236,12 +236,12 @@ def _with_strange_since(take: Take, strange_at: float | None) -> Take:
 
 
 def is_unhurried(shot: Shot) -> bool:
-    """Its jobs are done when the provider has nothing better to do (``service_tier: flex``), for less."""
+    """Its jobs are done for less when the provider has spare capacity (``service_tier: flex``)."""
     return shot.input.get("service_tier") == "flex"
 
 
 def ask_at(run: Run, shot: Shot, take: Take) -> float | None:
-    """When a person is asked about *take*, if nothing is heard of it that is understood; None while all is well."""
+    """When to ask a person about *take*, if nothing intelligible is heard of it; None while all is well."""
     if take.status is TakeStatus.UNSURE:
         usual = USUAL_TIMES * take.usual_s if take.usual_s else None
         least_s = UNHURRIED_S if is_unhurried(shot) else 0.0
@@ -252,7 +252,7 @@ def ask_at(run: Run, shot: Shot, take: Take) -> float | None:
 
 
 def with_question(run: Run, shot: Shot, take: Take, now: float) -> Take:
-    """*take* with the question that a person is asked about it, if it is time; the same value otherwise."""
+    """*take* with the question to ask a person about it, if it is time; the same value otherwise."""
     moment = ask_at(run, shot, take)
     if moment is None or moment > now or take.question is not None:
         return take
@@ -282,10 +282,10 @@ def set_back(take: Take, now: float) -> Take:
 
 def _next_look_up(run: Run, shot: Shot, take: Take, now: float) -> float:
     """
-    First when nearly all such jobs are done, at the latest when the terms say; then ever more rarely, by its age.
+    First when nearly all such jobs are done, at the latest when the terms say; then less and less often, by its age.
 
-    No wait after the first is longer than ten minutes, so that no result expires (they live an hour and more), and
-    one look-up comes right after the job's own expiry.
+    No wait after the first is longer than ten minutes, so that no result expires (they live an hour or more), and one
+    look-up comes right after the job's own expiry.
     """
     if take.maker is not None and take.maker.poll_s is not None:
         return _next_poll(take, take.maker.poll_s, now)
@@ -295,13 +295,13 @@ def _next_look_up(run: Run, shot: Shot, take: Take, now: float) -> float:
     look_up_at = first_at if now < first_at else max(now + 0.5 * (now - take.submitted_at), expected_at)
     over_at = take.submitted_at + life_s(run, shot) + LATE_S
     soonest = look_up_at if now < first_at else min(look_up_at, now + LOOK_UP_EVERY_S_MAX)
-    # After a clock was set back its submit is in the future.
+    # After the clock was set back, its submit is in the future.
     soonest = min(soonest, now + max(run.terms.lookup_after_s, LOOK_UP_EVERY_S_MAX))
     return min(soonest, over_at) if now < over_at else soonest
 
 
 def _next_poll(take: Take, poll_s: tuple[float, float], now: float) -> float:
-    """At a provider that cannot call: as its profile says, growing with the job's age, each take a little off."""
+    """For a provider that cannot call back: as its profile says, growing with the job's age, slightly shortened."""
     first_s, every_s = min(poll_s[0], LOOK_UP_EVERY_S_MAX), max(poll_s[1], POLL_S_MIN)
     age_s = max(now - take.submitted_at, 0.0)
     spread = 1.0 + 0.1 * _jitter(take)
@@ -311,7 +311,7 @@ def _next_poll(take: Take, poll_s: tuple[float, float], now: float) -> float:
 
 
 def _jitter(take: Take) -> float:
-    """From 0 to 1, by the intent: takes that were submitted together are not asked about together."""
+    """From 0 to 1, derived from the intent: takes that were submitted together are not looked up together."""
     return hashlib.sha256(take.intent.encode()).digest()[0] / 255
 
 
@@ -335,7 +335,7 @@ def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
 
 
 def _final_cost(aside: Cost | None, bill: Cost | None) -> Cost | None:
-    """What the provider said that it cost; what was put aside, where that is of another currency, as the budget is."""
+    """The cost that the provider reported; what was reserved, if that is in another currency, like the budget."""
     return bill if bill is not None and (aside is None or aside.currency == bill.currency) else aside
 
 
@@ -353,19 +353,19 @@ def is_refused_a_look(take: Take) -> bool:
 
 
 def find_at(take: Take) -> float | None:
-    """When the provider is asked for a job with the reference of *take*, of whose submit nothing was heard."""
+    """When to ask the provider for a job with the reference of *take*, of whose submit nothing was heard."""
     return take.find_at if take.status is TakeStatus.UNSURE else None
 
 
 def shown_status(take: Take) -> TakeStatus:
-    """As what it counts for its shot: while a lost submit is looked for, nobody has to wait for a person yet."""
+    """How it counts for its shot: while a lost submit is being looked for, nobody has to wait for a person yet."""
     is_searched = take.status is TakeStatus.UNSURE and take.find_at is not None and take.turns <= SEARCHES_SOON
     return TakeStatus.SUBMITTING if is_searched else take.status
 
 
 def reference(run: Run, shot_id: str, take: Take) -> str:
     """
-    Our own reference for the one submit of *take*: a UUID that nobody can guess, and the same whenever it is made.
+    Our own reference for the one submit of *take*: a UUID that nobody can guess, the same each time it is computed.
 
     The intent in it is random, so another submit for the same take has another one.
     """

@@ -1,11 +1,11 @@
-"""Numbers, times and names as a person reads them; what a text may not do to a terminal."""
+"""Numbers, times and names as people read them; and what text must not do to a terminal."""
 
 import re
 from collections.abc import Sequence
 from typing import Final
 
 _PLAIN_WORD: Final = re.compile(r"[^\W\d_]+(?=[\s,;:'’-]|$)")
-_JOINERS: Final = "\u200c\u200d"  # Parts of words in Persian and Hindi, and of many an emoji; they steer nothing.
+_JOINERS: Final = "\u200c\u200d"  # Parts of words in Persian and Hindi, and of many emoji; harmless to a terminal.
 
 
 def duration(seconds: float) -> str:
@@ -44,7 +44,7 @@ def amount_words(amount: float, currency: str) -> str:
 
 
 def range_words(low: float, high: float, currency: str) -> str:
-    """About how much: ``about 1.50 USD``, or ``0.84 to 1.26 USD``."""
+    """An approximate amount: ``about 1.50 USD``, or ``0.84 to 1.26 USD``."""
     least, most = amount_words(low, currency), amount_words(high, currency)
     return f"about {most}" if least == most else f"{least.removesuffix(f' {currency}')} to {most}"
 
@@ -56,17 +56,17 @@ def ordinal(number: int) -> str:
 
 
 def clause(message: str) -> str:
-    """*message* as part of a sentence; ours have no stop, but the words of others may end with one."""
+    """*message* as part of a sentence; ours have no period, but the words of others may end with one."""
     return message.rstrip().rstrip(".")
 
 
 def sentence(message: str) -> str:
-    """*message* by itself: ``the clip has no picture`` becomes ``The clip has no picture.``; names stay as they are."""
+    """*message* on its own: ``the clip has no picture`` becomes ``The clip has no picture.``; names stay unchanged."""
     text = clause(message)
     words = text[:1].upper() + text[1:] if _PLAIN_WORD.match(text) else text
     return words if words.endswith(("!", "?", "…")) else f"{words}."
 
 
 def printable(text: str) -> str:
-    """*text* without anything that could steer a terminal: titles and errors are written by others."""
+    """*text* without anything that could control a terminal: titles and errors are written by others."""
     return "".join(letter if letter.isprintable() or letter in _JOINERS else " " for letter in text)

@@ -23,12 +23,12 @@ _NO_MAC: Final = bytes(MAC_BYTES)
 
 class TakeAddress(msgspec.Struct, frozen=True, kw_only=True):
     """
-    The callback address of one take; whatever its life, it names the same take.
+    The callback address of one take; it names the same take whatever its lifetime.
 
-    ``ends_at``: seconds since 1970, from which on it is nobody's address any more. None: without an end, as takes had
-    them before addresses ended; jobs submitted then may still call. They are read until version 0.3.
-    ``provider``: whose callbacks come there, where they are read by its profile; None: by the jobs API's manners.
-    A struct, as the two below, since each callback makes one.
+    ``ends_at``: seconds since 1970, after which the address is no longer valid. None: without an end, as before
+    addresses expired; jobs submitted then may still call. They are read until version 0.3.
+    ``provider``: whose callbacks arrive there, if they are read by its profile; None: read like those of the jobs API.
+    A struct, like the two below, since each callback makes one.
     """
 
     run_id: str
@@ -39,7 +39,7 @@ class TakeAddress(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """The same for all tokens of this take, and for no other address."""
+        """The same for all tokens of this take, and different from every other address."""
         return f"t:{self.run_id}:{self.shot_id}:{self.take}"
 
 
@@ -50,7 +50,7 @@ class HookAddress(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """The same for all tokens of this hook, and for no other address."""
+        """The same for all tokens of this hook, and different from every other address."""
         return f"h:{self.hook}"
 
 
@@ -62,7 +62,7 @@ class ProbeAddress(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """The same for this probe alone."""
+        """Unique to this probe."""
         return f"p:{self.nonce}"
 
 
@@ -70,7 +70,7 @@ Address = TakeAddress | HookAddress | ProbeAddress
 
 
 class Tokens:
-    """Mints and reads the last part of ``/webhook/{token}``."""
+    """Creates and reads the last part of ``/webhook/{token}``."""
 
     def __init__(self, secret: str) -> None:
         self._mac = _new_mac(secret, "framerelay callback address v1")
@@ -81,15 +81,15 @@ class Tokens:
         return f"{_b64(payload)}.{_b64(_mac(self._mac, payload))}"
 
     def hook_run(self, hook: str, job_id: str) -> str:
-        """The id of the run that a hook makes of a job: always the same one, and nobody else can guess it."""
+        """The id of the run that a hook makes from a job: always the same one, and nobody else can guess it."""
         digest = _mac(self._mac, f"r:{hook}:{job_id}".encode())
         return "run_" + base64.b32encode(digest[:15]).decode("ascii").lower()
 
     def read(self, token: str, *, now: float) -> Address | None:
         """
-        What *token* names at *now*; None for anything that we did not mint, and for what has ended.
+        What *token* names at *now*; None for anything that we did not create, and for what has expired.
 
-        Malformed, wrong or ended: a MAC is always made and compared, so that the time tells nobody which it was.
+        Malformed, wrong or expired: a MAC is always computed and compared, so that timing reveals nothing.
         """
         payload, mac = _split(token)
         if not hmac.compare_digest(mac, _mac(self._mac, payload)):
@@ -110,7 +110,7 @@ class Links:
         return f"{quote(path)}?expires={expires_at}&signature={_b64(self._signature(path, expires_at))}"
 
     def opens(self, path: str, *, expires: str, signature: str, now: float) -> bool:
-        """Whether the query of a link is ours, for this path, and not yet over."""
+        """Whether the query of a link is ours, for this path, and has not expired."""
         if not expires.isascii() or not expires.isdigit() or len(expires) > 12:
             return False
         right = _b64(self._signature(path, int(expires)))
@@ -144,7 +144,7 @@ def _address(payload: str) -> Address:
 
 
 def _split(token: str) -> tuple[bytes, bytes]:
-    """Payload and MAC as they were sent; for what has not the form of a token, a pair that cannot be right."""
+    """Payload and MAC as they were sent; for anything that does not look like a token, a pair that cannot be right."""
     if len(token) > TOKEN_CHARS_MAX or not _TOKEN.fullmatch(token):
         return b"", _NO_MAC
     payload, _, mac = token.encode().translate(_FROM_URL).partition(b".")
@@ -155,7 +155,7 @@ def _split(token: str) -> tuple[bytes, bytes]:
 
 
 def _new_mac(secret: str, purpose: str) -> hmac.HMAC:
-    """An HMAC that has its key and no message yet: copying it costs half of making one."""
+    """An HMAC that has its key but no message yet: copying it costs half as much as making one."""
     return hmac.new(hmac.digest(secret.encode(), purpose.encode(), hashlib.sha256), digestmod=hashlib.sha256)
 
 

@@ -24,7 +24,7 @@ from framerelay.sandbox.storage import Storage
 
 DIALECTS = (jobs, ark, fal, kling, hailuo, runway)
 PATHS = {"ark": "/ark/api/v3", "fal": "/fal", "kling": "/kling", "hailuo": "/hailuo", "runway": "/runway/v1"}
-"""Below which path the sandbox stands for the provider of a profile that is shipped."""
+"""The path below which the sandbox imitates the provider of a shipped profile."""
 
 
 def create_sandbox(options: SandboxOptions) -> Starlette:

@@ -23,14 +23,14 @@ class CallbackSender:
         self._client = client
 
     def post(self, job: Job) -> None:
-        """Put the job's present state into its outbox; a provider may not call about each one."""
+        """Put the job's current state into its outbox; a provider may not send a callback about each one."""
         document = job.dialect.callback_body(job)
         if document is not None or job.state.is_final:
             body = None if document is None else msgspec.json.encode(document)
             job.outbox.put_nowait(OutgoingCallback(state=job.state, body=body))
 
     async def deliver(self, job: Job) -> None:
-        """Empty the job's outbox up to its final state; callbacks leave only once the submit is answered."""
+        """Empty the job's outbox up to its final state; callbacks are sent only once the submit is answered."""
         faults = self._options.faults
         if not faults.strikes("early", job.number):
             await wait_within(job.answer_sent, ANSWER_WAIT_S)
@@ -60,7 +60,7 @@ class CallbackSender:
 
     async def _try(self, job: Job, callback: OutgoingCallback, body: bytes, url: str) -> None:
         """
-        One copy, until it is taken or the tries are used up.
+        One copy, until it is accepted or the tries are used up.
 
         Source: Ark's tutorial (2026-02): for final states, no success answer within 5 s leads to three tries.
         """

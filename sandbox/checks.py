@@ -1,8 +1,8 @@
 """
-What the sandbox refuses, and in which words.
+What the sandbox refuses, and with which words.
 
-Source: the jobs API's page for fields and types; Ark's create page (2026-02) for values and combinations, where the
-jobs API's own samples do not say otherwise (it shows ``service_tier: auto`` and ``execution_expires_after: 600``).
+Source: the jobs API's page for fields and types; Ark's create page (2026-02) for values and combinations, unless the
+jobs API's own samples say otherwise (it shows ``service_tier: auto`` and ``execution_expires_after: 600``).
 """
 
 from typing import Final
@@ -64,7 +64,7 @@ def read_create(body: bytes) -> CreateRequest:
 def _check_values(job_input: JobInput) -> None:
     """
     What no provider could carry out. The page gives types and no ranges, and Ark's own rules are stricter than the
-    page's sample, which has to be taken as it stands.
+    page's sample, which has to be accepted as it is.
     """
     if not job_input.prompt.strip():
         raise _wrong("prompt", "must not be empty", code="MissingParameter")

@@ -35,7 +35,7 @@ UUID_BOX_BYTES = 21_674
 
 
 class RenderingStopped(Exception):
-    """The sandbox is going down."""
+    """The sandbox is shutting down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ def render_clip(order: ClipOrder, into: Path, *, last_frame_into: Path | None, s
 
 
 def _encode(order: ClipOrder, container: OutputContainer, stop: threading.Event) -> Pixels:
-    """Write picture and sound side by side; return the last frame as it was before watermark and codec."""
+    """Write picture and sound in parallel; return the last frame as it was before watermark and codec."""
     video = _video_stream(order, container)
     sound = _Sound(order, container) if order.sound else None
     clean: Pixels = np.zeros((order.height, order.width, 3), np.uint8)
@@ -101,7 +101,7 @@ def _encode(order: ClipOrder, container: OutputContainer, stop: threading.Event)
 
 
 def _frames(order: ClipOrder) -> Iterator[tuple[Pixels, Pixels]]:
-    """Each frame as it is shown, and before the watermark. Frames that were given stay untouched."""
+    """Each frame as it is shown, and before the watermark. Given frames stay untouched."""
     picture = order.first or paint_street(order.width, order.height, seed=order.seed, prompt=order.prompt)
     motion = Motion(
         picture, frames=order.frames, seed=order.seed, prompt=order.prompt, still=order.still, target=order.last
@@ -166,7 +166,7 @@ class _Sound:
 
 def _add_uuid_box(path: Path) -> None:
     """
-    Put a ``uuid`` box behind ``ftyp``, where the real files have their C2PA manifest, and correct the sample offsets.
+    Put a ``uuid`` box after ``ftyp``, where the real files have their C2PA manifest, and correct the sample offsets.
 
     It says what made the file; it does not pretend to be a manifest.
     """

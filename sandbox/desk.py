@@ -1,7 +1,7 @@
 """
 Where requests come in, whatever their dialect: keys, submits with their faults, look-ups, uploads, the journal.
 
-A dialect reads what was submitted, and says what is answered; nothing else differs between them.
+A dialect reads what was submitted and words the answer; nothing else differs between them.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ class Desk:
     async def submit(
         self, request: Request, dialect: Dialect, read: ReadRequest, describe: Callable[[Job], object]
     ) -> Response:
-        """A job of what *read* finds in the request, answered as *describe* says. Raises: Refusal."""
+        """A job from what *read* finds in the request, answered as *describe* says. Raises: Refusal."""
         self._submits += 1
         key = request.headers.get("idempotency-key")
         about = {"number": self._submits, "at": time.time(), "dialect": dialect.name, "idempotency_key": key}
@@ -96,7 +96,7 @@ class Desk:
         return response
 
     def _maybe_refuse(self, dialect: Dialect, number: int) -> None:
-        """What refuses a submit before anybody has looked at it."""
+        """What refuses a submit before it is examined."""
         faults = self.options.faults
         if faults.strikes("rate_limit", number):
             raise dialect.refusal(Objection.RATE, "Too many requests.", "")
@@ -108,7 +108,7 @@ class Desk:
             raise Refusal(200, dialect.polite)
 
     def job(self, dialect: Dialect, job_id: str) -> Job | None:
-        """The job of that id, if it was submitted in that dialect."""
+        """The job with that id, if it was submitted in that dialect."""
         job = self.renderer.jobs.get(job_id)
         return job if job is not None and job.dialect is dialect else None
 
@@ -125,12 +125,12 @@ class Desk:
         return job
 
     def maybe_unavailable(self, dialect: Dialect, *what: object) -> None:
-        """Raises: Refusal, where the switch strikes *what*."""
+        """Raises: Refusal, if the switch strikes *what*."""
         if self.options.faults.strikes("unavailable", *what):
             raise dialect.refusal(Objection.BUSY, "The service is busy.", "")
 
     def count(self, what: str) -> int:
-        """How often *what* was asked for, this time included."""
+        """How often *what* was requested, including this time."""
         self._requests[what] += 1
         return self._requests[what]
 
@@ -142,7 +142,7 @@ class Desk:
         return name
 
     def authenticate(self, request: Request, dialect: Dialect) -> None:
-        """Raises: Refusal, unless the key came as this provider wants it."""
+        """Raises: Refusal, unless the key was sent as this provider wants it."""
         word, _, key = request.headers.get("authorization", "").partition(" ")
         is_right = hmac.compare_digest(key.encode(), self.options.key.encode())
         if word.lower() != dialect.key_word.lower() or not is_right:

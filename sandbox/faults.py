@@ -42,7 +42,7 @@ class Faults:
     refuse_with_200: float = 0.0
     """A submit is answered 200 with ``{"code": 4001, "message": …}``; nothing is accepted."""
     lag: float = 0.0
-    """The look-ups of a job go on saying that it runs for ``LAG_S`` after its end, of which its callback has told."""
+    """The look-ups of a job still say that it runs for ``LAG_S`` after its end, which its callback has reported."""
     expire: float = 0.0
     """A job ends ``expired``."""
     moderate: float = 0.0

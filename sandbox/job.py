@@ -1,4 +1,4 @@
-"""One job of the sandbox, and what the sandbox needs to know of the provider in whose words it speaks of it."""
+"""One job of the sandbox, and what the sandbox needs to know about the provider that it imitates for it."""
 
 import asyncio
 import time
@@ -16,10 +16,10 @@ class Dialect:
     """
     How one provider speaks.
 
-    ``key_word`` goes before the key in ``Authorization``. ``refusal``: of the trouble, a sentence and the field that it
-    is about. ``callback_body``: of a callback about a job as it is now, None where this provider does not call.
-    ``sign``: headers that prove who sent a body. ``moderation``: code and sentence of a clip that may not be shown.
-    ``polite``: a refusal inside an HTTP 200, where the provider has such.
+    ``key_word`` comes before the key in ``Authorization``. ``refusal``: of the trouble, a sentence and the field that
+    it is about. ``callback_body``: of a callback about a job in its current state, None if this provider does not
+    call back. ``sign``: headers that prove who sent a body. ``moderation``: code and sentence for a clip that may not
+    be shown. ``polite``: a refusal inside an HTTP 200, if the provider has such a form.
     """
 
     name: str
@@ -51,7 +51,7 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutgoingCallback:
-    """One callback: the job's description as it was when it changed; None where nothing is sent."""
+    """One callback: the job's description at the time of the change; None if nothing is sent."""
 
     state: JobState
     body: bytes | None
@@ -118,5 +118,5 @@ class Job:
 
     @property
     def fresh_video_url(self) -> str:
-        """The clip's address as of now: where each look-up gives a new one, its life begins again."""
+        """The clip's current address: if each look-up gives a new one, its life begins again."""
         return f"{self.video_url}?issued={time.time():.3f}"

@@ -1,8 +1,8 @@
 """
-A picture comes alive: the camera moves into it, rain falls, cars pass, the wet lower part shimmers.
+Animates a picture: the camera moves into it, rain falls, cars pass, the wet lower part shimmers.
 
-The first frame is the picture itself. All that is laid over it fades in and out again, so that the last frame, which
-the next shot begins with, holds no frozen rain; what stays is the camera's move.
+The first frame is the picture itself. Everything on top of it fades in and out again, so that the last frame, which the
+next shot begins with, holds no frozen rain; only the camera's move remains.
 """
 
 import random
@@ -20,7 +20,7 @@ FADE = 0.15
 
 class Motion:
     """
-    The frames of one clip, made from *picture*; ``frame`` may be asked for in any order.
+    The frames of one clip, made from *picture*; ``frame`` may be requested in any order.
 
     With *target* (of the same size) the clip dissolves into that picture and ends exactly on it.
     """

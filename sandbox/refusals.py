@@ -1,4 +1,4 @@
-"""How a request is refused: what is wrong with it, which each dialect says in words of its own."""
+"""How a request is refused: what is wrong with it, which each dialect says in its own words."""
 
 from collections.abc import Mapping
 from enum import StrEnum

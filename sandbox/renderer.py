@@ -45,7 +45,7 @@ class Renderer:
 
     @property
     def is_full(self) -> bool:
-        """Whether as many jobs are queued or running as may be."""
+        """Whether as many jobs are queued or running as allowed."""
         return sum(not job.state.is_final for job in self.jobs.values()) >= self._options.jobs_max
 
     def accept(self, request: JobRequest, dialect: Dialect, *, base_url: str) -> Job:

@@ -1,4 +1,4 @@
-"""The folder of a sandbox: what was uploaded, what was given, what was rendered; bounded by removing the oldest."""
+"""The folder of a sandbox: what was uploaded, given and rendered; limited by removing the oldest."""
 
 import re
 from pathlib import Path

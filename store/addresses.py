@@ -1,7 +1,7 @@
 """
 How the address of a Redis is read.
 
-    redis://HOST · rediss://HOST · unix:///PATH     one server, or an address that always leads to the one that writes
+    redis://HOST · rediss://HOST · unix:///PATH     one server, or an address that always leads to the primary
     redis+sentinel://HOST:PORT,HOST:PORT/NAME       the server that the sentinels call the primary; rediss+… with TLS
     redis+cluster://HOST:PORT,HOST:PORT             the node of a cluster that has our slot; rediss+cluster:// with TLS
 """
@@ -22,32 +22,32 @@ from framerelay.store.cluster import ClusterPool
 _WITH_TLS: Final = ("rediss://", SENTINEL_SCHEMES[1], CLUSTER_SCHEMES[1])
 REDIS_PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
-SENTINEL_S: Final = 1.0  # Without an answer the next one is asked.
-_OF_SENTINELS: Final = "sentinel_"  # Options of the address that are theirs, such as ``sentinel_password``.
+SENTINEL_S: Final = 1.0  # Without an answer, the next one is asked.
+_OF_SENTINELS: Final = "sentinel_"  # Options in the address for the sentinels, such as ``sentinel_password``.
 
 
 def redis_address(settings: Settings) -> str | None:
-    """The address in the settings, with their certificate authorities where it is one with TLS; None without one."""
+    """The address in the settings, with their certificate authorities if it uses TLS; None without one."""
     url = settings.redis_url
     if url is None or settings.ca_file is None or not url.startswith(_WITH_TLS) or "ssl_ca_certs=" in url:
         return url
-    path = quote(quote(str(settings.ca_file)), safe="")  # redis-py decodes what is behind the ? twice.
+    path = quote(quote(str(settings.ca_file)), safe="")  # redis-py decodes the part after the ? twice.
     return f"{url}{'&' if '?' in url else '?'}ssl_ca_certs={path}"
 
 
 def redact_url(url: str) -> str:
-    """The address without the user, the passwords and whatever else it may hold."""
+    """The address without the user, the passwords and anything else that it may contain."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def hosts_of(url: str) -> list[str]:
-    """Those that are contacted first, each as ``redis://HOST:PORT``."""
+    """The servers to contact first, each as ``redis://HOST:PORT``."""
     return [f"redis://{host}" for host in urlsplit(url).netloc.rpartition("@")[2].split(",") if host]
 
 
 def pool_of(url: str, **options: Any) -> BlockingConnectionPool:
-    """Connections to the Redis at *url*, where nothing is contacted yet; its own *options* go first."""
+    """Connections to the Redis at *url*; nothing is contacted yet; its own *options* take precedence."""
     if url.startswith(SENTINEL_SCHEMES):
         return _sentinel_pool(url, options)
     if url.startswith(CLUSTER_SCHEMES):
@@ -56,17 +56,17 @@ def pool_of(url: str, **options: Any) -> BlockingConnectionPool:
 
 
 def _options_of(url: str) -> dict[str, Any]:
-    """What the address of one server says of a connection to it."""
+    """What the address of one server says about a connection to it."""
     options: dict[str, Any] = {**parse_url(url)}
     if options.get("connection_class") is SSLConnection and options.get("ssl_cert_reqs", "required") == "required":
-        options.setdefault("ssl_check_hostname", True)  # Else whoever has any certificate could be in between.
+        options.setdefault("ssl_check_hostname", True)  # Otherwise anybody with any certificate could be in between.
     return options
 
 
 class SentinelPool(BlockingConnectionPool):
-    """Connections to the primary of *name*: before each is made, and when that was demoted, *sentinel* is asked."""
+    """Connections to the primary of *name*: *sentinel* is asked before each is made, and after a demotion."""
 
-    is_master = True  # These two are read by redis-py's connection.
+    is_master = True  # redis-py's connection reads these two.
     check_connection = False
 
     def __init__(self, sentinel: Sentinel, name: str, **options: Any) -> None:
@@ -77,14 +77,14 @@ class SentinelPool(BlockingConnectionPool):
     async def get_master_address(self) -> tuple[str, int]:
         """Raises: MasterNotFoundError."""
         asking = copy(self._sentinel)
-        # redis-py moves who answered to the front, in a list that others go through: one of them would be lost by that.
+        # redis-py moves the one that answered to the front of a list that others iterate over: they would skip one.
         asking.sentinels = list(self._sentinel.sentinels)
         host, port = await asking.discover_master(self._name)
         self._sentinel.sentinels = asking.sentinels
         return str(host), int(port)
 
     async def disconnect(self, inuse_connections: bool = True) -> None:
-        """Those to the sentinels, too."""
+        """Including those to the sentinels."""
         await super().disconnect(inuse_connections)
         for each in self._sentinel.sentinels:
             await each.connection_pool.disconnect()

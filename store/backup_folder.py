@@ -1,11 +1,11 @@
 """
-The folder of a backup: a manifest, the ledger, and the files of the data folder that the ledger cannot do without.
+The folder of a backup: a manifest, the ledger, and the files of the data folder that the ledger needs.
 
-    manifest.json           what is in it, with the hash of each file; it is replaced last, so the backup before counts
-                            until the new one is whole
+    manifest.json           the contents, with the hash of each file; it is replaced last, so the previous backup counts
+                            until the new one is complete
     ledger-ID.msgpack.gz    Redis (`store.ledger_file`)
-    restored.json           which restore was the first to be made of it
-    keys/ · spool/ · media/ as in the data folder; what is there already is kept, so the next backup copies what is new
+    restored.json           which restore was the first from this backup
+    keys/ · spool/ · media/ as in the data folder; existing files are kept, so the next backup only copies what is new
 """
 
 import fcntl
@@ -42,7 +42,7 @@ class BackupUnusable(Permanent):
 
 
 class CopiedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """*path* in the backup; *mtime_ns* of what it was copied from."""
+    """*path* in the backup; *mtime_ns* of the file that it was copied from."""
 
     path: str
     bytes: int
@@ -52,11 +52,12 @@ class CopiedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 class BackupManifest(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What a backup is of. ``prefix``: how its keys begin; ``schema``, ``readable_from``: as `store.schema` has them.
+    What a backup contains. ``prefix``: how its keys begin; ``schema``, ``readable_from``: as in `store.schema`.
 
-    ``secret``: a mark of ``FRAMERELAY_SECRET``, by which another one is told, and this one is not. ``place``: the id of
-    the place of files, ``store``: its bucket, if it is one, whose files are not in the backup. ``media``: whether those
-    of the data folder are. ``moved``: nothing was submitted since, for nothing may start where it was taken.
+    ``secret``: a mark of ``FRAMERELAY_SECRET``, which tells whether another one is the same without revealing it.
+    ``place``: the id of the place of files, ``store``: its bucket, if it is one, whose files are not in the backup.
+    ``media``: whether those of the data folder are. ``moved``: nothing was submitted since, because nothing may start
+    where it was taken.
     """
 
     format: int
@@ -81,18 +82,18 @@ class BackupManifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BackupFolder:
-    """The backup at *root*. Its calls raise OSError for a disk that refuses."""
+    """The backup at *root*. Its calls raise OSError if the disk fails."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """The folder, made if it is missing, for us alone. Raises: BackupUnusable; OSError."""
+        """The folder, made for us alone if it is missing. Raises: BackupUnusable; OSError."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            with suppress(OSError):  # Some network disks know no such marks.
+            with suppress(OSError):  # Some network disks do not support these permissions.
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
@@ -102,7 +103,7 @@ class BackupFolder:
             os.close(descriptor)
 
     def manifest(self) -> BackupManifest | None:
-        """That of the backup that is there; None for an empty folder. Raises: BackupUnusable; OSError."""
+        """The manifest of the existing backup; None for an empty folder. Raises: BackupUnusable; OSError."""
         try:
             content = (self.root / MANIFEST_FILE).read_bytes()
         except FileNotFoundError:
@@ -120,7 +121,7 @@ class BackupFolder:
         )
 
     def new_ledger(self, id: str) -> Path:
-        """Where that of a new backup is written."""
+        """Where the ledger of a new backup is written."""
         return self.root / f"ledger-{id}.msgpack.gz"
 
     def note(self, place: Path) -> CopiedFile:
@@ -132,9 +133,10 @@ class BackupFolder:
 
     def take(self, source: Path, path: str, before: CopiedFile | None) -> CopiedFile | None:
         """
-        Have a copy of *source* as *path*; None if there is none any more.
+        Have a copy of *source* as *path*; None if it no longer exists.
 
-        *before*: what the last backup says of it: a copy of the same length, of a file unchanged since, is kept.
+        *before*: its entry in the last backup: a copy of the same length, of a file that has not changed since, is
+        kept.
         """
         place = self.root / path
         try:
@@ -149,7 +151,7 @@ class BackupFolder:
             return None
 
     def finish(self, manifest: BackupManifest) -> None:
-        """From now on the folder is the backup of *manifest*; what only the one before had is removed."""
+        """From now on the folder is the backup of *manifest*; files that only the previous one had are removed."""
         _write([msgspec.json.format(msgspec.json.encode(manifest), indent=1)], self.root / MANIFEST_FILE)
         paths = {manifest.ledger.path, *(file.path for file in manifest.files)}
         for place in list(self._copies()):
@@ -159,19 +161,19 @@ class BackupFolder:
                     place.parent.rmdir()
 
     def claim(self, manifest: BackupManifest, restore: str) -> bool:
-        """Whether *restore*, the id of one, is the first of this backup, and nobody can be another one from now on."""
+        """Whether the restore with the id *restore* is the first from this backup; from now on no other one can be."""
         place, ours = self.root / CLAIM_FILE, {"backup": manifest.id, "restore": restore}
         try:
             before = msgspec.json.decode(place.read_bytes()) if place.exists() else {}
             if before.get("backup") == manifest.id:
                 return bool(before == ours)
             _write([msgspec.json.encode(ours)], place)
-        except (OSError, msgspec.MsgspecError, AttributeError):  # Nobody could tell the next one.
+        except (OSError, msgspec.MsgspecError, AttributeError):  # The next restore could not be told.
             return False
         return True
 
     def wrong_files(self, manifest: BackupManifest) -> list[str]:
-        """Those that are missing or not what they were."""
+        """Files that are missing or have changed."""
         return [file.path for file in (manifest.ledger, *manifest.files) if not self._is_right(file)]
 
     def _is_right(self, file: CopiedFile) -> bool:
@@ -179,7 +181,7 @@ class BackupFolder:
         return is_known(file.path) and place.is_file() and not place.is_symlink() and sha256_of(place) == file.sha256
 
     def _copies(self) -> Iterator[Path]:
-        """All files that could be of a backup, also what one left half written."""
+        """All files that could belong to a backup, including those that one left half written."""
         yield from (
             place for place in self.root.iterdir() if _LEDGER.fullmatch(place.name) or _DRAFT.fullmatch(place.name)
         )
@@ -188,7 +190,7 @@ class BackupFolder:
 
 
 def sources(data_dir: Path, *, media: bool) -> Iterator[tuple[Path, str]]:
-    """Files of the data folder and their paths in a backup: keys, and with *media* what runs keep."""
+    """Files of the data folder and their paths in a backup: keys, and with *media* the files of runs."""
     for name in KEYS:
         yield data_dir / name, f"keys/{name}"
     files = MediaFiles(data_dir)
@@ -202,14 +204,14 @@ def sources(data_dir: Path, *, media: bool) -> Iterator[tuple[Path, str]]:
 
 
 def spool_files(data_dir: Path) -> Iterator[tuple[Path, str]]:
-    """Callbacks that wait for Redis, likewise."""
+    """Callbacks that wait for Redis, in the same form."""
     for name in _entries(data_dir / "spool"):
         if _SPOOLED.fullmatch(f"spool/{name}"):
             yield data_dir / "spool" / name, f"spool/{name}"
 
 
 def destination(path: str, data_dir: Path) -> Path:
-    """Where the file *path* of a backup belongs. Raises: BackupUnusable for what is not ours."""
+    """Where the file *path* of a backup belongs. Raises: BackupUnusable if it is not one of ours."""
     if not is_known(path):
         raise BackupUnusable(f"the backup names a file that is not ours: {path[:80]}")
     return data_dir / path.removeprefix("keys/")
@@ -217,9 +219,9 @@ def destination(path: str, data_dir: Path) -> Path:
 
 def put_back(copy: Path, file: CopiedFile, place: Path) -> bool:
     """
-    Have *copy* at *place*, where it is not there with these bytes; whether it was copied.
+    Put *copy* at *place*, unless the same bytes are already there; whether it was copied.
 
-    Raises: BackupUnusable if it is not what the manifest says; OSError.
+    Raises: BackupUnusable if it does not match the manifest; OSError.
     """
     if place.is_file() and not place.is_symlink() and sha256_of(place) == file.sha256:
         return False
@@ -259,7 +261,7 @@ def _is_same(before: CopiedFile, facts: os.stat_result, place: Path) -> bool:
 
 
 def _write(content: Iterable[bytes], place: Path, *, checksum: str | None = None) -> str:
-    """All of *content* under the name *place*, or nothing, also if its hash is not *checksum*."""
+    """All of *content* under the name *place*, or nothing, including if its hash is not *checksum*."""
     _make(place.parent)
     draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
     digest = hashlib.sha256()
@@ -279,7 +281,7 @@ def _write(content: Iterable[bytes], place: Path, *, checksum: str | None = None
 
 
 def _make(folder: Path) -> None:
-    """For us alone, and so is each folder above it that is missing."""
+    """For us alone, like each missing folder above it."""
     if not folder.is_dir():
         _make(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -298,6 +300,6 @@ def _entries(folder: Path) -> list[str]:
 
 
 def room_for(files: Iterable[CopiedFile], folder: Path) -> int:
-    """Bytes that are missing on the disk of *folder*, 0 if there is room."""
+    """Bytes that are missing on the disk of *folder*, 0 if there is enough space."""
     there = next(each for each in (folder, *folder.parents) if each.exists())
     return max(0, sum(file.bytes for file in files) - shutil.disk_usage(there).free)

@@ -1,4 +1,4 @@
-"""A bucket of object storage as obstore speaks to it: how it is opened, and what its errors say, in words."""
+"""A bucket of object storage through obstore: how it is opened, and what its errors mean, in words."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,12 +11,12 @@ from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store
 
 from framerelay.runs.errors import StorageFailed
 
-REQUEST_S: Final = 60.0  # Of one request, which carries a few MB; it may be tried again.
+REQUEST_S: Final = 60.0  # For one request, which carries a few MB; it may be retried.
 CONNECT_S: Final = 5.0
-# Soon again after a hiccup; a caller that has to wait longer does so outside, and says why.
+# Soon again after a hiccup; callers that have to wait longer do so themselves, and say why.
 RETRIES: Final[Any] = {"max_retries": 2, "retry_timeout": timedelta(seconds=15)}
 
-# Where a process has them in .env only, obstore does not see them; the rest it reads from the environment itself.
+# obstore does not see variables that are only in .env; the rest it reads from the environment itself.
 _CREDENTIALS: Final = {
     "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"),
     "gs": ("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_KEY", "GOOGLE_APPLICATION_CREDENTIALS"),
@@ -45,7 +45,7 @@ def open_bucket(url: str, *, endpoint: str | None, environ: Mapping[str, str]) -
     """
     The bucket and prefix of *url* (``s3://``, ``gs://``, ``az://``), at *endpoint* instead of the cloud's own.
 
-    Nothing is asked of it yet. Raises: ValueError for what cannot be such an address.
+    Nothing is requested yet. Raises: ValueError if it cannot be an address of this kind.
     """
     scheme, _, rest = url.partition("://")
     bucket, _, prefix = rest.strip("/").partition("/")
@@ -80,9 +80,9 @@ def _at(endpoint: str, scheme: str) -> dict[str, Any]:
 @contextmanager
 def bucket_answers() -> Iterator[None]:
     """
-    Whatever is asked of it in the block: StorageFailed, in words, where it does not do it.
+    Turns failures of storage requests in the block into StorageFailed, in words.
 
-    A file that is not there stays FileNotFoundError, for a caller that can say which one.
+    A missing file stays FileNotFoundError, for a caller that can say which one.
     """
     try:
         yield
@@ -95,7 +95,7 @@ def bucket_answers() -> Iterator[None]:
 
 
 def bucket_words(error: BaseException) -> str:
-    """Why it did not do it, without addresses, for a person."""
+    """Why the request failed, without addresses, for a person."""
     message = str(error)
     if code := _code(error):
         return _WORDS[code]

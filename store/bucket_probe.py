@@ -1,4 +1,4 @@
-"""Trying out whether a bucket lets us do what we need: a small object is written, read, listed, linked and deleted."""
+"""Testing whether a bucket permits what we need: a small object is written, read, listed, linked and deleted."""
 
 import secrets
 from collections.abc import Awaitable
@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 async def probe(store: BucketStore) -> str | None:
     """
-    Write, read and list an object of our own, and sign a link to it, which is returned; None where none is given.
+    Write, read and list an object of our own, and sign a link to it, which is returned; None if no link can be given.
 
-    It is still there: `end_probe` deletes it. Raises: StorageFailed, in words that name what it does not do.
+    The object remains: `end_probe` deletes it. Raises: StorageFailed, in words that name the operation that failed.
     """
     path, bucket = f"{FOLDER}/{secrets.token_hex(8)}", store.bucket
     await _attempt("be written", obstore.put_async(bucket, path, CONTENT))
@@ -34,7 +34,7 @@ async def probe(store: BucketStore) -> str | None:
 
 
 async def end_probe(store: BucketStore) -> None:
-    """Delete every probe, those that others left as well. Raises: StorageFailed."""
+    """Delete every probe, including those that others left. Raises: StorageFailed."""
     bucket = store.bucket
     names = [each["path"] for each in await _attempt("be listed", obstore.list(bucket, prefix=FOLDER).collect_async())]
     if names:

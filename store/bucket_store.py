@@ -1,4 +1,4 @@
-"""Files of ours in object storage, which machines without a common folder share; the local folder is scratch."""
+"""Our files in object storage, shared by machines without a common folder; the local folder is scratch space."""
 
 import asyncio
 import mimetypes
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from obstore import HTTP_METHOD
 
 PIECE_BYTES: Final = 4 << 20
-PIECES_AT_ONCE: Final = 8  # Of all files that are fetched: 32 MB are under way at most.
+PIECES_AT_ONCE: Final = 8  # Over all files being fetched: at most 32 MB are under way.
 LISTED_AT_ONCE: Final = 1000
-LIST_S: Final = 20.0  # For one page, for which somebody waits.
-PARTS_AT_ONCE: Final = 4  # Of one large file that is put, five MB each.
+LIST_S: Final = 20.0  # For one page, which somebody is waiting for.
+PARTS_AT_ONCE: Final = 4  # Of one large file that is uploaded, five MB each.
 LARGE_PUTS_AT_ONCE: Final = 6
-LINK_S_MAX: Final = 7 * 86_400.0  # What S3 and Google Cloud Storage sign at most.
+LINK_S_MAX: Final = 7 * 86_400.0  # The longest links that S3 and Google Cloud Storage sign.
 NO_BUCKET: Final = "object storage: there is no such bucket: make it, or correct FRAMERELAY_STORE"
-TOKEN_S: Final = 900.0  # So long a link surely lives that was signed by credentials of a role.
+TOKEN_S: Final = 900.0  # How long a link signed with a role's credentials certainly lives.
 _METHODS: Final[dict[str, "HTTP_METHOD"]] = {"GET": "GET", "HEAD": "HEAD"}
 
 log = structlog.get_logger()
@@ -43,7 +43,7 @@ class BucketStore:
     """
     `MediaStore` in *bucket*, below its prefix.
 
-    *gives_links*: readers are sent to the storage itself; else everything goes through the receiver.
+    *gives_links*: readers are redirected to the storage itself; otherwise everything goes through the receiver.
     """
 
     is_remote = True
@@ -59,7 +59,7 @@ class BucketStore:
         self._large_puts = asyncio.Semaphore(LARGE_PUTS_AT_ONCE)
 
     async def place_id(self) -> str | None:
-        """The id that lies below the prefix. Raises: StorageFailed."""
+        """The id stored below the prefix. Raises: StorageFailed."""
         try:
             with bucket_answers():
                 answer = await obstore.get_async(self.bucket, PLACE_ID)
@@ -77,7 +77,7 @@ class BucketStore:
         return await self.place_id() or id
 
     async def keep(self, path: str) -> None:
-        """Put it; a large one in parts, which the storage shows as one or not at all. Raises: as `MediaStore.keep`."""
+        """Upload it, if large in parts, which the storage shows whole or not at all. Raises: as `MediaStore.keep`."""
         place = self.files.existing(path)
         if place.stat().st_size <= PIECE_BYTES:  # A frame that is handed on waits for no clips.
             await self._put(path, place)
@@ -92,15 +92,15 @@ class BucketStore:
                 await obstore.put_async(
                     self.bucket, path, place, attributes={"Content-Type": kind}, max_concurrency=PARTS_AT_ONCE
                 )
-        except FileNotFoundError as error:  # Our own file, or a bucket that says nothing of why.
+        except FileNotFoundError as error:  # Our own file, or a bucket that does not say why.
             raise StorageFailed(NO_BUCKET if self.files.has(path) else "our disk: the file is gone") from error
 
     async def fetch(self, path: str, *, size: int | None = None) -> Path:
         """The copy on this disk, or one that is fetched now, in pieces. Raises: as `MediaStore.fetch`."""
-        with storing(), suppress(NotFound, FileNotFoundError):  # It may be cleared away at this very moment.
+        with storing(), suppress(NotFound, FileNotFoundError):  # It may be removed at this very moment.
             place = self.files.existing(path)
             if size in (None, place.stat().st_size):
-                os.utime(place)  # What is in use is not cleared away.
+                os.utime(place)  # Files in use are not removed.
                 return place
         with STORE.time("get"):
             return await self._fetch(path)
@@ -155,7 +155,7 @@ class BucketStore:
             return None
 
     async def link(self, path: str, *, life_s: float, method: str = "GET") -> str | None:
-        """The storage's own signed link; it lives no longer than the credentials that signed it."""
+        """The storage's own signed link; it expires no later than the credentials that signed it."""
         if not self.gives_links or life_s > LINK_S_MAX or await self.size(path) is None:
             return None
         url = await self.sign(path, life_s=life_s, method=method)
@@ -177,10 +177,10 @@ class BucketStore:
         return self._origin
 
     async def sign(self, path: str, *, life_s: float, method: str = "GET") -> str:
-        """A link to *path*, whether that is there or not. Raises: StorageFailed."""
+        """A link to *path*, whether the file exists or not. Raises: StorageFailed."""
         if not isinstance(self.bucket, S3Store | GCSStore | AzureStore):
             raise StorageFailed("object storage: it signs no links")
-        # What Azure signs for reading is good for both, and what is signed there for HEAD is good for nothing.
+        # What Azure signs for reading works for both, and what is signed there for HEAD works for nothing.
         signed_for = "GET" if isinstance(self.bucket, AzureStore) else _METHODS[method]
         with bucket_answers():
             return await obstore.sign_async(self.bucket, signed_for, path, timedelta(seconds=life_s))
@@ -232,18 +232,18 @@ class BucketStore:
         try:
             with bucket_answers():
                 await obstore.delete_async(self.bucket, names)
-        except FileNotFoundError:  # Somebody else removes them, too; with Google and Azure that ends it half-way.
+        except FileNotFoundError:  # Somebody else is removing them, too; Google and Azure then stop halfway.
             if len(names) > 1:
                 for name in names:
                     await self._delete([name])
 
 
 def _lives(url: str, life_s: float) -> bool:
-    """False for a signed link that hangs on temporary credentials, whose end we do not know."""
+    """False if links are signed with temporary credentials whose expiry we do not know."""
     return life_s <= TOKEN_S or "x-amz-security-token" not in url.lower()
 
 
 def _write(draft: Path, start: int, content: obstore.Bytes) -> None:
-    with draft.open("r+b") as file:  # Each by its own: a fetch that is given up must not write into another file.
+    with draft.open("r+b") as file:  # Each opens its own file: an abandoned fetch must not write into another file.
         file.seek(start)
         file.write(content)

@@ -1,11 +1,11 @@
 """
-The client of Redis: connections that are watched by a clock, the scripts, and one connection for many calls.
+The client of Redis: connections with timeouts, the scripts, and one connection for many calls.
 
-A script is called by its digest, and by its text where the server does not know it: whoever may use Redis need not be
-allowed ``SCRIPT``.
+A script is called by its digest, and by its text if the server does not know it: users of Redis do not need permission
+for ``SCRIPT``.
 
-Reading an answer and finding a connection are redis-py's. `PinnedConnection` spares whoever calls a script thousands of
-times a second redis-py's way around each call: without it, a callback costs 4 µs more.
+Parsing answers and finding connections are redis-py's. `PinnedConnection` saves callers of a script thousands of times
+a second redis-py's work around each call: without it, a callback costs 4 µs more.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from framerelay.store.addresses import pool_of
 from framerelay.store.clock import RedisClock
 from framerelay.store.tasks import QUEUE, TASK_LIFE_MS, pack, unpack
 
-# A peer that vanished without a word is noticed after about a quarter of a minute; the names are Linux's.
+# A peer that vanished silently is noticed after about a quarter of a minute; the names are Linux's.
 KEEPALIVE: Final = {
     getattr(socket, name): value
     for name, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 3), ("TCP_KEEPCNT", 3))
@@ -41,14 +41,14 @@ KEEPALIVE: Final = {
 }
 
 
-WAITING: Final = frozenset({"BLPOP", "XREAD"})  # They answer when something happens, which says nothing of Redis.
+WAITING: Final = frozenset({"BLPOP", "XREAD"})  # They answer when something happens: no sign of how Redis is.
 RedisCommand = Sequence[str | bytes | int | float]
 """A command and its arguments, as they are sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUp:
-    """A *command* that follows others on their connection, if *is_due* says so of their answers; *within_s* more."""
+    """A *command* that follows others on their connection, if *is_due* says so given their answers; *within_s* more."""
 
     command: RedisCommand
     is_due: Callable[[Sequence[Any]], bool]
@@ -56,12 +56,12 @@ class FollowUp:
 
 
 class RelayScript(AsyncScript):
-    """A script on the client that made it."""
+    """A script bound to the client that made it."""
 
     script: str
 
     async def __call__(self, keys: Any = None, args: Any = None, client: Any = None) -> Any:
-        """What it answers, where the server knows it or not."""
+        """Its answer, whether the server knows the script or not."""
         redis: Any = client or self.registered_client
         words = (len(keys or ()), *(keys or ()), *(args or ()))
         try:
@@ -72,10 +72,10 @@ class RelayScript(AsyncScript):
 
 class RelayRedis(ArqRedis):
     """
-    arq's client, with a clock around each command.
+    arq's client, with a timeout around each command.
 
-    redis-py's own ``socket_timeout`` waits by ``asyncio.wait_for``, which on Python 3.11 can swallow a cancellation
-    that comes as the command ends; a worker or receiver that is told to stop would then hang.
+    redis-py's own ``socket_timeout`` uses ``asyncio.wait_for``, which on Python 3.11 can swallow a cancellation that
+    arrives as the command ends; a worker or receiver that is told to stop would then hang.
     """
 
     def __init__(self, *arguments: Any, timeout_s: float, **keywords: Any) -> None:
@@ -84,7 +84,7 @@ class RelayRedis(ArqRedis):
         self.clock = RedisClock()
 
     async def execute_command(self, *arguments: Any, **options: Any) -> Any:
-        """Raises: TimeoutError beside what redis-py raises."""
+        """Raises: TimeoutError in addition to what redis-py raises."""
         began = time.perf_counter()
         async with asyncio.timeout(self.timeout_s):
             answer = await super().execute_command(*arguments, **options)  # type: ignore[no-untyped-call]
@@ -98,11 +98,11 @@ class RelayRedis(ArqRedis):
 
     async def together(self, *commands: RedisCommand, follow_up: FollowUp | None = None) -> list[Any]:
         """
-        *commands*, sent in one piece on one connection, which is not replaced between them; what each answers.
+        *commands*, sent as a unit on one connection, which is not replaced between them; the answer of each.
 
-        *follow_up*: what follows there; if it was due, its answer is one more. What the server refuses is its
-        `ResponseError`, in place of an answer. If the connection breaks, all are sent again: they must do no harm when
-        that is so. Raises: as `execute_command`.
+        *follow_up*: what follows there; if it was due, its answer comes last. If the server refuses a command, its
+        `ResponseError` takes the place of the answer. If the connection breaks, all are sent again: so repeating them
+        must do no harm. Raises: as `execute_command`.
         """
         retry: Retry = self.connection_pool.connection_kwargs["retry"]
         async with asyncio.timeout(_within_s(self.timeout_s, follow_up)):
@@ -123,7 +123,7 @@ def _within_s(timeout_s: float, follow_up: FollowUp | None) -> float:
 async def exchange(
     connection: AbstractConnection, commands: Sequence[RedisCommand], follow_up: FollowUp | None = None
 ) -> list[Any]:
-    """*commands*, sent in one piece on *connection*, and their answers; refusals are among them, as errors."""
+    """*commands*, sent as a unit on *connection*, and their answers, including refusals as errors."""
     words = b"".join(chain.from_iterable(connection.pack_command(*command) for command in commands))
     try:
         await connection.send_packed_command(words, check_health=False)
@@ -132,7 +132,7 @@ async def exchange(
             await connection.send_packed_command(connection.pack_command(*follow_up.command), check_health=False)
             answers.append(await _answer(connection))
     except BaseException:
-        await connection.disconnect(nowait=True)  # Else the next to have it reads the answers that were left.
+        await connection.disconnect(nowait=True)  # Otherwise the next user of it would read the answers that were left.
         raise
     return answers
 
@@ -150,9 +150,10 @@ async def _do_nothing(_: BaseException) -> None:
 
 class PinnedConnection:
     """
-    One connection of *redis*, for whoever calls scripts again and again.
+    One connection of *redis*, for callers that call scripts again and again.
 
-    redis-py's way to a connection and around each call costs more than the call itself; this one has the clock alone.
+    redis-py's work of getting a connection and around each call costs more than the call itself; this one only has a
+    timeout.
     """
 
     def __init__(self, redis: RelayRedis) -> None:
@@ -161,9 +162,9 @@ class PinnedConnection:
 
     async def call(self, command: AsyncScript, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
         """
-        What the script answers; where the connection is broken or the script not known, redis-py tries it again.
+        The script's answer; if the connection is broken or the script is unknown, redis-py tries it again.
 
-        So the script must do no harm when it is called twice. Raises: as `RelayRedis.execute_command`.
+        So calling the script twice must do no harm. Raises: as `RelayRedis.execute_command`.
         """
         began = time.perf_counter()
         try:
@@ -179,7 +180,7 @@ class PinnedConnection:
         return answer
 
     async def together(self, *commands: RedisCommand, follow_up: FollowUp | None = None) -> list[Any]:
-        """As `RelayRedis.together`, which is asked where this connection is broken."""
+        """Like `RelayRedis.together`, which takes over if this connection is broken."""
         try:
             async with asyncio.timeout(_within_s(self._redis.timeout_s, follow_up)):
                 if self._connection is None:
@@ -196,9 +197,9 @@ class PinnedConnection:
 
 class TlsRetry(Retry):
     """
-    What comes of a certificate that is not accepted is not tried again: another try shows the same one.
+    Connections that do not retry after a rejected certificate: another try would see the same one.
 
-    redis-py tries again at each of three levels, which takes longer than whoever asks waits.
+    redis-py retries at each of three levels, which takes longer than callers wait.
     """
 
     async def call_with_retry(self, do: Callable[[], Awaitable[Any]], fail: Callable[[Any], Any]) -> Any:
@@ -225,7 +226,7 @@ def connect(url: str, *, connections_max: int = 20, timeout_s: float = 5.0) -> R
     """
     A client of the Redis at *url*; nothing is contacted yet.
 
-    A broken connection is tried again for half a second before a call fails; a silent one fails after *timeout_s*.
+    A broken connection is retried for half a second before a call fails; a silent one fails after *timeout_s*.
     """
     remote = {} if url.startswith("unix://") else {"socket_keepalive": True, "socket_keepalive_options": KEEPALIVE}
     pool = pool_of(
@@ -248,7 +249,7 @@ def connect(url: str, *, connections_max: int = 20, timeout_s: float = 5.0) -> R
 
 
 def _packing_in_c(connection: type[AbstractConnection]) -> type[AbstractConnection]:
-    """*connection*, with the packer that redis-py uses where it does not await: ours take many arguments."""
+    """*connection*, with the packer that redis-py uses in its blocking client: our commands take many arguments."""
     packer = HiredisRespSerializer()
     return type(f"Packing{connection.__name__}", (connection,), {"pack_command": lambda _, *words: packer.pack(*words)})
 
@@ -259,7 +260,7 @@ async def disconnect(redis: ArqRedis) -> None:
 
 
 def script(name: str, *, with_enqueue: bool = False, with_index: bool = False) -> str:
-    """The text of ``store/lua/NAME.lua``, with the functions ``enqueue`` and ``index`` in front where it calls them."""
+    """The text of ``store/lua/NAME.lua``, preceded by the functions ``enqueue`` and ``index`` if it calls them."""
     folder = resources.files("framerelay.store") / "lua"
     parts = [*(["enqueue"] if with_enqueue else []), *(["index"] if with_index else []), name]
     return "".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)

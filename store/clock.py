@@ -1,8 +1,8 @@
 """
-Redis's clock, by which every machine judges whether a time has come: their own may differ by minutes.
+Redis's clock, by which every machine decides whether a time has come: their own clocks may differ by minutes.
 
-Each would else give up, or ask a person about, a submit that is under way on another one. A worker learns it with every
-claim; who claims nothing asks for it now and then.
+Otherwise each would give up, or ask a person about, a submit that is under way on another one. A worker learns the time
+with every claim; programs that claim nothing ask for it now and then.
 """
 
 import time
@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-FRESH_S: Final = 30.0  # Two clocks that run freely are a few ms apart by then.
-JUMP_S: Final = 0.5  # By so much a clock goes astray only where somebody set it, or the machine slept.
+FRESH_S: Final = 30.0  # By then, two free-running clocks are a few ms apart.
+JUMP_S: Final = 0.5  # A clock only jumps by this much if somebody set it, or the machine slept.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
-    """What three clocks showed at one moment: Redis's, and both of this machine, in seconds."""
+    """What three clocks showed at the same moment: Redis's, and both of this machine, in seconds."""
 
     theirs: float
     steady: float
@@ -35,17 +35,17 @@ class RedisClock:
         return self._last is not None
 
     def now(self) -> float:
-        """Seconds since 1970 by it, as far as is known; by our own before it was read."""
+        """Seconds since 1970 by Redis's clock, as far as is known; by our own before it was first read."""
         if self._last is None:
             return time.time()
         return self._last.theirs + time.monotonic() - self._last.steady
 
     def learn(self, now: float) -> None:
-        """It shows *now*, seconds since 1970: an answer said so just now."""
+        """It shows *now*, seconds since 1970, according to an answer that just arrived."""
         self._last = _Reading(theirs=now, steady=time.monotonic(), ours=time.time())
 
     async def look(self, ask: Callable[[], Awaitable[tuple[int, int]]]) -> None:
-        """Read it by *ask*, the command ``TIME``, unless what is known is fresh. Raises: what that raises."""
+        """Read it by *ask*, the command ``TIME``, unless our knowledge is fresh. Raises: whatever *ask* raises."""
         if self._last is None or not _is_fresh(self._last):
             seconds, microseconds = await ask()
             self.learn(seconds + microseconds / 1e6)

@@ -1,5 +1,5 @@
 """
-A Redis in which nothing may start: a restore is under way there, or what it had was moved elsewhere.
+A Redis in which nothing may start: a restore is under way there, or its contents were moved elsewhere.
 
     {framerelay}:closed    string    why, and by which backup
 """
@@ -29,7 +29,7 @@ class ClosedReason(StrEnum):
 
 
 class Closing(msgspec.Struct, frozen=True, kw_only=True):
-    """*backup* is the id of one, *restore* that of the restore that is under way; *at*: in seconds since 1970."""
+    """*backup* is the id of a backup, *restore* that of the restore under way; *at*: in seconds since 1970."""
 
     reason: ClosedReason
     backup: str
@@ -67,7 +67,7 @@ async def require_open(redis: RelayRedis) -> None:
 
 
 async def close(redis: RelayRedis, closing: Closing) -> bool:
-    """False if it is closed already. Raises: StoreUnavailable."""
+    """False if it is already closed. Raises: StoreUnavailable."""
     with redis_answers():
         return bool(await redis.set(CLOSED, pack(closing), nx=True))
 
@@ -79,7 +79,7 @@ async def reopen(redis: RelayRedis) -> None:
 
 
 async def watch(redis: RelayRedis) -> None:
-    """Raises RedisClosed once somebody has closed it under a program that works; Redis may come and go."""
+    """Raises RedisClosed once somebody has closed it while this program works; Redis may come and go."""
     while True:
         await asyncio.sleep(EVERY_S)
         with suppress(StoreUnavailable):

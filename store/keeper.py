@@ -1,8 +1,8 @@
 """
 The keeper: the small process that owns the embedded Redis server of one folder and ends it after its last user.
 
-Started as a script by `store.embedded`, which tells the design. It uses the standard library alone, so that it is
-up within some 20 ms, and imports nothing of ours.
+Started as a script by `store.embedded`, which explains the design. It only uses the standard library, so that it is
+running within some 20 ms, and imports nothing of ours.
 """
 
 import ctypes
@@ -30,10 +30,10 @@ PR_SET_PDEATHSIG = 1
 
 def keep_server(folder: Path, sockets: Path, first_user: socket.socket, command: list[str]) -> None:
     """
-    Run *command* until the last user has left or it has ended by itself; a keeper that is there already goes first.
+    Run *command* until the last user has left or it has ended by itself; a keeper that already exists takes precedence.
 
-    A user is an open connection to the door (*first_user* has one from birth). It is sent one byte when it is admitted
-    and nothing more; its end of file tells it that the server is gone, or, after it has said good-bye, that it may go.
+    A user is an open connection to the socket (*first_user* has one from the start). It is sent one byte when it is
+    admitted and nothing more; its end of file tells it that the server is gone, or, after it has left, that it may go.
     """
     lock = take_lock(folder / LOCK, sockets)
     if lock is None:
@@ -41,7 +41,7 @@ def keep_server(folder: Path, sockets: Path, first_user: socket.socket, command:
     door = listen(sockets / DOOR)
     child_signals = wake_on_child()
     server = start_server(command, lock)
-    # Whoever said good-bye last keeps its connection until the server has ended: that is what it waits for.
+    # The last user to leave keeps its connection until the server has ended: that is what it waits for.
     last_user = serve_users(door, first_user, server, child_signals)
     (sockets / DOOR).unlink(missing_ok=True)
     door.close()
@@ -56,7 +56,7 @@ def keep_server(folder: Path, sockets: Path, first_user: socket.socket, command:
 
 
 def take_lock(path: Path, sockets: Path) -> BinaryIO | None:
-    """The lock on the folder, or nothing if another keeper serves it or it does not become free in time."""
+    """The lock on the folder, or None if another keeper serves it or it does not become free in time."""
     lock = path.open("ab")
     deadline = time.monotonic() + LOCK_WAIT_S
     while time.monotonic() < deadline:
@@ -72,7 +72,7 @@ def take_lock(path: Path, sockets: Path) -> BinaryIO | None:
 
 
 def is_answered(path: Path) -> bool:
-    """Whether somebody listens at *path*."""
+    """Whether a process listens at *path*."""
     with socket.socket(socket.AF_UNIX) as caller:
         caller.settimeout(CALL_MAX_S)
         return caller.connect_ex(os.fspath(path)) == 0
@@ -83,14 +83,14 @@ def end_orphan(sockets: Path) -> None:
     with socket.socket(socket.AF_UNIX) as caller, suppress(OSError):
         caller.settimeout(CALL_MAX_S)
         caller.connect(os.fspath(sockets / SERVER_SOCKET))
-        # Doors open before servers start. So if there is no door even now, the server that we just reached is an
-        # orphan or on its way out; asked in the other order, it could be the new one of a faster keeper.
+        # Sockets open before servers start. So if there is no socket even now, the server that we just reached is an
+        # orphan or about to end; asked in the other order, it could be the new one of a faster keeper.
         if not is_answered(sockets / DOOR):
             caller.sendall(b"SHUTDOWN\r\n")
 
 
 def listen(path: Path) -> socket.socket:
-    """Open the door; what is at *path* is from a crash, because we hold the lock."""
+    """Open the socket; anything at *path* is from a crash, because we hold the lock."""
     path.unlink(missing_ok=True)
     door = socket.socket(socket.AF_UNIX)
     door.bind(os.fspath(path))
@@ -132,7 +132,7 @@ def start_server(command: list[str], lock: BinaryIO) -> subprocess.Popen[bytes]:
 def serve_users(
     door: socket.socket, first_user: socket.socket, server: subprocess.Popen[bytes], child_signals: socket.socket
 ) -> socket.socket | None:
-    """Admit and dismiss users; return the last one after its good-bye, or nothing when the server has ended."""
+    """Admit users and let them leave; return the last one when it leaves, or None when the server has ended."""
     users: set[socket.socket] = set()
     with selectors.DefaultSelector() as waiting:
 
@@ -153,7 +153,7 @@ def serve_users(
                     return None
             if door in ready:
                 admit(door.accept()[0])
-            # A user never says anything, so this is its end of file: by good-bye or by death.
+            # A user never says anything, so this is its end of file: it left or died.
             for user in users & ready:
                 waiting.unregister(user)
                 users.remove(user)
@@ -163,7 +163,7 @@ def serve_users(
 
 
 def stop_server(server: subprocess.Popen[bytes]) -> None:
-    """End the server if it still runs; every write is on disk already, so force costs nothing."""
+    """End the server if it still runs; every write is on disk already, so killing it costs nothing."""
     if server.poll() is None:
         server.terminate()
         try:

@@ -1,12 +1,12 @@
 """
-How a run is in its hash: a field for what is the run's own and one for each shot, so that a change writes little.
+How a run is stored in its hash: a field for the run itself and one for each shot, so that a change writes little.
 
     revision · status    what the scripts in `store/lua/` compare and move by
-    saved                a random word of the last save: who remembers it knows the whole run without reading it
+    saved                a random word of the last save: a process that remembers it need not read the run again
     head                 MessagePack of the `Run` without its shots
     0 · 1 · 2 …          MessagePack of each `Shot`, in the order of the film
 
-Early versions kept the whole `Run` in one field ``body``; it is still read, and the next save takes it apart.
+Early versions kept the whole `Run` in one field ``body``; it is still read, and the next save splits it.
 """
 
 from collections import OrderedDict
@@ -22,7 +22,7 @@ from framerelay.store.tasks import pack
 
 SHOTS_REMEMBERED: Final = 5_000  # About 15 MB.
 
-# ``index`` follows from the shots, which have fields of their own.
+# ``index`` follows from the shots, which have their own fields.
 _OF_THE_HEAD: Final = tuple(field.name for field in fields(Run) if field.name not in ("shots", "index"))
 
 _decode_run = msgspec.msgpack.Decoder(Run).decode
@@ -30,7 +30,7 @@ _decode_shot = msgspec.msgpack.Decoder(Shot).decode
 
 
 def fields_of(run: Run, *, before: Run | None) -> list[str | bytes]:
-    """Names and values, in turn: the head, and the shots that are not the same objects as in *before*, or else all."""
+    """Names and values, alternating: the head, and the shots that are different objects from *before*, or all."""
     head = {name: getattr(run, name) for name in _OF_THE_HEAD}
     fields: list[str | bytes] = ["head", pack({**head, "shots": ()})]
     if before is not None and len(before.shots) != len(run.shots):
@@ -54,27 +54,27 @@ def run_of(fields: Mapping[bytes, bytes]) -> Run | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryEntry:
-    """A run as this process saw it last, and the word under which it was saved (``save_id``)."""
+    """A run as this process last saw it, and the word under which it was saved (``save_id``)."""
 
     run: Run
     save_id: bytes
 
 
 class Memory:
-    """The runs that were seen last, so many that they have at most `SHOTS_REMEMBERED` shots together."""
+    """The most recently seen runs, with at most `SHOTS_REMEMBERED` shots in total."""
 
     def __init__(self) -> None:
         self._runs: OrderedDict[str, MemoryEntry] = OrderedDict()
         self._shots = 0
 
     def find(self, run_id: str) -> MemoryEntry | None:
-        """What is remembered of it; true only if its hash still says so."""
+        """What is remembered about it; valid only if its hash still has the same word."""
         if run_id in self._runs:
             self._runs.move_to_end(run_id)
         return self._runs.get(run_id)
 
     def keep(self, run: Run, save_id: bytes) -> None:
-        """Remember *run*, and forget those that were asked for longest ago."""
+        """Remember *run*, and forget those not requested for longest."""
         self.forget(run.id)
         self._runs[run.id] = MemoryEntry(run=run, save_id=save_id)
         self._shots += len(run.shots)
@@ -82,6 +82,6 @@ class Memory:
             self.forget(next(iter(self._runs)))
 
     def forget(self, run_id: str) -> None:
-        """It is gone, or was never there."""
+        """It is gone, or never existed."""
         entry = self._runs.pop(run_id, None)
         self._shots -= len(entry.run.shots) if entry else 0

@@ -1,10 +1,10 @@
 """
 The ledger, copied out of a Redis that goes on working.
 
-No two keys are read at the same moment, but for those of one run. So what grows out of something is read after it:
-callbacks, then the tasks that they asked for, then the runs that those changed, then what was told of them. Whatever
-was there when the copy began is in it, at least in the form in which it came: a callback that was answered 2xx as a
-callback, as its task, or as a change of its run. Indexes of runs are not copied: they follow from the runs
+No two keys are read at the same moment, except those of one run. So things are read after what they grow out of:
+callbacks, then the tasks that they asked for, then the runs that those changed, then the notifications about them. So
+everything that existed when the copy began is in it, at least in the form it then had: a callback that was answered 2xx
+as a callback, as its task, or as a change of its run. Indexes of runs are not copied: they follow from the runs
 (`store.ledger_load`).
 """
 
@@ -26,12 +26,12 @@ from framerelay.store.runs import ENDED, RUNS, RUNS_BY_ID, events_key, run_key
 from framerelay.store.tasks import DUE, QUEUE, task_keys
 from framerelay.store.wordings import storyboard_key
 
-SCANNED: Final = 1000  # Keys that are looked at with one command: about a millisecond.
+SCANNED: Final = 1000  # Keys examined by one command: about a millisecond.
 KEYS_AT_ONCE: Final = 200
 RUNS_AT_ONCE: Final = 20  # Read in one transaction.
 MEMBERS_AT_ONCE: Final = 1000
-LASTING_MS: Final = 60_000  # What ends sooner says who is there now, and is not part of the ledger.
-LATE: Final = (CALLBACKS, NOTIFICATIONS, NOTIFICATIONS_DUE)  # After what they name.
+LASTING_MS: Final = 60_000  # Keys that expire sooner say who is there now, and are not part of the ledger.
+LATE: Final = (CALLBACKS, NOTIFICATIONS, NOTIFICATIONS_DUE)  # After the things that they name.
 _LEFT_OUT: Final = frozenset({*LATE, RUNS, RUNS_BY_ID, ENDED, DUE, QUEUE, CLOSED})
 _OF_RUNS: Final = tuple(key("*").removeprefix(run_key("*")) for key in (events_key, storyboard_key))
 
@@ -50,9 +50,9 @@ class LedgerCounts:
 
 async def copy_ledger(redis: RelayRedis, take: OnEntry, *, on_run: Callable[[Run], None]) -> LedgerCounts:
     """
-    Give *take* every key of ours that lasts, and *on_run* each run among them; programs may work on meanwhile.
+    Give *take* every lasting key of ours, and *on_run* each run among them; programs may work on in the meantime.
 
-    A key may be given twice, and the later one holds. Raises: StoreUnavailable.
+    A key may be given twice; the later one applies. Raises: StoreUnavailable.
     """
     counts = LedgerCounts()
     callback, _ = callback_keys("*")
@@ -71,7 +71,7 @@ async def copy_ledger(redis: RelayRedis, take: OnEntry, *, on_run: Callable[[Run
 
 
 async def _copy_tasks(redis: RelayRedis, take: OnEntry) -> int:
-    """Those in the queue, each with its definition and tries; one that ended meanwhile is left out."""
+    """Those in the queue, each with its definition and tries; those that ended in the meantime are left out."""
     queue: list[str | float] = []
     async for members in _members(redis, QUEUE):
         keys = [task_keys(task_id.decode()) for task_id, _ in members]
@@ -88,7 +88,7 @@ async def _copy_tasks(redis: RelayRedis, take: OnEntry) -> int:
 async def _copy_runs(
     redis: RelayRedis, keys: Sequence[str], take: OnEntry, on_run: Callable[[Run], None], counts: LedgerCounts
 ) -> None:
-    """Each as it is at one moment, with its history and its text."""
+    """Each as of one moment, with its history and its text."""
     for begin in range(0, len(keys), RUNS_AT_ONCE):
         for entry in await _read_runs(redis, keys[begin : begin + RUNS_AT_ONCE]):
             take(entry)
@@ -135,7 +135,7 @@ def _all(entries: Iterable[LedgerEntry], take: OnEntry) -> int:
 
 
 async def _names(redis: RelayRedis, pattern: str) -> AsyncIterator[list[str]]:
-    """All keys that were there from the first look to the last, in pages."""
+    """All keys that existed from the first look to the last, in pages."""
     cursor, page = 0, list[str]()
     while True:
         cursor, names = await redis.scan(cursor, match=pattern, count=SCANNED)
@@ -148,7 +148,7 @@ async def _names(redis: RelayRedis, pattern: str) -> AsyncIterator[list[str]]:
 
 
 async def _read(redis: RelayRedis, keys: Sequence[str]) -> list[LedgerEntry]:
-    """What lies under *keys*; what is gone, or soon will be, is left out."""
+    """What is stored under *keys*; anything that is gone, or soon will be, is left out."""
     entries: list[LedgerEntry] = []
     for begin in range(0, len(keys), KEYS_AT_ONCE):
         entries += await _read_page(redis, keys[begin : begin + KEYS_AT_ONCE])
@@ -170,7 +170,7 @@ async def _read_page(redis: RelayRedis, keys: Sequence[str]) -> list[LedgerEntry
     entries = []
     for number, (key, kind) in enumerate(there):
         left_ms, value = answers[2 * number : 2 * number + 2]
-        if isinstance(value, Exception) or not value:  # It became another one, or nothing.
+        if isinstance(value, Exception) or not value:  # It was replaced, or is gone.
             continue
         if kind == "zset":
             value = await _all_members(redis, key, value)
@@ -200,7 +200,7 @@ async def _members(redis: RelayRedis, key: str) -> AsyncIterator[list[tuple[byte
 
 
 async def _all_members(redis: RelayRedis, key: str, first: Any) -> list[tuple[bytes, float]]:
-    """A long one in pieces: it would hold Redis up as a whole."""
+    """A long one in pieces: as a whole it would block Redis."""
     cursor, members = first
     while cursor:
         cursor, more = await redis.zscan(key, cursor, count=MEMBERS_AT_ONCE)

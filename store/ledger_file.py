@@ -1,7 +1,7 @@
 """
-How the ledger is in a backup: a compressed file of entries, each a key of Redis with what it holds.
+How the ledger is stored in a backup: a compressed file of entries, each a key of Redis with its contents.
 
-Values, not the server's own dumps: those are read by servers of the same version or a newer one alone.
+Values, not the server's own dumps: those can only be read by servers of the same version or a newer one.
 """
 
 import gzip
@@ -15,16 +15,16 @@ import msgspec
 from framerelay.runs.model import Run
 from framerelay.store.layout import run_of
 
-LENGTH_BYTES: Final = 4  # Of each entry, in front of it, the highest first.
+LENGTH_BYTES: Final = 4  # Precedes each entry, big-endian.
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """
     A key of Redis. ``kind`` is its type as Redis calls it.
 
-    ``value``: string: bytes · hash: names and values in turn · list, set: members · zset: members and scores, in turn ·
-    stream: for each of its entries the id, then names and values in turn.
-    ``expires_at_ms``: since 1970; None for what stays.
+    ``value``: string: bytes · hash: names and values alternating · list, set: members · zset: members and scores,
+    alternating · stream: for each of its entries the id, then names and values alternating.
+    ``expires_at_ms``: since 1970; None if it does not expire.
     """
 
     key: str
@@ -34,7 +34,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 def run_in(entry: LedgerEntry) -> Run | None:
-    """The run that the hash of *entry* is; None if only the mark of one that was removed."""
+    """The run in the hash of *entry*; None if that is only the mark of one that was removed."""
     return run_of(dict(zip(entry.value[::2], entry.value[1::2], strict=True)))
 
 
@@ -59,7 +59,7 @@ class LedgerWriter:
 
 
 def entries_in(place: Path) -> Iterator[LedgerEntry]:
-    """Raises: OSError, also for a file that is cut off; msgspec.MsgspecError."""
+    """Raises: OSError, also if the file is cut off; msgspec.MsgspecError."""
     decode = msgspec.msgpack.Decoder(LedgerEntry).decode
     with gzip.open(place, "rb") as file:
         while length := file.read(LENGTH_BYTES):

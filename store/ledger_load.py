@@ -1,7 +1,7 @@
 """
-A copied ledger, written into a Redis that has none; the indexes of its runs are made again, from the runs.
+A copied ledger, written into an empty Redis; the indexes of its runs are rebuilt from the runs.
 
-An index that was read at another moment than its run would hide that run, and what it waits for, for good.
+An index that was read at another moment than its run would hide that run, and whatever it waits for, for good.
 """
 
 import re
@@ -28,12 +28,12 @@ _COMMANDS: Final = {"hash": "HSET", "list": "RPUSH", "set": "SADD"}
 
 
 async def is_blank(redis: RelayRedis) -> bool:
-    """Whether no run, callback or notification is kept here; what a first start leaves counts as nothing."""
+    """Whether no run, callback or notification is kept here; what a first start leaves does not count."""
     keys = (RUNS, CALLBACKS, NOTIFICATIONS, REMOVED)
     with redis_answers():
         if await redis.exists(*keys):
             return False
-        for prefix in EARLIER:  # In a cluster they might lie elsewhere, where no version of then could work.
+        for prefix in EARLIER:  # In a cluster they might be elsewhere, where no version of that time could work.
             names = {_old_key(key, prefix).encode() for key in keys}
             async for name in redis.scan_iter(match=f"{prefix}*", count=SCANNED, _type="zset"):
                 if name in names:
@@ -42,7 +42,7 @@ async def is_blank(redis: RelayRedis) -> bool:
 
 
 async def clear(redis: RelayRedis, *, but: str) -> None:
-    """Remove every key of ours *but* one, those of earlier versions as well. Raises: StoreUnavailable."""
+    """Remove every key of ours *but* one, including those of earlier versions. Raises: StoreUnavailable."""
     with redis_answers():
         for prefix in (PREFIX, *EARLIER):
             cursor = 0
@@ -57,7 +57,7 @@ async def load_ledger(redis: RelayRedis, entries: Iterable[LedgerEntry], *, pref
     """
     Write *entries*, whose keys began with *prefix*, and the indexes of their runs; returns how many keys.
 
-    What has expired since stays away. A second call writes the same again. Raises: StoreUnavailable.
+    What has expired since is left out. A second call writes the same again. Raises: StoreUnavailable.
     """
     keys, waiting, size = 0, list[RedisCommand](), 0
     for entry in entries:
@@ -83,7 +83,7 @@ def runs_in(entries: Iterable[LedgerEntry], *, prefix: str) -> Iterator[Run]:
 
 
 async def _send(redis: RelayRedis, commands: Sequence[RedisCommand]) -> None:
-    """In one piece; if the connection breaks, all again."""
+    """As a unit; if the connection breaks, all again."""
     with redis_answers():
         for answer in await redis.together(*commands) if commands else ():
             if isinstance(answer, Exception):
@@ -91,7 +91,7 @@ async def _send(redis: RelayRedis, commands: Sequence[RedisCommand]) -> None:
 
 
 def _commands(entry: LedgerEntry) -> Iterator[RedisCommand]:
-    """What makes its key; whatever was there before is gone."""
+    """What makes its key; whatever was there before is removed."""
     if entry.kind != "string":
         yield "UNLINK", entry.key
     match entry.kind:
@@ -116,7 +116,7 @@ def _pieces(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def _indexes(entry: LedgerEntry, prefix: str) -> Iterator[RedisCommand]:
-    """Where the run in *entry*, if it is one, is found: in all, by its status, by its words, when it is due or over."""
+    """Where the run in *entry*, if it is one, is indexed: among all, by status, by words, by when it is due or over."""
     run_id = entry.key.removeprefix(_old_key(run_key(""), prefix))
     if entry.kind != "hash" or not RUN_ID.fullmatch(run_id):
         return
@@ -139,5 +139,5 @@ def _times(run: Run, prefix: str) -> Iterator[RedisCommand]:
 
 
 def _old_key(key: str, prefix: str) -> str:
-    """*key* as the version had it whose keys began with *prefix*; if those are not today's, they are moved later."""
+    """*key* as in the version whose keys began with *prefix*; if those are not today's, they are moved later."""
     return prefix + key.removeprefix(PREFIX)

@@ -1,7 +1,7 @@
 """
 When a provider may be asked about its jobs, over all workers: within its rate, and not while it wants a rest.
 
-    {framerelay}:look-ups:PROVIDER  hash  until when it rests, and from when on the next planned look-up may leave
+    {framerelay}:look-ups:PROVIDER  hash  until when it rests, and when the next planned look-up may be sent
 """
 
 from typing import Final
@@ -24,7 +24,7 @@ class LookUps:
         """
         Seconds until *provider* may be asked; 0: now, and the next planned one a little later.
 
-        A callback's look-up keeps to a rest alone, since somebody waits for the next shot.
+        A callback's look-up only respects a rest, since somebody waits for the next shot.
         """
         interval_ms = int(60_000 / per_minute) if per_minute and planned else ""
         return await self._run(provider, interval_ms, "")

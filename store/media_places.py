@@ -1,4 +1,4 @@
-"""Which of the two keeps our files: the data folder, or the object storage that the settings name."""
+"""Which of the two keeps our files: the data folder, or the object storage named in the settings."""
 
 from framerelay.config.env_file import SettingInvalid
 from framerelay.config.settings import Settings, environment
@@ -10,7 +10,7 @@ from framerelay.store.media_store import MediaStore
 
 
 def media_store_of(settings: Settings) -> MediaStore:
-    """The one of *settings*; nothing is asked of it yet. Raises: SettingInvalid."""
+    """The one that *settings* ask for; it is not contacted yet. Raises: SettingInvalid."""
     files = MediaFiles(settings.data_dir)
     if settings.store is None:
         return FolderStore(files)

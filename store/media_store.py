@@ -1,4 +1,4 @@
-"""Where clips, frames, films and given pictures are kept for good: one set of calls for a folder and for a bucket."""
+"""Where clips, frames, films and given pictures are kept permanently: one set of calls for a folder and a bucket."""
 
 from pathlib import Path
 from typing import Protocol
@@ -10,8 +10,8 @@ class MediaStore(Protocol):
     """
     ``files`` is the folder of this machine; each path is one of its names.
 
-    ``is_remote``: what is in the folder is a copy, and is kept only when it was put where every machine finds it.
-    ``unkept_bytes``: what of it was seen to be there alone, when there was more than there may be.
+    ``is_remote``: what is in the folder is a copy, and is kept only once it was stored where every machine finds it.
+    ``unkept_bytes``: how much of it was found to be only there, when there was more than allowed.
     """
 
     files: MediaFiles
@@ -23,19 +23,19 @@ class MediaStore(Protocol):
         """The folder, or the bucket with its prefix, for a person."""
 
     async def place_id(self) -> str | None:
-        """The id that is there; None if there is none yet. Raises: StorageFailed."""
+        """The id stored there; None if there is none yet. Raises: StorageFailed."""
 
     async def mark(self, id: str) -> str:
-        """Give it *id*, unless somebody was faster; returns the one that is there. Raises: StorageFailed."""
+        """Give it *id*, unless somebody was faster; returns the id that is there. Raises: StorageFailed."""
 
     async def keep(self, path: str) -> None:
-        """Keep the file that is in the folder; a second call replaces it. Raises: NotFound; StorageFailed."""
+        """Keep a file of the folder; a second call replaces it. Raises: NotFound; StorageFailed."""
 
     async def fetch(self, path: str, *, size: int | None = None) -> Path:
         """
-        Where the file is in the folder, brought there whole if need be.
+        Where the file is in the folder, fetched as a whole if necessary.
 
-        *size*: how many bytes it has; a copy of another length is an earlier one, and is replaced.
+        *size*: how many bytes it has; a copy with another length is an earlier one, and is replaced.
         Raises: NotFound; StorageFailed.
         """
 
@@ -46,21 +46,21 @@ class MediaStore(Protocol):
         """Whether it is kept, with *size* bytes. Raises: StorageFailed."""
 
     async def size(self, path: str) -> int | None:
-        """Its bytes where it is kept; None if it is not there. Raises: NotFound for no name of ours; StorageFailed."""
+        """Its size in bytes; None if it is not kept there. Raises: NotFound for no name of ours; StorageFailed."""
 
     async def link(self, path: str, *, life_s: float, method: str = "GET") -> str | None:
         """
-        An address at which anybody can read it for *life_s* seconds, by Range as well; for that *method* alone.
+        An address at which anybody can read it for *life_s* seconds, also by Range; only with that *method*.
 
-        None where we have to serve it ourselves: it is not kept there, or no such address can be made.
+        None if we have to serve it ourselves: it is not kept there, or no such address can be made.
         Raises: StorageFailed.
         """
 
     async def signs_for(self, life_s: float) -> bool:
-        """Whether such an address lives for *life_s* seconds; True where there are none. Raises: StorageFailed."""
+        """Whether such an address lives for *life_s* seconds; True if there are none. Raises: StorageFailed."""
 
     async def origin(self) -> str | None:
-        """Scheme, host and port of those addresses; None where there are none. Raises: StorageFailed."""
+        """Scheme, host and port of those addresses; None if there are none. Raises: StorageFailed."""
 
     async def forget(self, path: str) -> None:
         """Remove one file; one that is gone is not an error. Raises: NotFound for no name of ours; StorageFailed."""

@@ -1,9 +1,9 @@
 """
-What versions before schema 3 have kept is moved to where this one keeps it: their keys have no hash tag.
+Moves what versions before schema 3 stored to where this version stores it: their keys have no hash tag.
 
-It is done once, at the first start on a Redis of theirs, in pieces; `store/lua/old_keys.lua` tells why it may be broken
-off at any moment, and done by several programs at once. Their own note of the schema stays where they look for it, so
-that they are refused, by themselves, for good.
+This happens once, at the first start on a Redis of theirs, in pieces; `store/lua/old_keys.lua` explains why it may be
+interrupted at any moment, and done by several programs at once. Their own note of the schema stays where they look for
+it, so that they refuse to run, by themselves, for good.
 """
 
 import time
@@ -25,9 +25,9 @@ async def move_old_keys(
     redis: RelayRedis, schema_key: str, *, schema: int, readable_from: int, version: str
 ) -> list[bytes]:
     """
-    Move all that is there, unless *schema_key* says that it was done.
+    Move everything that is there, unless *schema_key* says that this was done.
 
-    Of a program that is too old for it the answer is why, as in `store/lua/schema.lua`.
+    For a program that is too old, the answer says why, as in `store/lua/schema.lua`.
 
     Raises: as the client.
     """

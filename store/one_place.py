@@ -1,11 +1,11 @@
 """
-All processes keep files in one and the same place: a folder or a bucket has an id, and Redis knows which one it is.
+All processes keep files in the same place: a folder or a bucket has an id, and Redis knows which one it is.
 
     {framerelay}:files    string    the place: its id, and in words where it is, on which machine
 
 The id is in the place itself (``place-id``), so it moves with the files: a folder that is copied into a bucket, or
-mounted elsewhere, stays the same place. Machines that only believe that they share one are told at their start, before
-a film is half made here and half there.
+mounted elsewhere, stays the same place. Machines that wrongly believe that they share one are told at startup, before a
+film is made half here and half there.
 """
 
 import secrets
@@ -23,7 +23,7 @@ FILES: Final = "{framerelay}:files"
 
 
 class FilesPlace(msgspec.Struct, frozen=True, kw_only=True):
-    """Where files are kept: ``name`` is the folder or the bucket, ``host`` the machine that said so last."""
+    """Where files are kept: ``name`` is the folder or the bucket, ``host`` the machine that last registered it."""
 
     id: str
     name: str
@@ -42,7 +42,7 @@ class PlaceDiffers(Permanent):
 
 async def agree(redis: RelayRedis, media: MediaStore) -> None:
     """
-    Make sure that *media* is the place of the others; the first process of all says which one it is.
+    Make sure that *media* is the same place as the others use; the very first process decides which one it is.
 
     Raises: PlaceDiffers, in words that name machines and folders; StorageFailed; REDIS_ERRORS.
     """
@@ -55,24 +55,24 @@ async def agree(redis: RelayRedis, media: MediaStore) -> None:
     if words := difference(place, own, media):
         raise PlaceDiffers(words)
     if own is not None and place != (ours := _place(own, media)):
-        await redis.set(FILES, pack(ours))  # It was moved, or is mounted elsewhere; those that differ are told where.
+        await redis.set(FILES, pack(ours))  # It was moved, or is mounted elsewhere; others are told where.
 
 
 async def place_of_all(redis: RelayRedis) -> FilesPlace | None:
-    """What was agreed on; None before the first start. Raises: REDIS_ERRORS."""
+    """The registered place; None before the first start. Raises: REDIS_ERRORS."""
     content = await redis.get(FILES)
     return msgspec.msgpack.decode(content, type=FilesPlace) if content else None
 
 
 def difference(place: FilesPlace | None, own: str | None, media: MediaStore) -> str | None:
-    """How *media*, of which the id is *own*, differs from the place of all, in words; None if it does not."""
+    """How *media*, whose id is *own*, differs from the registered place, in words; None if it does not."""
     if place is None or own == place.id or (own is None and _is_at(place, media)):
         return None
     return f"files are kept in {place}, and this process would keep them in {_place('', media)}, which is not the same"
 
 
 def _is_at(place: FilesPlace, media: MediaStore) -> bool:
-    """Whether it is the same by its name, though it has lost its id: a folder that somebody has emptied."""
+    """Whether it has the same name, though it has lost its id: a folder that somebody has emptied."""
     return str(place) == str(_place("", media))
 
 

@@ -1,6 +1,6 @@
 """
-The notifications that have to be sent, and what came of each try; `store.runs` puts them here in the step that saves
-the change which they tell of.
+The notifications that have to be sent, and the outcome of each try; `store.runs` adds them in the step that saves the
+change they are about.
 
     {framerelay}:notification:ID     hash    notice (MessagePack of `Notice`) · state · since · tries
     {framerelay}:deliveries:ID       list    MessagePack of each `Delivery`, the newest last
@@ -8,7 +8,7 @@ the change which they tell of.
     {framerelay}:notifications:RUN   zset    those of one run, likewise
     {framerelay}:notifications-due   zset    those that are to be sent, by the time of the next try (ms)
 
-A sender puts it off by a lease; if that process dies, the lease ends and another one sends it again.
+A sender postpones it by a lease; if that process dies, the lease ends and another one sends it again.
 """
 
 import time
@@ -30,12 +30,12 @@ NOTIFICATIONS: Final = "{framerelay}:notifications"
 NOTIFICATIONS_DUE: Final = "{framerelay}:notifications-due"
 KEEP_S: Final = 30 * 86_400.0
 DELIVERIES_KEPT: Final = 100
-# Wakes one idle worker's sender; one that is lost costs seconds, since each sender looks by itself, too.
+# Wakes one idle worker's sender; a lost one costs seconds, since each sender also looks by itself.
 WAKE_COURIER: Final = Task(id="notify", function="notify", arguments={})
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One try: when, the status of the answer if there was one, what came of it in words, and how long it took."""
+    """One try: when, the status of the answer if there was one, the outcome in words, and how long it took."""
 
     at: float
     status: int | None
@@ -55,7 +55,7 @@ class NoticeClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """A notice with what became of it; *next_at*: of the next try, if there is one."""
+    """A notice and its state; *next_at*: of the next try, if there is one."""
 
     notice: Notice
     state: NotificationState
@@ -68,7 +68,7 @@ _decode_delivery = msgspec.msgpack.Decoder(Delivery).decode
 
 
 class Outbox:
-    """Hands out what is due, and remembers what came of it. Each method that asks Redis raises StoreUnavailable."""
+    """Hands out what is due, and records the outcome. Each method that contacts Redis raises StoreUnavailable."""
 
     def __init__(self, redis: RelayRedis) -> None:
         self._redis = redis
@@ -94,18 +94,18 @@ class Outbox:
         self, claim: NoticeClaim, delivery: Delivery, state: NotificationState, *, wait_s: float | None
     ) -> None:
         """
-        Keep what came of a try, and try again in *wait_s*, unless somebody has asked for it again meanwhile.
+        Record the outcome of a try, and try again in *wait_s*, unless somebody has requested it again since.
 
         Raises: StoreUnavailable.
         """
         await self._write(claim, pack(delivery), state, wait_s)
 
     async def put_back(self, claim: NoticeClaim, *, wait_s: float) -> None:
-        """It was not sent now; this is not a try. Raises: StoreUnavailable."""
+        """It was not sent now; this does not count as a try. Raises: StoreUnavailable."""
         await self._write(claim, b"", NotificationState.WAITING, wait_s)
 
     async def send_again(self, notification_id: str) -> bool:
-        """Have it sent at once and for a day from now, whatever came of it; False if it is not kept (any more)."""
+        """Have it sent at once and for a day from now, whatever its state; False if it is not kept (any more)."""
         now = time.time()
         now_ms = int(now * 1000)
         task: list[str | bytes] = [WAKE_COURIER.id, WAKE_COURIER.definition(now_ms)]
@@ -114,19 +114,19 @@ class Outbox:
             return bool(await self._again(keys=keys, args=[notification_id, now, TASK_LIFE_MS, *task]))
 
     async def find(self, notification_id: str) -> Notification | None:
-        """The notification of that id, while it is kept."""
+        """The notification with that id, while it is kept."""
         with redis_answers():
             notifications = await self._read([notification_id])
         return notifications[0] if notifications else None
 
     async def find_by_name(self, text: str) -> Notification | None:
-        """The notification of that id, of the id that begins so, or the newest (``last``). Raises: IdAmbiguous."""
+        """The notification with that id, with an id that begins so, or the newest (``last``). Raises: IdAmbiguous."""
         notification = await self.find(text)
         name = await id_in(self._redis, NOTIFICATIONS, text) if notification is None else None
         return await self.find(name) if name else notification
 
     async def recent(self, *, limit: int, after: str | None = None, run_id: str | None = None) -> list[Notification]:
-        """Notifications, those of *run* or all, newest first, at most *limit*, beginning behind the one *after*."""
+        """Notifications, those of *run* or all, newest first, at most *limit*, beginning after the one *after*."""
         index = NOTIFICATIONS if run_id is None else f"{NOTIFICATIONS}:{run_id}"
         with redis_answers():
             start = 0
@@ -157,7 +157,7 @@ class Outbox:
 
 
 def entries_of(notices: Sequence[Notice]) -> list[Any]:
-    """Ids and records, in turn, as ``save.lua`` takes them."""
+    """Ids and records, alternating, as ``save.lua`` takes them."""
     return [value for notice in notices for value in (notice.id, pack(notice))]
 
 

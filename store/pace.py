@@ -1,5 +1,5 @@
 """
-How long jobs take, learned from those that were done: so a lost callback is missed as soon as it is late.
+How long jobs take, learned from finished ones: so a lost callback is noticed as soon as it is late.
 
     {framerelay}:pace:KIND  list  seconds from submit to result of the last jobs of one kind, newest first
 """
@@ -21,20 +21,20 @@ SHARE: Final = 0.95
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsualTimes:
-    """Seconds from submit to result: half of such jobs were done in ``usual_s``, 19 of 20 in ``slowest_s``."""
+    """Seconds from submit to result: half of these jobs were done in ``usual_s``, 19 of 20 in ``slowest_s``."""
 
     usual_s: float | None
     slowest_s: float | None
 
 
 class Pace:
-    """Remembers what `learn` is given and answers `usual_times`."""
+    """Remembers what `learn` is given, and answers `usual_times`."""
 
     def __init__(self, redis: RelayRedis) -> None:
         self._redis = redis
 
     async def usual_times(self, run: Run, shot: Shot) -> UsualTimes:
-        """How long such jobs took so far; nothing while too few were done. Raises: StoreUnavailable."""
+        """How long these jobs have taken so far; None while too few were done. Raises: StoreUnavailable."""
         with redis_answers():
             samples = await self._redis.lrange(_key(run, shot), 0, SAMPLES_MAX - 1)  # type: ignore[misc]  # redis-py's union
         took_s = sorted(float(sample) for sample in samples)
@@ -58,7 +58,7 @@ def slowest(took_s: list[float]) -> float | None:
 
 
 def _key(run: Run, shot: Shot) -> str:
-    """What decides about the time: the model, the size and the length of the clip, and how urgent it is."""
+    """What the time depends on: the model, the size and the length of the clip, and how urgent it is."""
     fields = [run.model, *(shot.input.get(name) for name in ("resolution", "duration", "frames"))]
     fields += [shot.input["service_tier"]] if is_unhurried(shot) else []
     return "{framerelay}:pace:" + ":".join(str(field or "") for field in fields)

@@ -1,14 +1,15 @@
 """
-How many jobs are in flight at each provider, over all workers: what it allows, as was given or as its refusals tell.
+How many jobs are in flight at each provider, over all workers: up to its limit, which is given or learned.
 
-    {framerelay}:places                   set   the providers that were asked lately
+    {framerelay}:places                   set   the providers that were asked recently
     {framerelay}:places:PROVIDER          zset  takes that have a place, by when they got it
     {framerelay}:places:PROVIDER:waiting  zset  takes that wait for one, by their turn
-    {framerelay}:places:PROVIDER:facts    hash  the limit, as it is known by now, and whose turn it is
+    {framerelay}:places:PROVIDER:facts    hash  the limit, as far as it is known, and whose turn it is
 
-Runs take turns, whatever they ask for. Without a given limit some are let in at first, and one more with each that is
-accepted, until the provider refuses: then those that are in flight are its limit, and one more is tried now and then.
-A place is lent with the intent of a submit, and is free again when its job ends, which wakes the next that waits.
+Runs take turns, however much they ask for. Without a given limit, some jobs are let in at first, and one more with each
+that is accepted, until the provider refuses: then the number in flight is its limit, and one more is tried now and
+then. A place is lent with the intent of a submit, and is free again when its job ends, which wakes the next one
+waiting.
 """
 
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ What = Literal["enter", "leave", "accepted", "refused"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """What a provider lets us do: jobs at once (None: it is learned), the number to begin with, submits a minute."""
+    """A provider's limits: jobs at once (None: it is learned), the number to begin with, submits a minute."""
 
     jobs_at_once: int | None = None
     begin_with: int = BEGIN_WITH
@@ -51,7 +52,7 @@ class TakePlace:
 
     @classmethod
     def of(cls, text: str) -> "TakePlace":
-        """The take of that text."""
+        """The take that *text* stands for."""
         run_id, shot_id, take = text.split(":")
         return cls(run_id=run_id, shot_id=shot_id, take=int(take))
 
@@ -59,10 +60,10 @@ class TakePlace:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """
-    Whether a take has a place, and what came of it.
+    Whether a take has a place, and what else follows.
 
     ``wait_s``: seconds that its submit still has to wait; ``ahead``: takes that wait before it. ``entrants``: others
-    that got a place just now, and have to be woken.
+    that just got a place, and have to be woken.
     """
 
     has_place: bool
@@ -79,38 +80,38 @@ class Places:
         self._script = redis.register_script(script("places"))
 
     async def enter(self, provider: str, take: TakePlace, allowance: Allowance) -> Entry:
-        """Ask for a place for *take*; without one it waits in turn. Asking again changes nothing."""
+        """Request a place for *take*; if there is none, it waits its turn. Asking again changes nothing."""
         return await self._run("enter", provider, take, allowance)
 
     async def leave(self, provider: str, take: TakePlace) -> tuple[TakePlace, ...]:
-        """Its job has ended, or never was, or it waits no longer; returns those that got a place by that."""
+        """Its job has ended or never existed, or it no longer waits; returns the takes that get a place by that."""
         return (await self._run("leave", provider, take, Allowance())).entrants
 
     async def note_acceptance(self, provider: str, take: TakePlace) -> tuple[TakePlace, ...]:
-        """The provider has one more job, and may take more than is known; returns those that got a place by that."""
+        """The provider has one more job, and may take more than known; returns the takes that get a place by that."""
         return (await self._run("accepted", provider, take, Allowance())).entrants
 
     async def note_refusal(self, provider: str, take: TakePlace, *, retry_after_s: float | None) -> float:
-        """The provider wants no more than are in flight; returns the seconds to wait if none are in flight."""
+        """The provider accepts no more than are in flight; returns the seconds to wait if none are in flight."""
         return (await self._run("refused", provider, take, Allowance(), rest_s=retry_after_s or REST_S)).wait_s
 
     async def inside(self, provider: str) -> tuple[tuple[TakePlace, float], ...]:
-        """Those that have a place there, with when they got it (s since 1970), the first that came first."""
+        """Those that have a place there, with when they got it (s since 1970), the earliest first."""
         with redis_answers():
             members = await self._redis.zrange(_key(provider), 0, -1, withscores=True)
         return tuple((TakePlace.of(member.decode()), since_ms / 1000) for member, since_ms in members)
 
     async def waiting(self, provider: str) -> tuple[TakePlace, ...]:
-        """Those that wait there, in their turn."""
+        """Those that wait there, in order."""
         with redis_answers():
             members = await self._redis.zrange(f"{_key(provider)}:waiting", 0, -1)
         return tuple(TakePlace.of(member.decode()) for member in members)
 
     async def positions(self, run: Run) -> dict[str, int]:
         """
-        The turn, from 1, of each shot of *run* that waits for a free place at its provider.
+        The position, from 1, of each shot of *run* that waits for a free place at its provider.
 
-        Each is asked for by itself: a queue may be long, and this is asked for with every look at a run.
+        Each is looked up separately: a queue may be long, and this happens with every look at a run.
         """
         queue = [shot for shot in run.shots if shot.held_by is not None and shot.held_by.code == NO_PLACE]
         waiting = [
@@ -127,7 +128,7 @@ class Places:
         return {place.shot_id: rank + 1 for (_, place), rank in pairs if rank is not None}
 
     async def tally(self) -> dict[str, tuple[int, int]]:
-        """Of each provider that was asked lately, how many places are taken and how many takes wait for one."""
+        """For each provider that was asked recently, how many places are taken and how many takes wait for one."""
         with redis_answers():
             names = sorted(name.decode() for name in await self._redis.smembers(PLACES))  # type: ignore[misc]  # redis-py's union
             async with self._redis.pipeline(transaction=False) as pipe:
@@ -138,7 +139,7 @@ class Places:
         return {name: (numbers[2 * at], numbers[2 * at + 1]) for at, name in enumerate(names)}
 
     async def limits(self, providers: Sequence[str]) -> dict[str, int | None]:
-        """How many jobs at once each allows: as was given, or as it is known by now; None while that is not known."""
+        """How many jobs at once each allows: as given, or as learned so far; None while that is not known."""
         with redis_answers():
             async with self._redis.pipeline(transaction=False) as pipe:
                 for name in providers:

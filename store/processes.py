@@ -1,12 +1,12 @@
 """
-The processes that run: what each says of itself, and a word by which all are asked to read their keys again.
+The running processes: what each says about itself, and a word by which all are asked to read their keys again.
 
-    {framerelay}:processes      set     ids of those that were there lately
-    {framerelay}:process:ID     string  what one says of itself; gone some seconds after it has ended
-    {framerelay}:read-again     string  a random word, another one each time that somebody asks
+    {framerelay}:processes      set     ids of those seen recently
+    {framerelay}:process:ID     string  what one says about itself; gone some seconds after it has ended
+    {framerelay}:read-again     string  a random word, a new one each time somebody asks
 
-Nobody is sent anything: a worker sees the word with every claim of tasks, so it has read its keys before it begins a
-task that was queued after the word; a receiver sees it when it says that it is there.
+No messages are sent: a worker sees the word with every claim of tasks, so it has read its keys before it begins a task
+that was queued after the word; a receiver sees it when it says that it is running.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ PROCESSES: Final = "{framerelay}:processes"
 READ_AGAIN: Final = "{framerelay}:read-again"
 EVERY_S: Final = 4.0
 LIFE_MS: Final = 15_000
-FAREWELL_S: Final = 1.0  # It is gone by itself soon.
+FAREWELL_S: Final = 1.0  # It disappears by itself soon.
 WORD_LIFE_S: Final = 7 * 86_400
 
 
@@ -41,8 +41,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     One part of a process: ``receiver`` or ``worker``; `up` has both.
 
     ``marks``: its settings, see `config.marks`. ``fixed``: variables of its environment, which it keeps until it ends.
-    ``keyed``: the configured providers that it has a key of; None: it does not say. ``key_variables``: names of
-    variables that it has, and that may hold keys of others.
+    ``keyed``: the configured providers for which it has a key; None: it does not say. ``key_variables``: names of
+    variables that it has, and that may hold keys of other providers.
     """
 
     part: str
@@ -63,7 +63,7 @@ def this_process(
     keyed: Iterable[str] | None = None,
     key_variables: Iterable[str] = (),
 ) -> Process:
-    """What this process says of one of its parts, which has these settings now; keys as `Process` has them."""
+    """What this process says about one of its parts, which now has these settings; keys as in `Process`."""
     return Process(
         part=part,
         host=socket.gethostname(),
@@ -81,7 +81,7 @@ _decode = msgspec.msgpack.Decoder(Process).decode
 
 class Presence:
     """
-    Says for as long as `keep` runs that a process is there, in the words of *describe*.
+    Announces, for as long as `keep` runs, that a process is there, in the words of *describe*.
 
     *on_request* is called when all are to read their keys again.
     """
@@ -125,14 +125,14 @@ class Presence:
 
 
 async def has_other_workers(redis: RelayRedis) -> bool:
-    """Whether a worker runs besides this process. Raises: StoreUnavailable."""
+    """Whether another worker besides this process runs. Raises: StoreUnavailable."""
     ours = (socket.gethostname(), os.getpid())
     with redis_answers():
         return any(each.part == "worker" and (each.host, each.pid) != ours for each in await processes(redis))
 
 
 async def processes(redis: RelayRedis) -> list[Process]:
-    """Those that are there now; ids of those that are gone are cleared away. Raises: REDIS_ERRORS."""
+    """The running ones; ids of those that are gone are removed. Raises: REDIS_ERRORS."""
     ids = [each.decode() for each in await redis.smembers(PROCESSES)]  # type: ignore[misc]  # redis-py's sync/async union
     records = await redis.mget([_key(each) for each in ids]) if ids else []
     if ended_ids := [each for each, record in zip(ids, records, strict=True) if record is None]:

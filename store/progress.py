@@ -1,8 +1,8 @@
 """
-The one way in which a run changes: load, `apply`, save if nobody was faster, with the tasks that are due and the
+The only way in which a run changes: load, `apply`, save unless somebody was faster, with the tasks that are due and the
 notices that are to be sent.
 
-Tasks, callbacks, people and the sweep all come through here; there is no second door.
+Tasks, callbacks, people and the sweep all come through here; there is no other way in.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ _SHOWN: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventResult:
-    """The run as it stands after an event, and whether the event changed it."""
+    """The run in its state after an event, and whether the event changed it."""
 
     run: Run
     changed: bool
@@ -56,11 +56,11 @@ async def record(
     wording: Wording | None = None,
 ) -> EventResult:
     """
-    Let *event* happen to the run; what follows from it is queued in the same transaction.
+    Apply *event* to the run; what follows from it is queued in the same transaction.
 
-    *revision*: only if the run is still as it was then. *copied*: as `Store.save` has it; where nothing is changed,
-    nothing is said of copies. *wording*: the text of its storyboard, if the event brings one. Losing a race to another
-    worker is normal: the event is then applied to what that one made of the run.
+    *revision*: only if the run has not changed since. *copied*: as in `Store.save`; if nothing is changed, nothing is
+    said about copies. *wording*: the text of its storyboard, if the event brings one. Losing a race to another worker
+    is normal: the event is then applied to the run as that one left it.
     Raises: RunNotFound; Conflict for a stale *revision*; CopiesMissing, once it is saved; StoreUnavailable.
     """
     for races in range(RACES_MAX):
@@ -85,7 +85,7 @@ async def record(
 
 
 async def _count_second_jobs(store: Store, before: Run, after: Run, shot_id: str) -> None:
-    """Say, and count, that a take was paid for twice: by a callback, a look-up, or the answer to a submit."""
+    """Log and count that a take was paid for twice: found by a callback, a look-up, or the answer to a submit."""
     for job in new_second_jobs(before, after, shot_id):
         log.error("paid_twice", job_id=job.first, second_job_id=job.second, advice="the second clip is kept as a take")
         with suppress(StoreUnavailable):
@@ -94,9 +94,10 @@ async def _count_second_jobs(store: Store, before: Run, after: Run, shot_id: str
 
 async def _free_places(store: Store, run: Run, takes: Sequence[tuple[str, str, int]]) -> None:
     """
-    What is not in flight at its provider any more, nor will be, frees its place for the next, which is woken at once.
+    A take that is not in flight at its provider any more, nor will be, frees its place for the next, which is woken at
+    once.
 
-    If Redis does not take it, the place is found to be free when somebody is refused one (`processors.places`).
+    If Redis does not accept it, the place is found to be free when somebody is refused one (`processors.places`).
     """
     for provider, shot_id, number in takes:
         place = TakePlace(run_id=run.id, shot_id=shot_id, take=number)
@@ -106,7 +107,7 @@ async def _free_places(store: Store, run: Run, takes: Sequence[tuple[str, str, i
 
 async def wake_newcomers(store: Store, provider: str, newcomers: tuple[TakePlace, ...]) -> None:
     """
-    Wake those that got a place at *provider*; the place of one that nobody wants any more is the next one's.
+    Wake those that got a place at *provider*; if nobody wants a take any more, its place goes to the next one.
 
     Raises: StoreUnavailable.
     """
@@ -118,7 +119,7 @@ async def wake_newcomers(store: Store, provider: str, newcomers: tuple[TakePlace
 
 
 async def _use_place(store: Store, provider: str, place: TakePlace) -> bool:
-    """Whether there is a take for it still, of *provider*; that one is submitted now."""
+    """Whether there is still a take for it, made by *provider*; it is now submitted."""
     try:
         run = (await record(store, place.run_id, events.PlaceFreed(shot_id=place.shot_id))).run
     except RunNotFound:
@@ -127,15 +128,15 @@ async def _use_place(store: Store, provider: str, place: TakePlace) -> bool:
 
 
 def check_revision(run: Run, revision: int | None) -> None:
-    """Raises: Conflict if *run* is no longer as a person saw it at *revision*, where they say which."""
+    """Raises: Conflict if *run* has changed since a person saw it at *revision*, if one is given."""
     if revision is not None and is_news(run, revision):
         raise Conflict(f"the run is at revision {run.revision}, not {revision}: somebody acted in the meantime")
 
 
 async def start(store: Store, run: Run, *, first: Event | None = None, wording: Wording | None = None) -> Run:
     """
-    Save a new run and queue what it asks for; *first* happens to it at once. *wording*: the text of its
-    storyboard. A second call with the same id returns the run that is there.
+    Save a new run and queue what it asks for; *first* is applied to it at once. *wording*: the text of its storyboard.
+    A second call with the same id returns the existing run.
     Raises: Conflict if it was removed; StoreUnavailable.
     """
     now = store.clock.now()
@@ -161,7 +162,7 @@ async def _save(
     copied: bool = False,
     wording: Wording | None = None,
 ) -> bool:
-    """*run* with all that follows from its change: tasks, the next look, and its notifications."""
+    """*run* with everything that follows from its change: tasks, the next look, and its notifications."""
     return await store.save(
         run,
         before=before,

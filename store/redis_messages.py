@@ -1,4 +1,4 @@
-"""What redis-py says, as one sentence for the person who can fix it; every message about Redis is made here."""
+"""redis-py's errors, as one sentence for the person who can fix them; every message about Redis is made here."""
 
 import os
 import re
@@ -38,7 +38,7 @@ _WORDS: Final = {
     "ASK": _ON_ITS_WAY,
     "TRYAGAIN": _ON_ITS_WAY,
     "LOADING": "Redis is still loading its data: wait until it has done so",
-    # A script is loaded and called at once; it is only missing again if the server was another one by then.
+    # A script is loaded and called at once; it is only missing again if the server was replaced in between.
     "NOSCRIPT": "Redis was restarted, or another one answers than before: what was under way is tried again; if it "
     "goes on so, its log says why it ends, and FRAMERELAY_REDIS_URL must lead to one server only",
 }
@@ -54,7 +54,7 @@ _TLS: Final = {
     "WRONG_VERSION_NUMBER": "Redis does not speak TLS at that port: rediss:// needs one that does",
 }
 _SLOW: Final = "Redis does not answer in time: it hangs, its disk is slow, or the network is cut"
-# redis-py takes these codes off the text and makes classes of them.
+# redis-py removes these codes from the text and turns them into classes.
 _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (OutOfMemoryError, "OOM"),
     (ReadOnlyError, "READONLY"),
@@ -62,18 +62,18 @@ _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (NoScriptError, "NOSCRIPT"),
     (NoPermissionError, "NOPERM"),
 )
-# Older servers put what a script met behind words of their own.
+# Older servers prefix a script's error with words of their own.
 _CODE: Final = re.compile(rf"\b({'|'.join(_WORDS)})\b")
-_NUMBER: Final = re.compile(r"\[Errno (\d+)\]|^Error (\d+) connecting")  # asyncio's, for each address, or redis-py's.
+_NUMBER: Final = re.compile(r"\[Errno (\d+)\]|^Error (\d+) connecting")  # asyncio's (per address), or redis-py's.
 _OF_TLS: Final = re.compile(r"\[SSL: (\w+)\] (?:certificate verify failed: )?(.*?)\.?(?: \(_ssl|$)")
 _PLACE: Final = re.compile(r"^Error -?\d+ connecting to \S+\.? ")
 
 
 def redis_words(error: BaseException) -> str:
-    """What happened and what to do about it, without a full stop; for any of `store.client.REDIS_ERRORS`."""
+    """What happened and what to do about it, without a period; for any of `store.client.REDIS_ERRORS`."""
     error = _inner(error)
     message = " ".join(str(error).split())
-    if tls := _OF_TLS.search(message):  # Sentinels that cannot be reached by it, too: redis-py quotes why.
+    if tls := _OF_TLS.search(message):  # Also if sentinels cannot be reached because of it: redis-py quotes the reason.
         words = _TLS.get(tls[1], "Redis cannot be reached by TLS ({reason}): see that rediss:// is right")
         return words.format(reason=tls[2].lower())
     if isinstance(error, MasterNotFoundError):
@@ -82,7 +82,7 @@ def redis_words(error: BaseException) -> str:
         return _WORDS[code]
     if "max number of clients" in message:
         return _CLIENTS
-    # redis-py's pool has no connection to give when all of them wait for an answer.
+    # redis-py's pool has no free connection when all of them wait for an answer.
     if isinstance(error, TimeoutError | RedisTimeoutError) or message.startswith("No connection available"):
         return _SLOW
     if isinstance(error, OSError | RedisConnectionError):
@@ -93,7 +93,7 @@ def redis_words(error: BaseException) -> str:
 
 @contextmanager
 def redis_answers() -> Iterator[None]:
-    """Whatever is asked of Redis in the block: StoreUnavailable, in words, where it does not answer."""
+    """Turns failures of Redis commands in the block into StoreUnavailable, in words."""
     try:
         yield
     except REDIS_ERRORS as error:
@@ -101,12 +101,12 @@ def redis_answers() -> Iterator[None]:
 
 
 def unavailable(error: BaseException) -> StoreUnavailable:
-    """The same as an error of ours."""
+    """The same as one of our errors."""
     return StoreUnavailable(redis_words(error))
 
 
 def _inner(error: BaseException) -> BaseException:
-    """What the server said while a connection was made, out of the error that redis-py puts around it."""
+    """What the server said while a connection was made, from inside the error that redis-py wraps around it."""
     inner = error.args[0] if error.args else None
     return inner if isinstance(inner, RedisError) else error
 
@@ -119,7 +119,7 @@ def _reason(error: BaseException, message: str) -> str:
 
 
 def _code_of(error: BaseException, message: str) -> str | None:
-    """The first word of the server's answer, if we have words for it."""
+    """The first word of the server's answer, if we have a message for it."""
     if isinstance(error, AuthenticationError):
         return "NOAUTH" if "required" in message.lower() else "WRONGPASS"
     code = next((code for kind, code in _CODES if isinstance(error, kind)), None)

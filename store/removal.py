@@ -1,9 +1,9 @@
 """
-Runs that are no longer wanted leave with their files; nothing outside a run's own folder is touched.
+Removing runs that are no longer wanted, with their files; nothing outside a run's own folder is touched.
 
-A run leaves Redis first and its files after it, so that nobody is shown a run whose clips are missing. Its id stays on
-a list until its folder was removed again, later: a crash in between leaves nothing behind, nor does a download that
-was under way.
+A run is removed from Redis first and its files after that, so that nobody is shown a run whose clips are missing. Its
+id stays on a list until its folder was removed again, later: so neither a crash in between nor a download that was
+under way leaves anything behind.
 """
 
 import math
@@ -26,9 +26,9 @@ from framerelay.store.runs import Store
 
 _RUN: Final = re.compile(r"run_[a-z0-9]{1,40}")
 _OURS: Final = re.compile(r"run_[a-z0-9]{1,40}|given")
-# A clip, film or picture that comes, and a frame as the decoder writes it (`media.child.png`).
-_SHOT: Final = re.compile(r"\.shot-[0-9a-f]{32}\.mp4")  # Of a film that was cut short (`media.child.film_shots`).
-_SHOT_S: Final = 86_400.0  # For whoever joins it next; nobody may, if a person decided otherwise.
+# A clip, film or picture being downloaded, and a frame as the decoder writes it (`media.child.png`).
+_SHOT: Final = re.compile(r"\.shot-[0-9a-f]{32}\.mp4")  # From an interrupted film (`media.child.film_shots`).
+_SHOT_S: Final = 86_400.0  # For the next join; there may be none, if a person decided otherwise.
 _UNFINISHED: Final = re.compile(r"\.[A-Za-z0-9_.-]+\.(?:[0-9a-f]{8}\.part|(?:png|jpg)\.[a-z0-9_]{8})")
 
 log = structlog.get_logger()
@@ -38,7 +38,7 @@ async def remove(store: Store, media: MediaStore, run: Run) -> None:
     """
     Remove *run*, its history and its files. Pictures that people gave stay: other runs may begin with them.
 
-    Nobody can act on a run that was cancelled: what changes it are clips that still come, and those go with it.
+    Nobody can act on a cancelled run: only clips that still arrive change it, and those are removed with it.
     Raises: Conflict unless it has ended, or if somebody acted in the meantime; StoreUnavailable.
     """
     if run.status in (RunStatus.RUNNING, RunStatus.WAITING):
@@ -71,9 +71,9 @@ def remove_files(files: MediaFiles, run_id: str) -> bool:
 
 def remove_unfinished_files(files: MediaFiles, *, older_than: float, changed_since: float = 0.0) -> int:
     """
-    Remove what killed processes left half written, if it was last written before *older_than*; returns how many.
+    Remove files that killed processes left half written, if last written before *older_than*; returns how many.
 
-    Never what a living process still writes. Only folders are looked into that have *changed_since*.
+    Never a file that a living process still writes. Only folders that have *changed_since* are searched.
     """
     number = 0
     for entry in _entries(files.root):
@@ -83,7 +83,7 @@ def remove_unfinished_files(files: MediaFiles, *, older_than: float, changed_sin
 
 
 def _changed_at(entry: "os.DirEntry[str]") -> float:
-    """When something last came into a folder, or left it; for anything else minus infinity."""
+    """When something was last added to a folder, or removed; for anything else minus infinity."""
     try:
         return entry.stat().st_mtime if entry.is_dir(follow_symlinks=False) else -math.inf
     except OSError:

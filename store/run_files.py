@@ -11,7 +11,7 @@ from framerelay.store.tasks import Task
 
 
 class FileKind(StrEnum):
-    """What is kept of a run."""
+    """The kinds of files that are kept of a run."""
 
     CLIP = "clip"
     LAST_FRAME = "last frame"
@@ -23,9 +23,9 @@ class FileKind(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFile:
     """
-    A file of a run, and of which of its takes; no shot where it is the film.
+    A file of a run, and of which of its takes; no shot if it is the film.
 
-    ``made_of``: the clips that it can be made of again, none where it came from the provider.
+    ``made_of``: the clips from which it can be made again, none if it came from the provider.
     """
 
     kind: FileKind
@@ -40,7 +40,7 @@ class RunFile:
 
 
 def file_at(run: Run, path: str) -> RunFile | None:
-    """What *run* keeps under *path*, as `store.files` names it; None if that is not a file of its."""
+    """The file that *run* keeps under *path*, as `store.files` names it; None if that is not one of its files."""
     if run.film and run.film.path == path:
         return RunFile(kind=FileKind.FILM, path=path, made_of=tuple(clip for _, clip in clips_of_film(run)))
     for shot in run.shots:
@@ -56,7 +56,7 @@ def only_copies(run: Run) -> Iterator[str]:
     """
     The files of *run* that cannot be made again from others: clips, and frames that the provider gave.
 
-    Those of a clip that is not kept yet are left out: its provider has it still.
+    Those of a clip that is not kept yet are left out: its provider still has it.
     """
     for shot in run.shots:
         for take in shot.takes:
@@ -67,7 +67,7 @@ def only_copies(run: Run) -> Iterator[str]:
 
 
 def clips_of_film(run: Run) -> list[tuple[Shot, Clip]]:
-    """The picked clips in story order; of a run that has its film, or asks for it, every shot has one."""
+    """The picked clips in story order; if a run has its film, or asks for it, every shot has one."""
     clips = []
     for shot in run.story:
         take = picked_take(shot)
@@ -77,12 +77,12 @@ def clips_of_film(run: Run) -> list[tuple[Shot, Clip]]:
 
 
 def clip_of(run: Run, clip: Clip) -> RunFile:
-    """*clip* as what it is in *run*."""
+    """*clip*, with its role in *run*."""
     return file_at(run, clip.path) or RunFile(kind=FileKind.CLIP, path=clip.path)
 
 
 def missing_words(run_file: RunFile) -> str:
-    """That its file is missing, in words for a person; what to do about it."""
+    """That its file is missing, in words for a person; and what to do about it."""
     if run_file.kind is FileKind.FILM:
         return f"{run_file} is gone from the data folder, and so is what it was made of"
     if run_file.made_of:
@@ -94,7 +94,7 @@ def missing_words(run_file: RunFile) -> str:
 
 
 def task_to_make_again(run: Run, file: RunFile) -> Task:
-    """What has a worker make the file again; asked for twice it is done once."""
+    """The task that makes the file again; requested twice, it runs once."""
     name = file.path.rpartition("/")[2]
     return Task(id=f"again:{run.id}:{name}", function="make_again", arguments={"run": run.id, "path": file.path})
 

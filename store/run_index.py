@@ -1,11 +1,11 @@
 """
-By what runs are found: labels, words of their titles, and whether they need a person.
+What runs are found by: labels, words of their titles, and whether they need a person.
 
     {framerelay}:runs:label:NAME:VALUE   zset   runs with that label, by the time they were made
-    {framerelay}:runs:word:LETTERS       zset   likewise, those in whose title, labels or hook a word begins so
+    {framerelay}:runs:word:LETTERS       zset   likewise, those with a word in title, labels or hook that begins so
     {framerelay}:runs:needs:person       zset   likewise, those that a person should look at
 
-A run is in those that its hash names (``indexes``), and moves in the step that changes it (`store/lua/save.lua`).
+A run is in the indexes that its hash names (``indexes``), and moves in the step that changes it (`store/lua/save.lua`).
 """
 
 import re
@@ -20,24 +20,24 @@ from framerelay.runs.attention import needs_person
 from framerelay.runs.model import Run, RunStatus
 
 NEEDS_PERSON: Final = "needs:person"
-BEGINNING_MAX: Final = 10  # Letters of a word by which it is found; the rest is compared where it is shown.
+BEGINNING_MAX: Final = 10  # Letters of a word by which it is found; the rest is compared when it is shown.
 TEXT_MAX: Final = 200  # Characters of a title that are looked at.
-ENTRIES_MAX: Final = 200  # Of one run, about 20 KB at the very most.
-# Scripts that put no blanks between words: there each pair of neighbors is one.
+ENTRIES_MAX: Final = 200  # For one run, about 20 KB at the very most.
+# Scripts without spaces between words: there, each pair of neighbors is one.
 _DENSE: Final = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f"
 _WORD: Final = re.compile(rf"[{_DENSE}]+|(?:(?![{_DENSE}_])\w)+")
 _IS_DENSE: Final = re.compile(rf"[{_DENSE}]")
 
 
 def indexes_of(run: Run) -> str:
-    """The names of the indexes in which *run* stands, in lines."""
+    """The names of the indexes that contain *run*, one per line."""
     needs = [NEEDS_PERSON] if needs_person(run) else []
     return "\n".join((*needs, *_names(run.title, tuple(sorted(run.labels.items())), run.hook)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunQuery:
-    """Which runs: those for which all of it holds. ``text``: each of its words begins one of the run's."""
+    """Which runs: those that match all of it. ``text``: each of its words begins a word of the run."""
 
     status: RunStatus | None = None
     labels: tuple[tuple[str, str], ...] = ()
@@ -53,7 +53,7 @@ class RunQuery:
         return list(dict.fromkeys([*names, *([self.status.value] if self.status else [])]))
 
     def is_met(self, run: Run) -> bool:
-        """Whether *run* is one, as it stands: an index may be behind where another version has saved it."""
+        """Whether *run* matches in its current state: an index may be outdated if another version has saved it."""
         if self.status not in (None, run.status) or (self.needs_person and not needs_person(run)):
             return False
         has_labels = all(run.labels.get(name) == value for name, value in self.labels)
@@ -62,7 +62,7 @@ class RunQuery:
 
 
 def has_words(text: str) -> bool:
-    """Whether *text* can be searched for: signs alone cannot."""
+    """Whether *text* can be searched for: punctuation alone cannot."""
     return bool(_words(text))
 
 
@@ -82,7 +82,7 @@ def _words(text: str) -> list[str]:
 
 
 def _beginnings(word: str) -> Iterator[str]:
-    """What it is found by: its first letters; of a dense script each sign, and each pair."""
+    """What it is found by: its first letters; in a dense script each character, and each pair."""
     if _IS_DENSE.match(word):
         yield from word
         yield from map("".join, pairwise(word))

@@ -61,19 +61,19 @@ _WANTS_ALL: Final = 2  # What save.lua says where it finds a run in the layout o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedEvent:
-    """One line of a run's history; *id* orders them and resumes a reader."""
+    """One line of a run's history; *id* orders them and lets a reader resume."""
 
     id: str
     fields: dict[str, Any]
 
 
 def run_key(run_id: str) -> str:
-    """Where a run lives."""
+    """The key of a run."""
     return f"{PREFIX}run:{run_id}"
 
 
 def events_key(run_id: str) -> str:
-    """Where its history lives."""
+    """The key of its history."""
     return f"{PREFIX}run:{run_id}:events"
 
 
@@ -83,11 +83,11 @@ def _plan_key(run_id: str) -> str:
 
 class Store:
     """
-    Loads and saves runs, the only writer of what it names; whatever asks Redis raises StoreUnavailable.
+    Loads and saves runs, the only writer of the keys above; everything that contacts Redis raises StoreUnavailable.
 
-    It remembers the runs that it saw last: one that has not changed meanwhile costs a word to load, however long it is.
-    *notices_keep_s*: how long the notifications of a run can be read. *copies*: what copies of Redis must have of
-    what is saved ``copied``. ``wordings``: texts of storyboards. ``places``: at providers; a change may free them.
+    It remembers the runs that it saved last: one that has not changed since costs a word to load, however long it is.
+    *notices_keep_s*: how long the notifications of a run can be read. *copies*: what replicas of Redis must have of
+    anything saved ``copied``. ``wordings``: texts of storyboards. ``places``: at providers; a change may free them.
     """
 
     def __init__(self, redis: RelayRedis, *, notices_keep_s: float = KEEP_S, copies: Copies | None = None) -> None:
@@ -104,7 +104,7 @@ class Store:
         self._index = redis.register_script(script("index_run", with_index=True))
 
     async def load(self, run_id: str) -> Run | None:
-        """The run as it stands; None if there is none, or it was removed."""
+        """The current run; None if there is none, or it was removed."""
         entry = self._memory.find(run_id)
         with redis_answers():
             await self.clock.look(self._redis.time)
@@ -131,10 +131,10 @@ class Store:
         wording: Wording | None = None,
     ) -> bool:
         """
-        Write what of *run* has changed with its event, next wake-up, tasks of *steps* and *notices*, all or nothing.
+        Write what has changed in *run*, with its event, next wake-up, tasks of *steps* and *notices*, all or nothing.
 
-        *before*: what was loaded and it grew from; None for a new run. *copied*: money moves behind this, so copies of
-        Redis must have it. *wording*: the text of its storyboard, if that is new. Returns False if somebody was faster.
+        *before*: the run that it grew from; None for a new run. *copied*: money is spent after this, so copies of
+        Redis must have it. *wording*: the text of its storyboard, if that is new. False if somebody was faster.
         Raises: CopiesMissing, if too few have it; StoreUnavailable: saving it again tells whether it was written.
         """
         copies = self._copies if copied else Copies(self._redis, 0)
@@ -172,7 +172,7 @@ class Store:
         return bool(result.answer)
 
     async def enqueue(self, tasks: Sequence[Task], *, rest_s: float = 0.0) -> None:
-        """Queue *tasks* beside any change of a run, to begin after *rest_s*; one that waits or runs is not doubled."""
+        """Queue *tasks* without changing a run, to begin after *rest_s*; one that waits or runs is not duplicated."""
         now_ms = int(self.clock.now() * 1000)
         pairs = [value for task in tasks for value in (task.id, task.definition(now_ms))]
         with redis_answers():
@@ -180,9 +180,9 @@ class Store:
 
     async def overdue(self, now: float, *, put_off_s: float, at_most: int) -> list[str]:
         """
-        Ids of the runs whose time has come; each is put off, so that nobody else gets it meanwhile.
+        Ids of the runs whose time has come; each is put off, so that nobody else gets it in the meantime.
 
-        So are those whose time is further off than any that is given: the clock was set back since.
+        So are those whose time is further off than any time that is ever set: the clock was set back since.
         """
         now_ms, put_off_ms, ahead_ms = (int(each * 1000) for each in (now, put_off_s, AHEAD_S_MAX))
         arguments = [now_ms, now_ms + put_off_ms, at_most, now_ms + ahead_ms]
@@ -191,13 +191,13 @@ class Store:
         return [run_id.decode() for run_id in ids]
 
     async def awaiting(self, *, start: int, count: int) -> list[str]:
-        """Ids of the runs that are not at rest, by the time at which they are looked at next, from place *start* on."""
+        """Ids of the runs that are not at rest, by when they are looked at next, from position *start* on."""
         with redis_answers():
             ids = await self._redis.zrange(DUE, start, start + count - 1)
         return [run_id.decode() for run_id in ids]
 
     async def schedule(self, run: Run, *, steps: Sequence[Step], wake_at: float | None) -> None:
-        """Queue *steps* and say when *run* is looked at next, unless somebody has changed it since it was loaded."""
+        """Queue *steps* and set when *run* is looked at next, unless somebody has changed it since it was loaded."""
         now_ms = int(self.clock.now() * 1000)
         tasks = [value for task in map(task_of, steps) for value in (task.id, task.definition(now_ms))]
         wake_ms = "" if wake_at is None else int(wake_at * 1000)
@@ -221,12 +221,12 @@ class Store:
         return await self._first_of(REMOVED, moment, at_most)
 
     async def is_removed(self, run_id: str) -> bool:
-        """Whether it was there, and somebody removed it, not long ago."""
+        """Whether it existed, and somebody removed it recently."""
         with redis_answers():
             return bool(await self._redis.hget(run_key(run_id), "revision") == b"removed")  # type: ignore[misc]  # redis-py's sync/async union
 
     async def forget_removal(self, run_id: str) -> None:
-        """The files of a removed run need no more care."""
+        """The files of a removed run need no more attention."""
         with redis_answers():
             await self._redis.zrem(REMOVED, run_id)
 
@@ -239,12 +239,12 @@ class Store:
         self, *, limit: int, after: str | None = None, status: RunStatus | None = None, query: RunQuery | None = None
     ) -> list[Run]:
         """
-        Runs, newest first, at most *limit*, beginning behind the run *after*; with *status* those that have it, with
-        *query* those that it asks for.
+        Runs, newest first, at most *limit*, beginning after the run *after*; with *status* those that have it, with
+        *query* those that match it.
 
-        The cost is that of the page, however many runs are stored; where several things are wanted, of those for which
-        the rarest of them holds. A run that was saved by a version without the index of statuses is found by its
-        status once it has changed.
+        The cost is that of the page, however many runs are stored; if several conditions are given, that of the rarest
+        of them. A run that was saved by a version without the index of statuses is found by its status once it has
+        changed.
         """
         names = (query or RunQuery(status=status)).indexes
         with redis_answers():
@@ -276,7 +276,7 @@ class Store:
         return ids
 
     async def _load_all(self, ids: list[bytes], query: RunQuery | None, limit: int) -> list[Run]:
-        """At most *limit* of the runs *ids*, those of *query*; a run that was removed in the meantime is left out."""
+        """At most *limit* of the runs *ids*, those that match *query*; one that has been removed is left out."""
         runs: list[Run] = []
         while ids and len(runs) < limit:
             now, ids = ids[: limit - len(runs)], ids[limit - len(runs) :]
@@ -288,14 +288,14 @@ class Store:
         return runs
 
     async def index(self, run: Run) -> bool:
-        """Put *run*, as it was loaded, into the indexes by which it is found, if a version without them saved it."""
+        """Add *run*, as it was loaded, to the indexes by which it is found, if a version without them saved it."""
         arguments = (str(run.revision), run.id, run.created_at, indexes_of(run))
         with redis_answers():
             return bool(await self._index(keys=[run_key(run.id), RUNS], args=arguments))
 
     async def find_by_name(self, text: str) -> Run | None:
         """
-        The run whose id is *text*, or begins so; the newest for ``last``. None without one.
+        The run whose id is *text*, or begins so; the newest for ``last``. None if there is none.
 
         Raises: IdAmbiguous with those that begin so; StoreUnavailable.
         """
@@ -309,9 +309,9 @@ class Store:
 
     async def ids_beginning(self, text: str, *, at_most: int) -> list[str]:
         """
-        Ids of runs that begin with *text*, in their order; the cost is that of the answer, however many runs there are.
+        Ids of runs that begin with *text*, in order; the cost is that of the answer, however many runs there are.
 
-        Runs that were saved by a version without this index are put into it by the first who asks.
+        Runs that were saved by a version without this index are added to it by the first reader.
         """
         with redis_answers():
             if await self._redis.zcard(RUNS_BY_ID) < await self._redis.zcard(RUNS):
@@ -323,14 +323,14 @@ class Store:
         return [run_id.decode() for run_id in ids]
 
     async def _index_ids(self) -> None:
-        """A run that is removed meanwhile stays in it, and is not found when it is loaded."""
+        """A run that is removed in the meantime stays in it, and is not found when it is loaded."""
         start = 0
         while ids := await self._redis.zrange(RUNS, start, start + INDEXED_AT_ONCE - 1):
             await self._redis.zadd(RUNS_BY_ID, dict.fromkeys(ids, 0))
             start += INDEXED_AT_ONCE
 
     async def _place_behind(self, after: str, index: str) -> int | None:
-        """A run that has left the *index* since its page was read still marks the place where it stood."""
+        """A run that has left the *index* since its page was read still marks the position where it was."""
         rank = await self._redis.zrevrank(index, after)
         if rank is not None:
             return int(rank) + 1
@@ -338,7 +338,7 @@ class Store:
         return None if made_at is None else int(await self._redis.zcount(index, f"({made_at!r}", "+inf"))
 
     async def history(self, run_id: str, *, after: str = "0", wait_s: float = 0.0) -> list[LoggedEvent]:
-        """Events behind the one named *after*; with *wait_s* it waits that many seconds for the first one."""
+        """Events after the one named *after*; with *wait_s* it waits that many seconds for the first one."""
         block = int(wait_s * 1000) or None
         with redis_answers():
             streams = await self._redis.xread({events_key(run_id): after}, count=500, block=block)
@@ -350,9 +350,9 @@ class Store:
 
     async def asked_before(self, key: str, run_id: RunId, *, plan: str = "") -> RunId:
         """
-        The run that belongs to an ``Idempotency-Key``: *run_id* if the key is new, else the one it made.
+        The run that belongs to an ``Idempotency-Key``: *run_id* if the key is new, otherwise the one it made.
 
-        *plan*: the id of what is asked for. Raises: RequestInvalid if it was another the first time.
+        *plan*: the id of what is requested. Raises: RequestInvalid if it was a different one the first time.
         """
         name = f"{PREFIX}asked:{key}"
         with redis_answers():
@@ -367,7 +367,7 @@ class Store:
                 pipe.get(_plan_key(earlier))
                 pipe.delete(_plan_key(run_id))
                 old_plan, _ = await pipe.execute()
-        if old_plan is not None and old_plan.decode() != plan:  # An earlier version kept no plan.
+        if old_plan is not None and old_plan.decode() != plan:  # An earlier version stored no plan.
             raise RequestInvalid(
                 f"the key was used for another storyboard, of which {earlier} was made: give each its own key",
                 param="Idempotency-Key",
@@ -380,7 +380,7 @@ class Store:
             return bool(await self._redis.sismember(REPAIRED, step))  # type: ignore[misc]  # redis-py's sync/async union
 
     async def mark_repaired(self, step: str) -> None:
-        """No other worker need do so."""
+        """No other worker needs to do this."""
         with redis_answers():
             await self._redis.sadd(REPAIRED, step)  # type: ignore[misc]  # redis-py's sync/async union
 
@@ -390,11 +390,11 @@ class Store:
             await self._redis.hincrby(COUNTS, what, 1)  # type: ignore[misc]  # redis-py's sync/async union
 
     async def is_first_use(self, name: str, *, life_s: int) -> bool:
-        """Whether *name* is used for the first time in *life_s*, by whichever receiver. Raises: StoreUnavailable."""
+        """Whether *name* is used for the first time in *life_s*, at any receiver. Raises: StoreUnavailable."""
         with redis_answers():
             return bool(await self._redis.set(f"{PREFIX}used:{name}", 1, nx=True, ex=life_s))
 
     async def is_used(self, name: str) -> bool:
-        """Whether *name* has had its first use. Raises: StoreUnavailable."""
+        """Whether *name* has been used. Raises: StoreUnavailable."""
         with redis_answers():
             return bool(await self._redis.exists(f"{PREFIX}used:{name}"))

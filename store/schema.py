@@ -1,11 +1,11 @@
 """
-Which versions may work on one Redis side by side: by a number that each has, and says when it starts.
+Which versions may work side by side on one Redis: decided by a number that each has, and announces when it starts.
 
-    {framerelay}:schema    hash    written_by · readable_from (numbers) · version (of whoever raised the latter) · keys:
-                                   there once all that older versions kept lies under the keys of today
+    {framerelay}:schema    hash    written_by · readable_from (numbers) · version (that set the latter) · keys:
+                                   present once everything that older versions stored is under today's keys
 
 `SCHEMA` counts up with each change of what is stored that an older program would drop or misread. `READABLE_FROM` is
-the oldest one that may go on beside this one. Programs before 2 have no number, and look at none.
+the oldest one that may continue side by side with this one. Programs before 2 have no number, and check none.
 """
 
 import asyncio
@@ -38,7 +38,8 @@ class SchemaTooNew(Permanent):
 
 async def enter(redis: RelayRedis) -> None:
     """
-    Say that a program of this schema works here from now on, once all that older ones kept lies where it is looked for.
+    Record that a program of this schema works here from now on, once all data of older ones is where this one looks for
+    it.
 
     Raises: SchemaTooNew; StoreUnavailable.
     """
@@ -58,16 +59,16 @@ async def written_by(redis: RelayRedis) -> int:
 
 
 def check_readable(readable_from: int, version: str) -> None:
-    """Raises: SchemaTooNew for what *version* has written, if this program is older than *readable_from*."""
+    """Raises: SchemaTooNew for data written by *version*, if this program is older than *readable_from*."""
     if readable_from > SCHEMA:
         raise SchemaTooNew(readable_from, version)
 
 
 async def watch(redis: RelayRedis) -> None:
     """
-    For programs that claim no tasks: raises SchemaTooNew once a newer one has entered; Redis may come and go.
+    For programs that claim no tasks: raises SchemaTooNew once a newer one has started; Redis may come and go.
 
-    A Redis that took over without the last seconds may lack what was moved in them: that is done again.
+    A Redis that took over without the last seconds may lack keys that were moved in them: they are moved again.
     """
     while True:
         with suppress(*REDIS_ERRORS, StoreUnavailable):

@@ -1,7 +1,7 @@
 """
-Copies on this disk of what is in object storage: bounded, and cleared of what was used longest ago.
+Copies on this disk of files in object storage: limited in size; the least recently used are removed.
 
-Nothing leaves that is not in the storage, so a clip that is still to be put there stays, however long that takes.
+Nothing is removed that is not in the storage, so a clip that is still to be uploaded stays, however long that takes.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ from framerelay.store.removal import remove_files
 from framerelay.store.runs import Store
 
 EVERY_S: Final = 60.0
-IN_USE_S: Final = 600.0  # Of what was used since then something may go on: a decoder, a join, a reader.
-ABANDONED_S: Final = 3600.0  # Of a run that is gone; so often it is looked for them.
-DOWN_TO: Final = 0.9  # Of the bound, so that not each new copy asks for a look.
+IN_USE_S: Final = 600.0  # Files used since then may still be in use: by a decoder, a join, a reader.
+ABANDONED_S: Final = 3600.0  # Of a run that is gone; this is also how often they are looked for.
+DOWN_TO: Final = 0.9  # Of the limit, so that not each new copy triggers a look.
 
 log = structlog.get_logger()
 
@@ -48,16 +48,16 @@ async def keep_scratch(media: MediaStore, store: Store, *, bytes_max: int) -> No
                 looked_at = now
         except FrameRelayError as error:
             log.warning("scratch_not_cleared", reason=error.message)
-        except Exception as error:  # What we did not foresee must not end it for good.
+        except Exception as error:  # An unforeseen error must not end it for good.
             log.exception("tidying_surprised", reason=str(error))
         await asyncio.sleep(EVERY_S)
 
 
 async def clear_copies(media: MediaStore, *, bytes_max: int, now: float) -> int:
     """
-    Remove copies until they take up less than *bytes_max*; returns how many left.
+    Remove copies until they take up less than *bytes_max*; returns how many were removed.
 
-    ``media.unkept_bytes`` then says how much of the rest is on this disk alone, as far as that was looked at.
+    ``media.unkept_bytes`` then says how much of the rest is only on this disk, as far as that was checked.
     """
     copies = sorted(await asyncio.to_thread(lambda: list(_copies(media.files))), key=lambda each: each.used_at)
     total, rest, unkept = sum(each.bytes for each in copies), 0, 0
@@ -73,7 +73,7 @@ async def clear_copies(media: MediaStore, *, bytes_max: int, now: float) -> int:
             elif await asyncio.to_thread(_remove, media.files.root / copy.path, copy.used_at):
                 total, rest = total - copy.bytes, rest + 1
     except StorageFailed:
-        unkept = total  # It cannot be asked; so nothing can leave.
+        unkept = total  # It cannot be asked, so nothing can be removed.
         raise
     finally:
         media.unkept_bytes = unkept
@@ -83,7 +83,7 @@ async def clear_copies(media: MediaStore, *, bytes_max: int, now: float) -> int:
 
 
 async def clear_abandoned_copies(files: MediaFiles, store: Store, *, now: float) -> None:
-    """Remove the copies of runs that somebody has removed meanwhile, on another machine. Raises: StoreUnavailable."""
+    """Remove the copies of runs that somebody has since removed, on another machine. Raises: StoreUnavailable."""
     for name in await asyncio.to_thread(lambda: list(_quiet_folders(files.root, before=now - ABANDONED_S))):
         if await store.is_removed(name):
             await asyncio.to_thread(remove_files, files, name)
@@ -113,7 +113,7 @@ def _folders(root: Path) -> Iterator[Path]:
 
 
 def _remove(place: Path, used_at: float) -> bool:
-    """Unless it was used, or written again, since it was looked at."""
+    """Unless it was used, or written again, since it was checked."""
     with suppress(OSError):
         if place.stat().st_mtime == used_at:
             place.unlink()

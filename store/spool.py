@@ -1,8 +1,8 @@
 """
-The second durable place of callbacks: a small synced folder on the local disk, for what Redis cannot take just now.
+The second durable place for callbacks: a small synced folder on the local disk, for those that Redis cannot take now.
 
-One file for each callback, named by its id, whole or not there at all; several receivers may share the folder. A file
-is removed when Redis has its callback; `Inbox.accept` knows a callback by its id, so emptying twice does no harm.
+One file for each callback, named by its id, complete or absent; several receivers may share the folder. A file is
+removed when Redis has its callback; `Inbox.accept` knows a callback by its id, so emptying it twice does no harm.
 """
 
 import asyncio
@@ -25,15 +25,15 @@ from framerelay.store.inbox import Callback, Inbox
 from framerelay.store.redis_messages import unavailable
 from framerelay.store.tasks import Task, pack
 
-CALLBACKS_MAX: Final = 10_000  # An hour at three in a second.
+CALLBACKS_MAX: Final = 10_000  # An hour at three a second.
 BYTES_MAX: Final = 64 << 20
-WRITE_WITHIN_S: Final = 1.2  # With the 3 s that Redis has had, still within a provider's 5 s.
+WRITE_WITHIN_S: Final = 1.2  # After the 3 s that Redis has had, still within a provider's 5 s.
 DRAIN_EVERY_S: Final = 1.0
 DRAIN_WITHIN_S: Final = 10.0
 BATCH_MAX: Final = 64
 PROBE_BYTES: Final = 4096  # A block, since a smaller file may fit where no callback does.
 ENDING: Final = ".callback"
-LEFT_BEHIND_S: Final = 60.0  # A file half written is this old only if its writer was killed.
+LEFT_BEHIND_S: Final = 60.0  # A half-written file is this old only if its writer was killed.
 
 log = structlog.get_logger()
 
@@ -63,7 +63,7 @@ class Spool:
     """
     Keeps callbacks on disk until Redis takes them.
 
-    The bounds hold for the folder as it was seen a second ago, plus what this process has added since.
+    The limits apply to the folder as it was a second ago, plus what this process has added since.
     """
 
     def __init__(self, folder: Path, *, callbacks_max: int = CALLBACKS_MAX, bytes_max: int = BYTES_MAX) -> None:
@@ -72,20 +72,20 @@ class Spool:
         self._bytes_max = bytes_max
         self._files, self._bytes = 0, 0
         self._oldest_at: float | None = None
-        # Threads of its own: a disk that hangs must not take those that the rest of the receiver needs.
+        # Separate threads: a disk that hangs must not block those that the rest of the receiver needs.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="spool")
 
     @property
     def report(self) -> SpoolReport:
-        """What lay there a second ago, and came from this process since."""
+        """What was there a second ago, plus what this process has added since."""
         oldest_s = max(0.0, time.time() - self._oldest_at) if self._oldest_at else 0.0
         return SpoolReport(files=self._files, bytes=self._bytes, oldest_s=round(oldest_s, 3))
 
     async def keep(self, callback: Callback, *, fingerprint: str, task: Task | None) -> None:
         """
-        Return when *callback* is synced to disk, a few milliseconds on a disk that is well.
+        Return when *callback* is synced to disk, within a few milliseconds on a healthy disk.
 
-        Raises: StorageFailed when the spool is full, or the disk refuses or is too slow; the sender must try again.
+        Raises: StorageFailed if the spool is full, or the disk refuses or is too slow; the sender must try again.
         """
         content = pack(_SpoolEntry(callback=callback, fingerprint=fingerprint, task=task))
         if self._files >= self._callbacks_max or self._bytes + len(content) > self._bytes_max:
@@ -104,26 +104,26 @@ class Spool:
         await self._in_time(self._probe)
 
     async def drain_for_ever(self, inbox: Inbox) -> None:
-        """Give *inbox* what lies here, now and whenever something does."""
+        """Give *inbox* what is here, now and whenever something is added."""
         while True:
             try:
                 await self.drain(inbox)
             except StoreUnavailable:
-                pass  # Redis is not back yet; whoever could not be kept has logged it.
-            except Exception as error:  # The loop must outlive whatever one round meets.
+                pass  # Redis is not back yet; the code that could not keep a callback there has logged it.
+            except Exception as error:  # The loop must outlive any error in one round.
                 log.error("spool_stuck", reason=str(error) or type(error).__name__)
             await asyncio.sleep(DRAIN_EVERY_S)
 
     async def drain(self, inbox: Inbox) -> int:
         """
-        Hand every callback in the folder to *inbox*, oldest first, and forget those that it took; returns how many.
+        Hand every callback in the folder to *inbox*, oldest first, and forget those that it accepted; returns how many.
 
-        Raises: StoreUnavailable when Redis does not take them: the rest stays.
+        Raises: StoreUnavailable if Redis does not accept them: the rest stays.
         """
         number = 0
         loop = asyncio.get_running_loop()
         paths = await loop.run_in_executor(self._threads, self._look)
-        if paths:  # While too few copies of Redis answer, each try would queue the tasks of callbacks again.
+        if paths:  # While too few replicas of Redis answer, each try would queue the tasks of callbacks again.
             await inbox.check_writable()
         for start in range(0, len(paths), BATCH_MAX):
             batch = paths[start : start + BATCH_MAX]
@@ -143,7 +143,7 @@ class Spool:
         return number
 
     def close(self) -> None:
-        """Start nothing more; what is being written ends by itself."""
+        """Start nothing more; writes that are under way finish by themselves."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _in_time(self, work: Callable[..., None], *arguments: str | bytes) -> None:
@@ -168,7 +168,7 @@ class Spool:
 
     @contextmanager
     def _temporary_file(self, name: str, content: bytes) -> Iterator[Path]:
-        """A synced file that is not a callback yet; it is gone if anything fails."""
+        """A synced file that is not a callback yet; it is removed if anything fails."""
         if not self._folder.is_dir():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             sync(self._folder.parent)
@@ -185,7 +185,7 @@ class Spool:
             raise
 
     def _look(self) -> list[Path]:
-        """The callbacks that wait, oldest first; counts the folder and clears it of what a kill left half done."""
+        """The callbacks that wait, oldest first; counts the folder and removes what a kill left half done."""
         waiting: list[tuple[float, Path]] = []
         files, size = 0, 0
         for path in self._folder.iterdir() if self._folder.is_dir() else ():

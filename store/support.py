@@ -1,4 +1,4 @@
-"""What a Redis must be able to do for us: found out at start, so that what is not supported is refused by its name."""
+"""What a Redis must be able to do for us, checked at startup, so that others are refused with the reason."""
 
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from framerelay.store.client import RelayRedis
 from framerelay.store.cluster import ClusterPool
 from framerelay.store.copies import Copies
 
-OLDEST: Final = 7  # The major version; what Valkey says, whoever is as new as that.
+OLDEST: Final = 7  # The major version; Valkey reports the Redis version that it matches.
 CLUSTER: Final = (
     "this Redis is a cluster: its address is redis+cluster://HOST:PORT,HOST:PORT (rediss+cluster:// with TLS), with "
     "some of its nodes"
@@ -41,7 +41,7 @@ class RedisUnsupported(Permanent):
 
 
 def check_copies(settings: Settings) -> None:
-    """Whether copies can be there at all. Raises: RedisUnsupported."""
+    """Whether there can be replicas at all. Raises: RedisUnsupported."""
     if settings.redis_copies_on_disk == "yes" and not settings.redis_copies:
         raise RedisUnsupported(NONE)
     if settings.redis_copies and settings.redis_url is None:
@@ -50,7 +50,7 @@ def check_copies(settings: Settings) -> None:
 
 async def check_support(redis: RelayRedis, *, copies: Copies) -> None:
     """
-    Ask a server what it is; one that does not say so is believed, as services that are managed by others are.
+    Ask a server what it is; if it does not say, as with managed services, it is trusted.
 
     *copies*: those that are to be waited for. Raises: RedisUnsupported; as the client.
     """

@@ -1,4 +1,4 @@
-"""How many there are of what a person may have to look at, in one round trip: the figures beside the page's names."""
+"""Counts of what a person may have to look at, in one round trip: the figures next to the page's names."""
 
 import time
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from framerelay.store.runs import RUNS
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallationTally:
     """
-    ``all`` · ``by_status`` · ``needs_person``: runs. ``quarantine``: callbacks. ``backlog``: notifications that
-    wait for another try, or are being sent.
+    ``all`` · ``by_status`` · ``needs_person``: runs. ``quarantine``: callbacks. ``backlog``: notifications that wait
+    for another try, or are being sent.
     """
 
     all: int
@@ -27,7 +27,7 @@ class InstallationTally:
 
 
 async def installation_tally(redis: RelayRedis) -> InstallationTally:
-    """As things stand; each costs the same however many there are. Raises: StoreUnavailable."""
+    """The current counts; each costs the same however many there are. Raises: StoreUnavailable."""
     with redis_answers():
         async with redis.pipeline(transaction=False) as pipe:
             for status in RunStatus:

@@ -22,12 +22,12 @@ HEAVY: Final = (
     "join",
     "opening",
     "again",
-)  # First words of ids: cores for a long time, and no shot waits.
+)  # First words of ids: they use cores for a long time, and no shot waits for them.
 
 pack: Final = msgspec.msgpack.Encoder(enc_hook=repr).encode
 unpack: Final = msgspec.msgpack.Decoder().decode
 IDS: Final = {wire_name: name for name, wire_name in WIRE_NAMES.items()}
-"""A task is stored with the names of the API: what its arguments are called in code."""
+"""Tasks are stored with the names of the API: what their arguments are called in code."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):

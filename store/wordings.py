@@ -16,12 +16,12 @@ _decode = msgspec.msgpack.Decoder(Wording).decode
 
 
 def storyboard_key(run_id: str) -> str:
-    """Where the text of its storyboard lives."""
+    """The key of its storyboard's text."""
     return f"{PREFIX}run:{run_id}:storyboard"
 
 
 def pack_wording(wording: Wording | None) -> bytes | str:
-    """*wording* for the script that saves its run; nothing for the text that is there."""
+    """*wording* for the script that saves its run; empty for the text that is already there."""
     return "" if wording is None else pack(wording)
 
 
@@ -32,7 +32,7 @@ class Wordings:
         self._redis = redis
 
     async def of(self, run_id: str) -> Wording | None:
-        """None of a run that was begun without a text, or by an early version. Raises: StoreUnavailable."""
+        """None for a run that was begun without a text, or by an early version. Raises: StoreUnavailable."""
         with redis_answers():
             text = await self._redis.get(storyboard_key(run_id))
         return None if text is None else _decode(text)

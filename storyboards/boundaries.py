@@ -1,6 +1,4 @@
-"""
-Where a shot begins and ends: what `from` and the frames that were given mean together.
-"""
+"""Where a shot begins and ends: what `from` and the given frames mean together."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +14,7 @@ from framerelay.storyboards.parts import Part, is_web_address, near
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderChoice:
-    """Who makes a clip: the provider by its name in the settings, its model, and raw fields of its own."""
+    """Who makes a clip: the provider by its name in the settings, its model, and raw fields for it."""
 
     provider: str | None = None
     model: str | None = None
@@ -26,10 +24,10 @@ class ProviderChoice:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
     """
-    What holds for every shot of a storyboard.
+    What applies to every shot of a storyboard.
 
-    ``before``: the id of a shot that is before the first one and hands its last frame to it (see `hooks`).
-    ``needs_models``: there is none at the top, so each shot without one is a mistake. ``reaction``: to takes that fail.
+    ``before``: the id of a shot before the first one, which hands its last frame to it (see `hooks`). ``needs_models``:
+    there is none at the top, so each shot without one is a mistake. ``reaction``: to takes that fail.
     """
 
     defaults: dict[str, Any]
@@ -43,7 +41,7 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A shot with its place in the story settled, its keys still to be read."""
+    """A shot whose place in the story is settled, but whose keys have yet to be read."""
 
     id: str
     scene: str
@@ -66,19 +64,19 @@ class Boundary:
 
     @property
     def has_start(self) -> bool:
-        """Whether the shot starts from a frame, handed on or given."""
+        """Whether the shot starts from a frame, either handed on or given."""
         return self.source is not None or self.first is not None
 
 
 def read_boundary(draft: Draft, places: Mapping[str, int], defaults: Defaults) -> Boundary:
     """
-    The boundary of *draft*, whose contradictions are noted; the frames themselves are still to be read.
+    The boundary of *draft*, whose contradictions are reported; the frames themselves have yet to be read.
 
     *places*: every shot's id with its number in story order.
     """
     last = one_frame(draft.keys, "last_frame")
     ends = _read_origin(draft, places, defaults)
-    if ends is None:  # What it would contradict is not known either.
+    if ends is None:  # Contradictions with it cannot be known either.
         return Boundary(origin="", source=None, first=one_frame(draft.keys, "first_frame"), last=last)
     origin, source = ends
     first = _first_frame(draft, origin, source)
@@ -121,7 +119,7 @@ def _earlier(draft: Draft, places: Mapping[str, int]) -> list[str]:
 
 
 def _first_frame(draft: Draft, origin: str, source: str | None) -> Part | None:
-    """The frame that was given for the start: the shot's own, or the scene's for its first shot."""
+    """The given first frame: the shot's own, or the scene's for its first shot."""
     own, scenes = one_frame(draft.keys, "first_frame"), draft.scene_frame
     follows = origin in (From.CONTINUE, From.BRIDGE)
     if scenes and not follows:

@@ -1,8 +1,9 @@
 """
-What a person should know of a storyboard before it costs anything: sound as it is, and likely to disappoint.
+What a person should know about a storyboard before it costs anything: it is valid, but likely to disappoint.
 
-Source: the rules of Seedance 1.x as its provider documents them (2026). The jobs API hands its fields on to such models
-and says no rules of its own, so nothing here is a mistake: the provider decides, and a refused job costs nothing.
+Source: the rules of Seedance 1.x as its provider documents them (2026). The jobs API passes its fields on to these
+models and states no rules of its own, so nothing here is a mistake: the provider decides, and a refused job costs
+nothing.
 """
 
 import ipaddress
@@ -22,7 +23,7 @@ from framerelay.storyboards.documents import Path, line_at, place_of
 from framerelay.storyboards.parts import is_web_address
 from framerelay.storyboards.storyboard import Storyboard
 
-CHAIN_MAX: Final = 4  # Makers of chained films report that faces and colors drift visibly from the fifth shot on.
+CHAIN_MAX: Final = 4  # People who make chained films report that faces and colors drift visibly from the fifth shot on.
 FLEX_S: Final = 172_800
 EXPIRY_S: Final = (3600, 259_200)
 _DURATIONS_S: Final = ((re.compile(r"seedance-1[.-]5"), 4, 12), (re.compile(r"seedance-1[.-]0"), 2, 12))
@@ -31,7 +32,7 @@ _NAMED_MAX: Final = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caution:
-    """One warning. ``place`` · ``line``: where it can be fixed, as mistakes have them; ``message`` says how."""
+    """One warning. ``place`` · ``line``: where it can be fixed, in the form of mistakes; ``message`` says how."""
 
     code: str
     place: str
@@ -54,7 +55,7 @@ class Story:
 
 
 CautionSite = tuple[str, tuple[str, ...], str]
-"""A code, the keys that can be to blame (the first that is written has the place), and what to do."""
+"""A code, the keys that can be to blame (the first one that is written gives the place), and what to do."""
 
 
 CautionCheck = Callable[[Shot, Story], Iterator[CautionSite]]
@@ -64,10 +65,10 @@ def cautions_of(
     board: Storyboard, *, jobs: int, trusted_hosts: TrustedHosts | None = None, more: Sequence[CautionCheck] = ()
 ) -> tuple[Caution, ...]:
     """
-    Every warning about *board*, which leads to so many *jobs*; one that several shots share is said once.
+    Every warning about *board*, which leads to that many *jobs*; one that several shots share is given once.
 
-    *more*: checks of those who make the clips. *trusted_hosts*: those that a receiver with the settings at hand would
-    notify though they are not public.
+    *more*: checks by the makers of the clips. *trusted_hosts*: those that a receiver with the current settings would
+    notify although they are not public.
     """
     story = _story_of(board)
     shots: dict[tuple[str, Path, str], list[str]] = {}
@@ -103,7 +104,7 @@ def _story_of(board: Storyboard) -> Story:
 
 
 def _paths(document: Mapping[str, Any]) -> Iterator[Path]:
-    """Where each shot of a checked document stands, in story order."""
+    """Where each shot of a checked document is, in story order."""
     if "scenes" in document:
         for index, scene in enumerate(document["scenes"]):
             yield from (("scenes", index, "shots", place) for place in range(len(scene["shots"])))
@@ -112,7 +113,7 @@ def _paths(document: Mapping[str, Any]) -> Iterator[Path]:
 
 
 def _find_place(document: Mapping[str, Any], path: Path, keys: tuple[str, ...]) -> Path:
-    """The first of *keys* that the shot at *path* has, or else `defaults` or the top; the shot itself else."""
+    """The first of *keys* in the shot at *path*, or else in `defaults` or at the top; otherwise the shot itself."""
     shot: Any = document
     for step in path:
         shot = shot[step]
@@ -146,7 +147,7 @@ def _little_money(budget: float, cost: Estimate) -> tuple[str, Path, str]:
 
 
 def _refused_notices(board: Storyboard, trusted_hosts: TrustedHosts | None) -> Iterator[tuple[str, Path, str]]:
-    """A receiver elsewhere may trust other hosts; so here it is not a mistake."""
+    """A receiver elsewhere may trust other hosts; so it is not a mistake here."""
     if board.notify_url is None or trusted_hosts is None:
         return
     try:
@@ -257,7 +258,7 @@ def _expiry(shot: Shot, _: Story) -> Iterator[CautionSite]:
 
 
 def _addresses(shot: Shot, _: Story) -> Iterator[CautionSite]:
-    """What the provider is to fetch, it fetches from where it is."""
+    """Addresses that the provider is to fetch, it fetches from its own network."""
     for key, frame in (("first_frame", shot.first_frame), ("last_frame", shot.last_frame)):
         if frame and _is_private(frame):
             yield "address_not_public", (key, f"{key}_url"), _NOT_PUBLIC

@@ -1,4 +1,4 @@
-"""Who makes a clip: ``provider``, ``model`` and ``extra``, as they are at the top, in a scene, and in a shot."""
+"""Who makes a clip: ``provider``, ``model`` and ``extra``, as given at the top, in a scene, and in a shot."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,9 +11,9 @@ CHOICE_KEYS: Final = ("model", "provider", "extra")
 
 def read_choice(keys: Mapping[str, Part], outer: ProviderChoice | None = None) -> ProviderChoice:
     """
-    What *keys* say, over what the *outer* level says: the inner word counts, raw fields are put together.
+    What *keys* say, merged over what the *outer* level says: the inner word counts, raw fields are combined.
 
-    Another provider has other fields, so raw ones of the outer level do not go to it.
+    Another provider has other fields, so raw fields of the outer level are not sent to it.
     """
     provider = keys["provider"].name() if "provider" in keys else None
     model = keys["model"].text() if "model" in keys else None
@@ -26,7 +26,7 @@ def read_choice(keys: Mapping[str, Part], outer: ProviderChoice | None = None) -
 
 
 def _read_extra(part: Part) -> dict[str, Any]:
-    """Whatever is there: only the provider knows its fields."""
+    """Anything: only the provider knows its fields."""
     if isinstance(part.value, dict):
         return part.value
     part.complain("expected fields of the provider with their values, for example extra: {cfg_scale: 0.5}")

@@ -1,5 +1,5 @@
 """
-Text into plain values, with the line of each: YAML 1.2 and JSON go through one builder and can be trusted alike.
+Text into plain values, with the line of each: YAML 1.2 and JSON are built by the same code and equally reliable.
 
 Nothing here knows what a storyboard is: `storyboards.parts` asks the questions, `storyboards.storyboard` knows the
 answers.
@@ -22,7 +22,7 @@ VALUES_MAX: Final = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spot:
-    """Where a value stands: its line, counted from 1, and the spots of what is in it."""
+    """Where a value is: its line, counted from 1, and the positions of its contents."""
 
     line: int
     inside: Mapping[str | int, "Spot"] = field(default_factory=dict)
@@ -33,8 +33,8 @@ class Document:
     """
     What a text says.
 
-    ``value``: dicts with text as keys, lists, text, numbers, booleans, None. ``repeats``: keys that stand twice in one
-    place (the later one was dropped), each with its path and line.
+    ``value``: dicts with text as keys, lists, text, numbers, booleans, None. ``repeats``: duplicate keys (the later one
+    was dropped), each with its path and line.
     """
 
     value: object
@@ -44,9 +44,9 @@ class Document:
 
 def read_document(text: str | bytes, *, form: Form) -> Document:
     """
-    Read *text*; aliases of YAML are followed, its tags, its merge keys and a second document are not.
+    Read *text*; YAML aliases are followed; tags, merge keys and a second document are not supported.
 
-    Raises: StoryboardInvalid with one mistake for what stops the reading: syntax, encoding, size.
+    Raises: StoryboardInvalid with one mistake for whatever prevents reading: syntax, encoding, size.
     """
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(data) > TEXT_BYTES_MAX:
@@ -59,19 +59,19 @@ def read_document(text: str | bytes, *, form: Form) -> Document:
     document = _build(pieces_of(plain, form=form))
     if isinstance(document.value, str) and (
         wide := wide_sign(document.value[:200])
-    ):  # Its colons were meant, and are none.
+    ):  # It was meant to have colons, and has none.
         raise stop(wide, document.spot.line)
     return document
 
 
 def place_of(path: Path) -> str:
-    """*path* in the words of a mistake: ``scenes[0].shots[2].from``; the whole is ``storyboard``."""
+    """*path* as a mistake names it: ``scenes[0].shots[2].from``; the whole is ``storyboard``."""
     words = "".join(f"[{step}]" if isinstance(step, int) else f".{excerpt(step)}" for step in path)
     return words.removeprefix(".") or "storyboard"
 
 
 def line_at(spot: Spot | None, path: Path) -> int | None:
-    """The line of the innermost part of *path* that was written; None where no lines are known."""
+    """The line of the innermost part of *path* that was written; None if no lines are known."""
     for step in path:
         inner = spot.inside.get(step) if spot else None
         if inner is None:
@@ -112,7 +112,7 @@ def _build(pieces: Iterator[Piece]) -> Document:
 
 
 class _Builder:
-    """Puts pieces together; it weighs aliases as if they were written out, so that ten lines cannot fill the memory."""
+    """Assembles events; it counts aliases as if they were written out, so that ten lines cannot fill the memory."""
 
     def __init__(self) -> None:
         self._whole: list[object] = []
@@ -185,7 +185,7 @@ class _Builder:
         top.value[key] = value
 
     def _path(self) -> Path:
-        """The path of what is open: the key, or the place in the list, that each open value waits to fill."""
+        """The path of what is open: the key, or the position in the list, that each open value will fill."""
         steps = [len(open_.value) if isinstance(open_.value, list) else open_.key or "" for open_ in self._stack[:-1]]
         return tuple(steps[1:])
 

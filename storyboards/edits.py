@@ -1,7 +1,7 @@
 """
-Changing single values in the text of a document, and nothing beside them: comments, order and quotes stay as they were.
+Changing single values in the text of a document, and nothing else: comments, order and quotes stay as they were.
 
-What the text then says is for the caller to check: an alias or a tag may make it something else.
+The caller has to check what the text says afterwards: an alias or a tag may make it something else.
 """
 
 import io
@@ -16,19 +16,19 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from framerelay.storyboards.documents import Path
 
-GONE: Final = object()  # The value of a key that is to be taken out.
+GONE: Final = object()  # The value of a key that is to be removed.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """*value* at *path*, whether something is there or not; `GONE` takes the key out."""
+    """*value* at *path*, whether something is there or not; `GONE` removes the key."""
 
     path: Path
     value: Any
 
 
 def edited_text(text: str, edits: Iterable[Edit]) -> str | None:
-    """YAML *text* with *edits*; None where one of them cannot be made in its place."""
+    """YAML *text* with *edits*; None if one of them cannot be made in place."""
     root = _compose(text)
     slices = [_slice_of(text, root, edit) for edit in edits]
     if any(each is None for each in slices):
@@ -39,7 +39,7 @@ def edited_text(text: str, edits: Iterable[Edit]) -> str | None:
 
 
 def edited_value(document: Mapping[str, Any], edits: Iterable[Edit]) -> dict[str, Any]:
-    """A copy of *document* with *edits*, whose paths lead through what is there."""
+    """A copy of *document* with *edits*, whose paths lead through existing values."""
     copy: dict[str, Any] = json.loads(json.dumps(document))
     for edit in edits:
         inner: Any = copy
@@ -53,7 +53,7 @@ def edited_value(document: Mapping[str, Any], edits: Iterable[Edit]) -> dict[str
 
 
 def dump_yaml(document: object) -> str:
-    """*document*, plain values, as YAML that a person can go on with."""
+    """*document*, plain values, as YAML that a person can continue with."""
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.allow_unicode = True
@@ -73,7 +73,7 @@ def _compose(text: str) -> Node | None:
 
 
 def _slice_of(text: str, node: Node | None, edit: Edit) -> tuple[int, int, str] | None:
-    """Which part of *text* gives way to what."""
+    """Which part of *text* is replaced, and by what."""
     for step in edit.path[:-1]:
         node = _inner(node, step)
     name = edit.path[-1]
@@ -95,7 +95,7 @@ def _slice_of(text: str, node: Node | None, edit: Edit) -> tuple[int, int, str] 
 
 
 def _removal(text: str, node: MappingNode, key: Node, value: Node) -> tuple[int, int, str] | None:
-    """The lines of *key* with all that it holds; not in a row of keys on one line."""
+    """The lines of *key* with everything that it holds; not if several keys share one line."""
     if node.flow_style or text[: key.start_mark.index].rpartition("\n")[2].strip():
         return None
     start, end = key.start_mark.index, value.end_mark.index

@@ -1,7 +1,7 @@
 """
-Hooks: named callback addresses for jobs that somebody else submits, and the runs that such jobs become.
+Hooks: named callback addresses for jobs that somebody else submits, and the runs made from these jobs.
 
-``framerelay.yaml`` names them; a hook that it does not name keeps the clip and its last frame, and no more.
+``framerelay.yaml`` names them; a hook that it does not name keeps the clip and its last frame, and nothing else.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ START: Final = "start"  # The shot whose one take is the job that called; no sho
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
-    """What is done with a job that calls back at the hook *name*; ``storyboard`` goes on from the job's last frame."""
+    """What to do with a job that calls back at the hook *name*; ``storyboard`` continues from the job's last frame."""
 
     name: str
     storyboard: Storyboard | None = None
@@ -32,7 +32,7 @@ class Hook:
 
 def read_hooks(path: Path, trusted_hosts: TrustedHosts | None = None) -> dict[str, Hook]:
     """
-    The hooks of the settings file *path*, by name; none where there is no such file.
+    The hooks of the settings file *path*, by name; empty if there is no such file.
 
     A storyboard is in it, or is named by a path relative to it. *trusted_hosts* as in `read_storyboard`.
     Raises: StoryboardInvalid with every mistake in this file and in those that it names.
@@ -67,7 +67,7 @@ def hook_run(hook: Hook, *, run_id: RunId, job_id: str, model: str, now: float, 
 
 
 def _start(job_id: str, board: Storyboard | None, now: float) -> Shot:
-    """The shot of the adopted job; we wait for no take of our own, so one that fails is never submitted again by us."""
+    """The shot of the adopted job; it is not a take of our own, so we never submit it again if it fails."""
     take = Take(number=1, status=TakeStatus.GENERATING, intent="hook", submitted_at=now, due_at=now, job_ids=(job_id,))
     scene = board.shots[0].scene if board else "main"
     return Shot(id=START, scene=scene, origin=From.CUT.value, source=None, input={}, takes_wanted=0, takes=(take,))
@@ -95,7 +95,7 @@ def _read_hook(name: str, part: Part, folder: Path, trusted_hosts: TrustedHosts 
 
 
 def _read_board(part: Part, folder: Path, trusted_hosts: TrustedHosts | None) -> Storyboard | None:
-    """Frames must be with us already: when a job calls, nobody is there who could hand a file over."""
+    """Frames must already be stored here: when a job calls, nobody is there to upload a file."""
     if isinstance(part.value, dict):
         return storyboard_of(part, allow_paths=False, before=START, trusted_hosts=trusted_hosts)
     name = part.text()

@@ -1,8 +1,8 @@
 """
-The input fields of the jobs API, as a storyboard may hold them: what kind of value each takes, and which are ours.
+The input fields of the jobs API, as a storyboard may contain them: the kind of value for each, and which are ours.
 
-Values are checked for their kind and passed on as they were written. Which words and ranges a model accepts is the
-provider's to say: they differ by model and change (see `upstream`), and a refused job costs nothing.
+Values are checked for their kind and passed on as they were written. Which words and ranges a model accepts is up to
+the provider: they differ by model and change (see `upstream`), and a refused job costs nothing.
 """
 
 import re
@@ -48,7 +48,7 @@ INPUT_FIELDS: Final[Mapping[str, FieldKind]] = {
     "draft": FieldKind.BOOLEAN,
 }
 
-# These have rules of their own: a prompt and frames make a shot, the address of the callback is ours.
+# These have their own rules: a prompt and frames make a shot, and the callback address is ours.
 _OWN_RULES: Final = ("prompt", "first_frame_url", "last_frame_url", "callback_url")
 PLAIN_FIELDS: Final = tuple(name for name in INPUT_FIELDS if name not in _OWN_RULES)
 
@@ -66,7 +66,7 @@ CALLBACK_IS_OURS: Final = (
 
 
 def read_inputs(parts: Mapping[str, Part], *, allow_paths: bool = False) -> dict[str, Any]:
-    """The plain input fields among *parts*, unchanged; wrong ones are noted as mistakes and left out."""
+    """The plain input fields among *parts*, unchanged; wrong ones are reported as mistakes and left out."""
     values = {name: _read_input(parts[name], INPUT_FIELDS[name]) for name in parts if name in PLAIN_FIELDS}
     for name, field in REFERENCE_FILES.items():
         if name in parts and field in parts:
@@ -86,7 +86,7 @@ def _read_files(part: Part, *, allow_paths: bool) -> list[str] | None:
 
 
 def read_file(part: Part, *, allow_paths: bool) -> str | None:
-    """A URL or ``file:NAME`` as written; a local file with `LOCAL` before it; else a mistake is noted."""
+    """A URL or ``file:NAME`` as written; a local file with `LOCAL` before it; otherwise a mistake is reported."""
     text = part.text()
     if text is None or is_web_address(text) or DATA.match(text) or GIVEN.fullmatch(text):
         return text
@@ -128,7 +128,7 @@ def _read_input(part: Part, kind: FieldKind) -> Any:
 
 
 def _read_urls(part: Part) -> list[str] | None:
-    """An empty list is a value too: a shot can put the references of ``defaults`` away with it."""
+    """An empty list is a value too: with it, a shot can drop the references of ``defaults``."""
     entries = part.items()
     if entries is None:
         return None
@@ -144,7 +144,7 @@ def _files_key(part: Part) -> str:
 
 
 def is_reference(text: str) -> bool:
-    """Whether *text* can be fetched by the provider, as far as one can see: ``scheme://…`` or ``data:…``."""
+    """Whether the provider can fetch *text*, as far as one can tell: ``scheme://…`` or ``data:…``."""
     scheme, _, rest = text.partition("://")
     foreign = bool(rest) and scheme.isalnum() and scheme.lower() not in ("file", "http", "https")
     return is_web_address(text) or text.startswith("data:") or foreign

@@ -1,4 +1,4 @@
-"""The labels of a run, as a storyboard writes them and as a list is asked for them."""
+"""The labels of a run, as a storyboard gives them and as a query asks for them."""
 
 import re
 from typing import Final
@@ -12,7 +12,7 @@ _VALUE: Final = re.compile(rf"[^\x00-\x1f\x7f\u2028\u2029]{{1,{VALUE_MAX}}}")
 
 
 def read_labels(part: Part) -> dict[str, str]:
-    """Names with a short text each; mistakes are noted."""
+    """Names with a short text each; mistakes are reported."""
     entries = part.named_parts() or {}
     if len(entries) > LABELS_MAX:
         part.complain(f"these are {len(entries)} labels; a run can have {LABELS_MAX}")
@@ -21,7 +21,7 @@ def read_labels(part: Part) -> dict[str, str]:
 
 
 def label_of(text: str) -> tuple[str, str] | None:
-    """The label that ``NAME:VALUE`` says; None where no run can have such a one."""
+    """The label in ``NAME:VALUE``; None if no run can have that label."""
     name, colon, value = text.partition(":")
     value = value.strip()
     return (name.strip(), value) if colon and NAME.fullmatch(name.strip()) and _VALUE.fullmatch(value) else None

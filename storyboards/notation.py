@@ -1,6 +1,4 @@
-"""
-YAML 1.2 and JSON cut into the same pieces, in the order of the text and each with its line, for `documents`.
-"""
+"""YAML 1.2 and JSON split into the same events, in the order of the text and each with its line, for `documents`."""
 
 import json
 import re
@@ -34,7 +32,7 @@ class PieceKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """One sign of a document. ``text``: a scalar as it is written, or the name of an alias."""
+    """One event of a document. ``text``: a scalar as it is written, or the name of an alias."""
 
     kind: PieceKind
     line: int
@@ -45,7 +43,7 @@ class Piece:
 
 def pieces_of(text: str, *, form: Form) -> Iterator[Piece]:
     """
-    The pieces of *text*, as far as they are asked for.
+    The events of *text*, produced on demand.
 
     Raises: StoryboardInvalid at the first thing that is not *form*, with its line.
     """
@@ -53,18 +51,18 @@ def pieces_of(text: str, *, form: Form) -> Iterator[Piece]:
 
 
 def excerpt(text: str) -> str:
-    """*text* as it can be in a message: one short line, whatever was in it."""
+    """*text* in a form for messages: one short line, whatever it contained."""
     short = text if len(text) <= 40 else f"{text[:39]}…"
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in short)
 
 
-# As a Chinese or Japanese keyboard writes them where YAML has its own: behind a key, between two, around a text.
+# As typed on a Chinese or Japanese keyboard where YAML has its own: after a key, between two, around a text.
 _WIDE: Final = re.compile(r"(?:^\s*(?:- )?|[{,，]) *\w{1,40} *(：)|(，) *\w{1,40} *[:：]|[:：] *([“”「])", re.ASCII)
 _NARROW: Final = {"：": "a colon and a space", "，": "a comma and a space"}
 
 
 def wide_sign(line: str) -> str | None:
-    """What to do about a wide sign in *line* that looks as if it should be one of YAML's own; None without one."""
+    """What to do about a wide character in *line* that looks as if it should be one of YAML's own; None without one."""
     if not (match := _WIDE.search(line)):
         return None
     sign = next(filter(None, match.groups()))
@@ -83,9 +81,9 @@ _OPENING: Final = {"{": PieceKind.GROUP, "[": PieceKind.LIST}
 
 
 def _json_pieces(text: str) -> Iterator[Piece]:
-    """The standard library judges the syntax; what it accepts is walked again, because it does not tell lines."""
+    """The standard library checks the syntax; what it accepts is walked again, because it does not report lines."""
     try:
-        json.loads(text, parse_int=float)  # As float: int refuses thousands of digits with an error of its own.
+        json.loads(text, parse_int=float)  # As float: int refuses thousands of digits with a different error.
     except json.JSONDecodeError as error:
         if not text.strip():
             return
@@ -108,8 +106,8 @@ _COMMA_TOO_MANY: Final = re.compile(r"\s*,\s*([}\]])")
 
 
 def _json_mistake(error: json.JSONDecodeError) -> StoryboardInvalid:
-    """The library's words, except for a last comma: it would name what it expected behind that."""
-    before = error.doc[: error.pos].rstrip().removesuffix(",")  # Its position is the comma or what follows, by version.
+    """The library's words, except for a trailing comma: it would name what it expected after that."""
+    before = error.doc[: error.pos].rstrip().removesuffix(",")  # Its position depends on the version.
     if last := _COMMA_TOO_MANY.match(error.doc, len(before)):
         comma = error.doc.count("\n", 0, error.doc.index(",", len(before))) + 1
         return stop(f"this is not JSON: the last comma before {last[1]} is one too many", comma)
@@ -130,7 +128,7 @@ _TEXT_TAGS: Final = ("!", "tag:yaml.org,2002:str")
 
 
 def _yaml_pieces(text: str) -> Iterator[Piece]:
-    """The events of the parser; values are read by our own few rules, which are those of YAML 1.2 and no others."""
+    """The events of the parser; values are read by our own few rules, which are exactly those of YAML 1.2."""
     documents = 0
     if any(len(word) > TAG_CHARS_MAX and "!" in word for word in text.split()):
         raise stop(f"there is a ! among more than {TAG_CHARS_MAX} signs without a space; no tag is that long")
@@ -145,7 +143,7 @@ def _yaml_pieces(text: str) -> Iterator[Piece]:
                 yield piece
     except YAMLError as error:
         raise _yaml_mistake(error, text) from None
-    except (ValueError, OverflowError):  # The parser's own, at \UFFFFFFFF or a version of 5,000 digits.
+    except (ValueError, OverflowError):  # From the parser itself, at \UFFFFFFFF or a version of 5,000 digits.
         raise stop("a code after a backslash, or the number of a %YAML line, is larger than any there is") from None
 
 
@@ -186,7 +184,7 @@ def _scalar(text: str) -> object:
 
 
 def _pair_surrogates(text: str) -> str:
-    """Two escaped halves of one character put together, as JSON would: ``\\ud83d\\ude00`` is legal in both."""
+    """Two escaped halves of one character joined, as JSON would: ``\\ud83d\\ude00`` is legal in both."""
     if not any("\ud800" <= sign <= "\udfff" for sign in text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
@@ -218,7 +216,7 @@ def _yaml_mistake(error: YAMLError, text: str) -> StoryboardInvalid:
     line = None if mark is None else mark.line + 1
     start_line = None if error.context_mark is None else error.context_mark.line + 1
     since = f" (it began in line {start_line})" if start_line and start_line != line else ""
-    for near in (start_line, line and line - 1, line):  # A key without its colon is missed a line later.
+    for near in (start_line, line and line - 1, line):  # A key without its colon is only noticed a line later.
         if near and (wide := wide_sign("".join(text.split("\n")[near - 1 : near]))):
             return stop(wide, near)
     return stop(f"this is not YAML: {sentence}{since}", line)

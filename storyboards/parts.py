@@ -1,7 +1,7 @@
 """
-A document, questioned part by part: each part knows its value, its place, and where to complain about it.
+A document, checked part by part: each part knows its value, its place, and where to report mistakes about it.
 
-A question that gets no good answer notes a mistake and returns None, so that one reading finds every mistake.
+A question without a good answer reports a mistake and returns None, so that one reading finds every mistake.
 """
 
 import difflib
@@ -19,7 +19,7 @@ from framerelay.storyboards.notation import excerpt, wide_sign
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 INTEGER_MAX: Final = 2**63 - 1
-# Looking for near names takes some 20 µs for each: enough are compared to help with a typing error, and no more.
+# Searching for similar names takes some 20 µs each: enough are compared to help with a typo, and no more.
 SUGGESTIONS_MAX: Final = 20
 NEAR_NAMES_MAX: Final = 40
 
@@ -38,7 +38,7 @@ class Notes:
     _mistakes: list[tuple[int, tuple[int, ...], Mistake]] = field(default_factory=list)
 
     def add(self, path: Path, order: tuple[int, ...], message: str, line: int | None = None) -> None:
-        """Note a mistake; its line is that of the innermost part of *path* that was written."""
+        """Report a mistake; its line is that of the innermost part of *path* that was written."""
         self.wrong.append(path)
         line = line or line_at(self.spot, path)
         self._mistakes.append((line or 0, order, Mistake(place=place_of(path), message=message, line=line)))
@@ -59,19 +59,19 @@ class Part:
     order: tuple[int, ...] = ()
 
     def complain(self, message: str, *, about: str | None = None) -> None:
-        """Note a mistake here, or at the key *about* in here."""
+        """Report a mistake here, or at the key *about* in here."""
         self.notes.add(self.path if about is None else (*self.path, about), self.order, message)
 
     def miss(self, *keys: str, message: str) -> None:
-        """Note that the first of *keys* is missing, unless one of them was misspelled here, which is noted already."""
+        """Report that the first of *keys* is missing, unless a misspelling of one has already been reported here."""
         if not any(_near(key, self.notes.strange.get(self.path, ())) for key in keys):
             self.complain(message, about=keys[0])
 
     def group(self, names: Collection[str], *, elsewhere: Mapping[str, str] | None = None) -> dict[str, "Part"] | None:
         """
-        What stands here, key by key; only the keys *names*, every other is a mistake.
+        The contents, key by key; only the keys *names*, every other one is a mistake.
 
-        *elsewhere*: for keys that people look for here in vain, the sentence that sends them on.
+        *elsewhere*: for keys that people wrongly look for here, the sentence that redirects them.
         """
         parts = self._inner()
         if parts is None:
@@ -89,7 +89,7 @@ class Part:
         return parts
 
     def named_parts(self) -> dict[str, "Part"] | None:
-        """What stands here under names that the writer chose."""
+        """The contents under names that the writer chose."""
         parts = self._inner()
         for name, part in (parts or {}).items():
             if not NAME.fullmatch(name):
@@ -189,7 +189,7 @@ class Part:
 
 
 def root_of(document: Document) -> Part:
-    """The whole of *document* as a part; keys that stand twice are noted already."""
+    """The whole of *document* as a part; duplicate keys are already reported."""
     notes = Notes(spot=document.spot)
     for path, line in document.repeats:
         key = excerpt(str(path[-1]))
@@ -198,13 +198,13 @@ def root_of(document: Document) -> Part:
 
 
 def near(word: str, names: Collection[str]) -> str:
-    """`` (did you mean "…"?)``, or nothing where none of the first names is near."""
+    """`` (did you mean "…"?)``, or empty if none of the first names is similar."""
     matches = [f'"{name}"' for name in _near(word, names)]
     return f" (did you mean {' or '.join(matches)}?)" if matches else ""
 
 
 def is_near(word: object, name: str) -> bool:
-    """Whether *word* may be *name*, misspelled."""
+    """Whether *word* may be a misspelling of *name*."""
     return bool(_near(str(word), (name,)))
 
 
@@ -246,7 +246,7 @@ def _no_name(text: str) -> str:
 
 
 def unknown(key: str, names: Collection[str], *, kind: str = "key") -> str:
-    """A sentence about a name that is not among *names*, with the nearest of them, or all if they are few."""
+    """A sentence about a name that is not among *names*, with the most similar of them, or all if they are few."""
     wide = wide_sign(key)
     hint = f"; {wide}" if wide else near(key, names)
     if not hint and 0 < len(names) <= 16:

@@ -1,4 +1,4 @@
-"""``pass``: whether a storyboard is made cheap, to look at it, or as it says."""
+"""``pass``: whether a storyboard is made cheaply, for viewing, or as it says."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from framerelay.storyboards.parts import Part, describe_value
 
 def read_pass(part: Part, *, before: str | None) -> dict[str, Any] | None:
     """
-    The input fields that a draft is asked for, beside what its provider calls one; None for no draft.
+    The input fields for a draft, in addition to its provider's own definition of one; None for no draft.
 
     *before*: as in `read_storyboard`.
     """

@@ -1,5 +1,5 @@
 """
-What a storyboard would do and cost, purely: its scenes, its jobs, its longest chain, and what is better known before.
+What a storyboard would do and cost, as pure functions: its scenes, its jobs, its longest chain, and its warnings.
 
 The checks are in `storyboards.cautions`; they warn, they never refuse.
 """
@@ -20,11 +20,11 @@ from framerelay.storyboards.storyboard import Storyboard
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """
-    A storyboard before money.
+    A storyboard before any money is spent.
 
-    ``id``: of exactly this storyboard; another one has another id. ``jobs``: submits if nothing fails, one a take;
-    ``cost``: of them all, None where a price is not known.
-    ``longest_chain``: shots that are made one after another, which is what the run's time hangs on.
+    ``id``: of exactly this storyboard; another one has another id. ``jobs``: submits if nothing fails, one per take;
+    ``cost``: of all of them, None if a price is not known.
+    ``longest_chain``: shots that are made one after another, which determines the run's duration.
     """
 
     id: str
@@ -72,7 +72,7 @@ def plan_id(board: Storyboard) -> str:
     """
     The id of the plan of exactly *board*.
 
-    By what it means: how it is written down, as YAML or JSON, in which order of keys, makes no difference.
+    It depends on the meaning: how it is written, as YAML or JSON, and in which order of keys, makes no difference.
     """
     shots = [
         [
@@ -97,7 +97,7 @@ def plan_id(board: Storyboard) -> str:
 
 
 def _source(shot: Shot) -> list[object]:
-    """Only where something is said: plans of earlier storyboards keep their ids."""
+    """Only if there is something to say: plans of earlier storyboards keep their ids."""
     choices: list[object] = [shot.provider, shot.model, shot.extra]
     return choices if any(choices) else []
 

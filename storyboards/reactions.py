@@ -1,4 +1,4 @@
-"""What a storyboard wants done about takes that fail: ``on_moderated`` and ``on_failed``."""
+"""What a storyboard says to do about failed takes: ``on_moderated`` and ``on_failed``."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ _NO_RETAKES: Final = "stop"
 
 
 def read_on_failed(keys: Mapping[str, Part], default: Reaction | None = None) -> Reaction | None:
-    """What ``on_failed`` says among *keys*, or *default*, from further up."""
+    """What ``on_failed`` says among *keys*, or *default*, from a level above."""
     part = keys.get("on_failed")
     if part is None:
         return default
@@ -34,7 +34,7 @@ def read_on_failed(keys: Mapping[str, Part], default: Reaction | None = None) ->
 
 
 def read_reaction(keys: Mapping[str, Part], default: Reaction | None, style: str | None) -> Reaction | None:
-    """What a shot says, with what holds for all; None where neither says anything."""
+    """What a shot says, combined with what applies to all; None if neither says anything."""
     reaction = read_on_failed(keys, default)
     stand_in = _read_moderated(keys["on_moderated"], style) if "on_moderated" in keys else {}
     return replace(reaction or Reaction(), moderated=stand_in) if stand_in else reaction

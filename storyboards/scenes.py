@@ -1,6 +1,4 @@
-"""
-Scenes and shots: how those of a document become the shots of a run, and what can be wrong about them.
-"""
+"""Scenes and shots: how those of a document become the shots of a run, and what can be wrong with them."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -52,7 +50,7 @@ _NO_MODEL: Final = "name the model that makes this clip: model here, in the scen
 
 
 def read_shots(top: Mapping[str, Part], defaults: Defaults) -> tuple[Shot, ...]:
-    """The shots of all scenes in the order of the film; shots with a mistake are noted and left out."""
+    """The shots of all scenes in the order of the film; shots with a mistake are reported and left out."""
     drafts = _drafts(_scenes(top), defaults)
     places = {draft.id: place for place, draft in enumerate(drafts)}
     boundaries = [read_boundary(draft, places, defaults) for draft in drafts]
@@ -113,7 +111,7 @@ def _shot_parts(scene_keys: Mapping[str, Part]) -> list[Part]:
 
 
 def _names(ids: list[Part | None], *, prefix: str, reserved_id: str | None = None) -> list[str]:
-    """The ids as written, checked; those left out are named by their number, or the next number that is free."""
+    """The ids as written, checked; missing ones become their number, or the next free number."""
     ids_so_far = {reserved_id} if reserved_id else set()
     own = [_own_name(part, ids_so_far) if part else None for part in ids]
     names: list[str] = []
@@ -128,7 +126,7 @@ def _names(ids: list[Part | None], *, prefix: str, reserved_id: str | None = Non
 
 
 def _own_name(part: Part, ids_so_far: set[str]) -> str | None:
-    """Ids name files, and some disks do not tell A from a: two that differ in that alone are the same."""
+    """Ids name files, and some disks do not distinguish A from a: two that differ only in case are the same."""
     name = part.name()
     if name is None:
         return None

@@ -1,4 +1,4 @@
-"""The settings file, ``framerelay.yaml``: read once for each of its parts, and every key of it known here."""
+"""The settings file, ``framerelay.yaml``: read once for each of its parts; all its keys are known here."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,9 +20,9 @@ SettingsPart = TypeVar("SettingsPart")
 
 def read_settings_file(path: Path, read: Callable[[Part], SettingsPart]) -> SettingsPart | None:
     """
-    What *read* makes of the settings file *path*; None where there is no such file, or nothing in it.
+    What *read* makes of the settings file *path*; None if there is no such file, or nothing in it.
 
-    Raises: StoryboardInvalid with every mistake that *read* complained of.
+    Raises: StoryboardInvalid with every mistake that *read* reported.
     """
     try:
         root = root_of(read_document(path.read_bytes(), form="yaml"))

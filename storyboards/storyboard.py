@@ -1,5 +1,5 @@
 """
-What a person asks for: a storyboard, read from YAML or JSON, with every mistake told at once, and made into a run.
+What a person asks for: a storyboard, read from YAML or JSON, with every mistake reported at once, and made into a run.
 
 `documents` reads text, `parts` asks what is where, `scenes` knows scenes and shots, `inputs` the fields of the jobs
 API. The keys are described in ``docs/storyboard.md``.
@@ -60,9 +60,9 @@ class Storyboard:
     """
     A storyboard without mistakes.
 
-    ``shots`` are in the order of the film, none has a take yet. ``document``: what was read, as plain values that
-    can be sent as JSON and read again; ``spot`` · ``wording``: the lines of its values, and the text, where it was one.
-    ``draft``: input fields of all its shots while it is one; None: it is none.
+    ``shots`` are in the order of the film, none has a take yet. ``document``: what was read, as plain values that can
+    be sent as JSON and read again; ``spot`` · ``wording``: the lines of its values, and the text, if it was one.
+    ``draft``: input fields of all its shots if it is a draft; None: it is not.
     """
 
     title: str
@@ -80,7 +80,7 @@ class Storyboard:
     wording: Wording | None = field(default=None, repr=False, compare=False)
 
     def local_files(self) -> dict[str, list[str]]:
-        """Files that are not with us yet, as written, each with the places that name it: upload them first."""
+        """Files that are not stored here yet, as written, each with the places that name it: upload them first."""
         files: dict[str, list[str]] = {}
         for path, value in _frames(self.document):
             if f"{LOCAL}{value}" in self._local:
@@ -88,7 +88,7 @@ class Storyboard:
         return files
 
     def with_files(self, names: Mapping[str, str]) -> "Storyboard":
-        """The same with local files replaced, ``./street.png`` by ``file:NAME`` say, in shots and document."""
+        """The same with local files replaced, for example ``./street.png`` by ``file:NAME``, in shots and document."""
         uploads = {f"{LOCAL}{file}": name for file, name in names.items()}
         shots = tuple(
             replace(
@@ -127,11 +127,11 @@ def read_storyboard(
     trusted_hosts: TrustedHosts | None = None,
 ) -> Storyboard:
     """
-    The storyboard that *text* says; mistakes come with their lines.
+    The storyboard in *text*; mistakes come with their lines.
 
-    *allow_paths*: whether a frame may be a file of the writer's own computer. *before*: the id of a shot that stands
-    before the first one and hands its last frame to it. *trusted_hosts*: they may be told though they are not public; a
-    ``notify_url`` to which nothing would be sent is a mistake then.
+    *allow_paths*: whether a frame may be a file of the writer's own computer. *before*: the id of a shot before the
+    first one, which hands its last frame to it. *trusted_hosts*: they may be notified although they are not public; a
+    ``notify_url`` to which nothing would be sent is then a mistake.
     Raises: StoryboardInvalid with every mistake, in the order of the text.
     """
     root = root_of(read_document(text, form=form))
@@ -142,7 +142,7 @@ def read_storyboard(
 
 
 def check_storyboard(document: object, *, allow_paths: bool = True, before: str | None = None) -> Storyboard:
-    """As `read_storyboard`, for what was decoded elsewhere; mistakes have no lines."""
+    """Like `read_storyboard`, for values that were decoded elsewhere; mistakes have no lines."""
     return _sound(Part(value=document, notes=Notes()), allow_paths, before, None)
 
 
@@ -155,7 +155,7 @@ def _sound(part: Part, allow_paths: bool, before: str | None, trusted_hosts: Tru
 def storyboard_of(
     part: Part, *, allow_paths: bool, before: str | None = None, trusted_hosts: TrustedHosts | None = None
 ) -> Storyboard:
-    """As `read_storyboard`, for a part of a larger document: useless unless ``part.notes.raise_if_any()`` passes."""
+    """Like `read_storyboard`, for a part of a larger document: useless unless ``part.notes.raise_if_any()`` passes."""
     top = part.group(_TOP_KEYS, elsewhere=_NOT_AT_THE_TOP) or {}
     if isinstance(part.value, dict):
         _check_top(part, top)
@@ -191,7 +191,7 @@ def storyboard_of(
 
 
 def read_notify_url(part: Part, trusted_hosts: TrustedHosts | None) -> str | None:
-    """Where notifications go; a mistake if none could be sent there (not looked at without *trusted_hosts*)."""
+    """Where notifications go; a mistake if none could be sent there (not checked without *trusted_hosts*)."""
     address = part.web_address()
     if address is not None and trusted_hosts is not None:
         try:
@@ -205,7 +205,7 @@ def start_run(storyboard: Storyboard, *, run_id: RunId, now: float, terms: Terms
     """
     A new run of *storyboard*, begun at *now* and not stored yet.
 
-    Raises: StoryboardInvalid when local files were not replaced: nobody but the writer can read them.
+    Raises: StoryboardInvalid if local files were not replaced: only the writer can read them.
     """
     files = [place for places in storyboard.local_files().values() for place in places]
     if files:
@@ -232,7 +232,7 @@ def start_run(storyboard: Storyboard, *, run_id: RunId, now: float, terms: Terms
 
 
 def _check_top(part: Part, top: Mapping[str, Part]) -> None:
-    """What must be there, and what only one of may be there."""
+    """What is required, and keys of which only one is allowed."""
     version = top.get("version")
     if version and (isinstance(version.value, bool) or version.value != VERSION):
         version.complain(f"this FrameRelay reads storyboards of version {VERSION}: write version: {VERSION}")
@@ -248,7 +248,7 @@ def _check_top(part: Part, top: Mapping[str, Part]) -> None:
 
 
 def _names_models(document: object) -> bool:
-    """Whether some scene or shot names a model of its own: then those that have none are complained of, one by one."""
+    """Whether some scene or shot names its own model: then those without one are reported, one by one."""
     if not isinstance(document, dict):
         return False
     groups = [*_groups(document.get("shots")), *_groups(document.get("scenes"))]
@@ -271,7 +271,7 @@ def _read_defaults(top: Mapping[str, Part], *, allow_paths: bool) -> dict[str, A
 
 
 def _read_budget(top: Mapping[str, Part]) -> tuple[int | None, float | None]:
-    """At most this many jobs, at most so much money."""
+    """At most this many jobs, at most this much money."""
     if "budget" not in top:
         return None, None
     budget = top["budget"]
@@ -330,7 +330,7 @@ def _frames(group: Mapping[str, Any], at: Path = ()) -> Iterator[tuple[Path, str
 
 
 def _with_frames(value: Any, names: Mapping[str, str]) -> Any:
-    """A copy of *value* in which frames that *names* knows are replaced."""
+    """A copy of *value* in which frames listed in *names* are replaced."""
     if isinstance(value, list):
         return [_with_frames(entry, names) for entry in value]
     if not isinstance(value, dict):

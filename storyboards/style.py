@@ -1,10 +1,10 @@
-"""What all prompts share, put behind each."""
+"""What all prompts share, appended to each."""
 
 import unicodedata
 
 
 def with_style(prompt: str, style: str | None) -> str:
-    """*prompt* and *style* in one line, joined by the comma of the prompt's script unless it ends with a sign."""
+    """*prompt* and *style* in one line, joined by the comma of the prompt's script unless it ends with punctuation."""
     if style is None:
         return prompt
     if prompt[-1] in "。，！？；：、…":

@@ -1,4 +1,4 @@
-"""What of the settings a run keeps from its start to its end."""
+"""The settings that a run keeps from its start to its end."""
 
 from framerelay.config.settings import Settings
 from framerelay.runs.model import Terms

@@ -1,4 +1,4 @@
-"""A document checked against a struct, part by part: every mistake with its line, where msgspec stops at the first."""
+"""A document checked against a struct, part by part: every mistake with its line; msgspec stops at the first."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +11,7 @@ from framerelay.storyboards.notation import excerpt
 from framerelay.storyboards.parts import Part, describe_value, is_near, near
 
 ValueCheck = Callable[[Part, object], None]
-"""Looks at one value of a kind (`Meta(extra={"kind": …})`) and complains about it; the other is the value itself."""
+"""Checks one value of a kind (`Meta(extra={"kind": …})`) and reports mistakes; the other is the value itself."""
 
 _PLAIN: Final[Mapping[type[inspect.Type], tuple[type | tuple[type, ...], str]]] = {
     inspect.StrType: (str, "text"),
@@ -25,10 +25,10 @@ def check_types(
     part: Part, struct: type[msgspec.Struct], *, checks: Mapping[str, ValueCheck], partial: bool = False
 ) -> None:
     """
-    Complain of everything in *part* that *struct* does not allow.
+    Report everything in *part* that *struct* does not allow.
 
-    *checks*: what to do with values of a kind, by its name. *partial*: what is missing may be missing, since it comes
-    from elsewhere.
+    *checks*: what to do with values of a kind, by its name. *partial*: missing values are allowed, since they come from
+    elsewhere.
     """
     _Walk(checks, partial=partial).visit(part, inspect.type_info(struct))
 
@@ -65,7 +65,7 @@ class _Walk:
             check(part, part.value)
 
     def _union(self, part: Part, kind: inspect.UnionType) -> None:
-        """The first of the kinds that *part* has the shape of; the rest are named where it has none of them."""
+        """The first of the kinds whose shape *part* has; if it has none of them, all are named."""
         kinds = [one for one in kind.types if not isinstance(one, inspect.NoneType)]
         if part.value is None and len(kinds) < len(kind.types):
             return
@@ -81,7 +81,7 @@ class _Walk:
         if keys is None:
             return
         value = part.value if isinstance(part.value, dict) else {}
-        strays = [key for key in value if key not in fields]  # One that is misspelled is not missing as well.
+        strays = [key for key in value if key not in fields]  # A misspelled key is not reported as missing as well.
         for name, one in fields.items():
             if name in keys:
                 self.visit(keys[name], one.type)

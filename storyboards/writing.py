@@ -1,8 +1,8 @@
 """
-The storyboard of a run as it is now: the text that a person gave, with what was decided since in its place.
+The current storyboard of a run: the text that a person gave, with later decisions applied to it.
 
-Where the text is not known, or can no longer say what the run is, one is written from the shots: it has no comments
-then, no style of its own, and no defaults.
+If the text is not known, or can no longer express the run, one is written from the shots: it then has no comments, no
+style of its own, and no defaults.
 """
 
 import json
@@ -34,8 +34,8 @@ def write_storyboard(run: Run, wording: Wording | None) -> WrittenStoryboard:
     """
     The storyboard of *run*; *wording*: the text that it was started with, or amended to.
 
-    Started again it gives the same shots, with the prompts, inputs and budget that the run has now. Takes that were
-    added, picks and approvals are the run's alone. Raises: Conflict for a run that begins with a job of somebody else.
+    Started again, it gives the same shots, with the prompts, inputs and budget that the run has now. Added takes, picks
+    and approvals belong only to the run. Raises: Conflict for a run that begins with a job of somebody else.
     """
     if any(not shot.takes_wanted for shot in run.story):
         raise Conflict("the run began with a job that somebody else submitted: no storyboard can say what that was")
@@ -50,7 +50,7 @@ def write_storyboard(run: Run, wording: Wording | None) -> WrittenStoryboard:
 
 
 def _amend(run: Run, wording: Wording) -> Storyboard | None:
-    """*wording*, changed as far as the run has changed; None if it cannot say what the run is."""
+    """*wording*, changed as far as the run has changed; None if it cannot express the run."""
     board = _read(wording.text, wording.form)
     if board is None or _says(board, run):
         return board
@@ -66,7 +66,7 @@ def _amend(run: Run, wording: Wording) -> Storyboard | None:
 def _read(text: str, form: Any) -> Storyboard | None:
     try:
         return read_storyboard(text, form=form, allow_paths=False)
-    except StoryboardInvalid:  # Of a version that knew other keys.
+    except StoryboardInvalid:  # From a version that knew other keys.
         return None
 
 
@@ -86,7 +86,7 @@ def _says(board: Storyboard, run: Run) -> bool:
 
 
 def _without_refusals(own: Shot) -> Shot:
-    """With the input that its storyboard gives it: before a take was refused, and of the final where it is a draft."""
+    """With the input that its storyboard gives it: before a take was refused, and of the final if it is a draft."""
     own = as_written(own)
     fields = {**own.input, **(own.final or {})}
     return replace(own, input={name: value for name, value in fields.items() if value is not None})
@@ -105,7 +105,7 @@ def _is_said(shot: Shot, run: Run, own: Shot) -> bool:
 
 
 def _edits(board: Storyboard, run: Run) -> Iterator[Edit]:
-    """What of *board* is another in *run*, as far as that can be seen value by value."""
+    """What differs between *board* and *run*, as far as that can be seen value by value."""
     if board.title != run.title:
         yield Edit(path=("title",), value=run.title)
     yield from _budget_edits(board, run)
@@ -115,7 +115,7 @@ def _edits(board: Storyboard, run: Run) -> Iterator[Edit]:
     style = board.document.get("style")
     story = [_without_refusals(shot) for shot in run.story]
     bare = [_without_style(shot, style) for shot in story]
-    if any(prompt is None for prompt in bare):  # Some prompt is said without the style: then all are written out.
+    if any(prompt is None for prompt in bare):  # Some prompt is given without the style: then all are written out.
         yield Edit(path=("style",), value=GONE)
         bare = [shot.input.get("prompt") for shot in story]
         style = None
@@ -142,7 +142,7 @@ def _budget_edits(board: Storyboard, run: Run) -> Iterator[Edit]:
 
 
 def _paths(document: dict[str, Any]) -> Iterator[Path]:
-    """Where each shot stands, in the order of the film."""
+    """The path of each shot, in the order of the film."""
     for place, _ in enumerate(document.get("shots") or ()):
         yield ("shots", place)
     for scene, group in enumerate(document.get("scenes") or ()):
@@ -151,7 +151,7 @@ def _paths(document: dict[str, Any]) -> Iterator[Path]:
 
 
 def _without_style(shot: Shot, style: object) -> str | None:
-    """The prompt of *shot* as it is written beside *style*; None if it cannot be."""
+    """The prompt of *shot* as it is written next to *style*; None if it cannot be."""
     prompt = str(shot.input.get("prompt") or "")
     if not isinstance(style, str) or not style.strip():
         return prompt

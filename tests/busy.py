@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SUITE = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal"]
-# It looks for who started it: whatever becomes of that one, no burner is left.
+# It watches its parent: whatever happens to that, no burner is left.
 BURNER = "import os, sys\nwhile os.getppid() == int(sys.argv[1]):\n    sum(range(100_000))\n"
 
 
@@ -29,12 +29,12 @@ def main(runs: int, marks: str = "") -> int:
         for run in range(1, runs + 1):
             began = time.monotonic()
             command = [*SUITE, "-m", marks]
-            done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            failures += done.returncode != 0
-            if done.returncode:
-                say(done.stdout)
-            word = "red" if done.returncode else "green"
-            summary = done.stdout.rstrip().rpartition("\n")[2]
+            process = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            failures += process.returncode != 0
+            if process.returncode:
+                say(process.stdout)
+            word = "red" if process.returncode else "green"
+            summary = process.stdout.rstrip().rpartition("\n")[2]
             say(f"run {run} of {runs} beside {burners}: {word} in {time.monotonic() - began:.0f} s ({summary})")
     say(f"{runs - failures} of {runs} green")
     return int(failures > 0)

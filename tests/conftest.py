@@ -82,12 +82,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     slow = [item for item in items if item.get_closest_marker("slow")]
     others = iter([item for item in items if not item.get_closest_marker("slow")])
     rest = len(items)
-    placed: list[pytest.Item] = []
+    order: list[pytest.Item] = []
     for number in range(pieces):
         first = slow[number::pieces]
-        placed += [*first, *islice(others, max(0, rest // (pieces - number) - len(first)))]
-        rest = len(items) - len(placed)
-    items[:] = placed
+        order += [*first, *islice(others, max(0, rest // (pieces - number) - len(first)))]
+        rest = len(items) - len(order)
+    items[:] = order
 
 
 def pytest_collection_finish() -> None:

@@ -20,8 +20,8 @@ def test_every_question_has_a_file_and_a_line_in_the_readme() -> None:
 
 def test_a_page_holds_sentences_figures_and_their_source() -> None:
     """A peer that was not there is named as such, and so is a question without an answer."""
-    found = {"question": "wake", "ours": {"p50_ms": 1.5, "each": [1, 2]}, "peer": None, "at": [{"runs": 10_000}]}
-    text = page({"wake": [json.dumps(found), "It wakes."], "hop": None})
+    figures = {"question": "wake", "ours": {"p50_ms": 1.5, "each": [1, 2]}, "peer": None, "at": [{"runs": 10_000}]}
+    text = page({"wake": [json.dumps(figures), "It wakes."], "hop": None})
 
     assert "## wake\n\nIt wakes.\n" in text
     for row in (
@@ -31,7 +31,7 @@ def test_a_page_holds_sentences_figures_and_their_source() -> None:
         "| at · 1 · runs | 10,000 |",
     ):
         assert row in text, row
-    assert json.dumps(found) in "\n".join(answer([json.dumps(found)]))
+    assert json.dumps(figures) in "\n".join(answer([json.dumps(figures)]))
     assert "## hop\n\nIt could not be answered" in text
 
 
@@ -41,7 +41,7 @@ def test_an_unknown_question_is_refused_with_the_known_ones(capsys: pytest.Captu
     assert "There is no question wakke; there are: " + ", ".join(QUESTIONS) in capsys.readouterr().err
 
 
-def test_peers_that_are_not_there_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_peers_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their benchmarks say so; nothing fails and nothing is made up."""
     monkeypatch.setattr(peers, "VENV", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -53,7 +53,7 @@ def test_peers_that_are_not_there_are_none(tmp_path: Path, monkeypatch: pytest.M
 def test_peers_of_the_benchmarks_are_found_where_make_puts_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the venv of the peers, behind what is on PATH."""
+    """In the venv of the peers, after what is on PATH."""
     monkeypatch.setattr(peers, "VENV", tmp_path / "bench")
     monkeypatch.setenv("PATH", str(tmp_path))
     theirs = tmp_path / "bench" / "debian" / "usr" / "bin" / "webhook"

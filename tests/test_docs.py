@@ -35,9 +35,9 @@ def test_the_settings_page_is_written_from_the_settings() -> None:
 
 def test_a_default_is_written_as_a_person_would() -> None:
     """Nothing as a dash, whatever its type; a whole number without a fraction, however large."""
-    shown = re.findall(r"^\| `\w+` \| (.*?) \|", settings_page(), re.M)
-    assert len(shown) > 20
-    assert [words for words in shown if not re.fullmatch(r"–|`[\w./]+`( s| bytes)?", words) or ".0`" in words] == []
+    defaults = re.findall(r"^\| `\w+` \| (.*?) \|", settings_page(), re.M)
+    assert len(defaults) > 20
+    assert [words for words in defaults if not re.fullmatch(r"–|`[\w./]+`( s| bytes)?", words) or ".0`" in words] == []
 
 
 def test_every_setting_says_what_it_does() -> None:
@@ -72,11 +72,11 @@ def test_the_states_are_explained() -> None:
 
 def test_the_graph_of_a_take_is_the_one_in_the_code() -> None:
     """Every edge drawn can be walked, and every edge that can be walked is drawn."""
-    drawn = set(
+    edges = set(
         re.findall(r"^ +(\[\*\]|\w+) --> (\[\*\]|\w+):", (DOCS / "lifecycle.md").read_text(encoding="utf-8"), re.M)
     )
 
-    assert _edges_of_the_machine() == drawn
+    assert _edges_of_the_machine() == edges
 
 
 def _edges_of_the_machine() -> set[tuple[str, str]]:
@@ -86,7 +86,7 @@ def _edges_of_the_machine() -> set[tuple[str, str]]:
         Run(id=RunId("r"), title="t", model="m", created_at=0, updated_at=0, shots=(shot,), terms=Terms(retakes=0))
     )
     edges: set[tuple[str, str]] = set()
-    seen, todo = set(), [first]
+    variants, todo = set(), [first]
     while todo:
         run = todo.pop()
         for event in _every_event():
@@ -96,8 +96,8 @@ def _edges_of_the_machine() -> set[tuple[str, str]]:
                 if before_status != after_status:
                     edges.add((before_status, after_status))
                 variant = (after_status, *((take.adopted, take.intent) for take in after.shots[0].takes))
-                if variant not in seen and len(after.shots[0].takes) < 2:
-                    seen.add(variant)
+                if variant not in variants and len(after.shots[0].takes) < 2:
+                    variants.add(variant)
                     todo.append(replace(after, cancelled=False))
     return edges
 
@@ -112,7 +112,7 @@ def _every_event() -> list[events.Event]:
     problem = Problem(code="x", message="x", family=Family.UNKNOWN)
     clip = Clip(path="c", sha256="0", bytes=1, width=1, height=1, duration_s=1, frames=1)
     frame = Frame(path="f", sha256="0", width=1, height=1)
-    ended = [
+    end_events = [
         events.JobEnded(shot_id="s", take=1, job_ids=("j",), status=status, problem=problem)
         for status in (TakeStatus.FAILED, TakeStatus.EXPIRED, TakeStatus.CANCELLED)
     ]
@@ -125,7 +125,7 @@ def _every_event() -> list[events.Event]:
         events.SubmitLost(**about, problem=problem),  # type: ignore[arg-type]
         events.JobSeen(**about, job_ids=("j",), word="running"),  # type: ignore[arg-type]
         events.Rendered(**about, job_ids=("j",), video_url="v"),  # type: ignore[arg-type]
-        *ended,
+        *end_events,
         events.PollFailed(**about, problem=problem, gone=True),  # type: ignore[arg-type]
         events.Collected(**about, video=clip, last_frame=frame),  # type: ignore[arg-type]
         events.Collected(**about, video=replace(clip, kept=False), last_frame=frame),  # type: ignore[arg-type]
@@ -160,5 +160,5 @@ def test_every_row_of_the_checklist_has_its_tests() -> None:
             assert file in files, (page.name, file)
         for name in re.findall(r"\b(test_[a-z0-9_]+)\b(?!\.py)", text):
             assert name in names, (page.name, name)
-        for linked in re.findall(r"\]\(([a-z/.]+\.md)\)", text):
-            assert (page.parent / linked).is_file(), (page.name, linked)
+        for link in re.findall(r"\]\(([a-z/.]+\.md)\)", text):
+            assert (page.parent / link).is_file(), (page.name, link)

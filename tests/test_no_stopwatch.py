@@ -40,15 +40,15 @@ HURRIES = {
 def test_no_test_depends_on_the_speed_of_the_machine(file: Path) -> None:
     """Constants alone are judged: who computes a pause has thought about it."""
     name, tree = file.relative_to(TESTS).as_posix(), ast.parse(file.read_text(encoding="utf-8"))
-    found = [*stopwatches(tree)]
-    found += [] if name in PAUSES else [*pauses(tree)]
-    found += [] if name in HURRIES else [*hurries(tree)]
+    hits = [*stopwatches(tree)]
+    hits += [] if name in PAUSES else [*pauses(tree)]
+    hits += [] if name in HURRIES else [*hurries(tree)]
 
-    assert found == []
+    assert hits == []
 
 
 def test_the_lists_name_files_that_need_it() -> None:
-    """A reason whose file is gone, or has mended its ways, goes too."""
+    """A reason whose file is gone, or no longer does it, goes too."""
     trees = {name: ast.parse((TESTS / name).read_text(encoding="utf-8")) for name in {**PAUSES, **HURRIES}}
 
     assert [name for name in PAUSES if not [*pauses(trees[name])]] == []
@@ -96,12 +96,12 @@ def hurries(tree: ast.AST) -> Iterator[str]:
     for call in calls(tree):
         match name_of(call):
             case "timeout" | "timeout_at":
-                given = call.args[:1]
+                arguments = call.args[:1]
             case "wait_for":
-                given = call.args[1:2]
+                arguments = call.args[1:2]
             case _:
-                given = [each.value for each in call.keywords if each.arg in ("timeout", "within_s")]
-        if (seconds := constant(given)) is not None and 1 <= seconds < DEADLINE_S_MIN:
+                arguments = [each.value for each in call.keywords if each.arg in ("timeout", "within_s")]
+        if (seconds := constant(arguments)) is not None and 1 <= seconds < DEADLINE_S_MIN:
             yield f"line {call.lineno}: it has {seconds:g} s; a busy machine needs ten times as long"
 
 
@@ -132,11 +132,11 @@ def name_of(call: ast.Call) -> str:
 
 def is_span(node: ast.AST) -> bool:
     """``clock() - begun``"""
-    left = node.left if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) else None
-    return isinstance(left, ast.Call) and name_of(left) in CLOCKS
+    first = node.left if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) else None
+    return isinstance(first, ast.Call) and name_of(first) in CLOCKS
 
 
 def constant(nodes: list[ast.expr]) -> float | None:
     """The first number that is written there."""
-    found = (node.value for node in nodes if isinstance(node, ast.Constant))
-    return next((float(value) for value in found if isinstance(value, int | float)), None)
+    numbers = (node.value for node in nodes if isinstance(node, ast.Constant))
+    return next((float(value) for value in numbers if isinstance(value, int | float)), None)

@@ -22,7 +22,7 @@ FILES = [file for room in MAY_IMPORT for file in (ROOT / room).rglob("*.py")]
 
 
 def test_no_room_is_larger_than_others_can_balance() -> None:
-    """The largest has 16 % of all lines at most: what goes beyond is another trade, or stands in the wrong room."""
+    """The largest has 16 % of all lines at most: what goes beyond is another trade, or is in the wrong room."""
     lines = {room: sum(map(lines_of, (ROOT / room).rglob("*.py"))) for room in MAY_IMPORT}
     shares = {room: count / sum(lines.values()) for room, count in lines.items()}
 
@@ -37,7 +37,7 @@ def test_no_file_is_longer_than_a_sitting() -> None:
 
 
 def test_no_file_of_tests_is_about_two_things() -> None:
-    """500 lines: whoever looks for the test of something finds it by the name of its file."""
+    """500 lines: the test of something is found by the name of its file."""
     lengths = {str(file.relative_to(ROOT)): lines_of(file) for file in (ROOT / "tests").rglob("*.py")}
 
     assert {name for name, length in lengths.items() if length > TEST_FILE_LINES_MAX} == set()

@@ -1,8 +1,8 @@
 """
-What a provider or model cannot do, as warnings of a plan: before money, and never as a refusal.
+What a provider or model cannot do, as warnings in a plan: before money is spent, and never as a refusal.
 
-Tables of models age within weeks, so a table here is believed for a warning and no more; what the provider makes of a
-request is the provider's to say, and a refused job costs nothing.
+Tables of models age within weeks, so a table here is only trusted for a warning; what the provider makes of a request
+is up to the provider, and a refused job costs nothing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ def ability_checks(
     board: Storyboard, providers: Providers, pictures: Mapping[str, GivenPicture] = _NONE_KNOWN
 ) -> tuple[CautionCheck, ...]:
     """
-    One check for all shots of *board*, by who makes each; *pictures*: those that were given, by what names them there.
+    One check for all shots of *board*, by who makes each; *pictures*: those that were given, by the names used there.
 
     Raises: StoryboardInvalid as `quotes.provider_of`.
     """
@@ -95,7 +95,7 @@ def _frames(shot: Shot, profile: Profile, model: Model, name: str) -> Iterator[C
 
 
 def _kinds(shot: Shot, profile: Profile, model: Model, name: str) -> Iterator[CautionSite]:
-    """What the profile has no address for, whatever the model: the submit would be refused before it is sent."""
+    """Combinations for which the profile has no address, whatever the model: the submit would be refused here."""
     words = why_not_these_frames(profile, order_of(name, shot))
     if words and not model.needs:
         yield "frame_needed", ("first_frame",), f"{words}: give a picture, or use another provider for it"
@@ -122,7 +122,7 @@ def _values(shot: Shot, model: Model, name: str) -> Iterator[CautionSite]:
 
 
 def _fields(shot: Shot, provider: Provider, name: str, story: Story) -> Iterator[CautionSite]:
-    """Fields that are not sent, for want of a place or beside another one, and those that exclude each other."""
+    """Fields that are not sent, for lack of a place or because of another one; and mutually exclusive ones."""
     create = provider.profile.create
     words = {*words_in(create.body), *words_in(dict(create.query))}
     if "input" in words:
@@ -159,10 +159,10 @@ def _price(shot: Shot, provider: Provider, name: str) -> Iterator[CautionSite]:
 
 
 def _is_as_asked(shot: Shot, field: str, model: Model, story: Story) -> bool:
-    """Whether the clip is as *field* asks without being told, or another warning says that it is not."""
+    """Whether the clip matches *field* without being told, or another warning says that it does not."""
     value = shot.input.get(field)
     if field == "generate_audio":
-        return model.audio in ("none", "always")  # If that is not what was asked for, a check above says so.
+        return model.audio in ("none", "always")  # If that does not match the request, a check above says so.
     if WORD_OF_FIELD[field] != "ratio" or value == "adaptive":
         return value == "adaptive"
     source = story.by_id.get(shot.source or "")
@@ -170,7 +170,7 @@ def _is_as_asked(shot: Shot, field: str, model: Model, story: Story) -> bool:
 
 
 def _pictures(shot: Shot, provider: Provider, pictures: Mapping[str, GivenPicture]) -> Iterator[CautionSite]:
-    """Pictures that a person gave, each held against what the provider takes."""
+    """Pictures that a person gave, each checked against what the provider takes."""
     limits = provider.profile.media.image
     if limits is None:
         return
@@ -184,7 +184,7 @@ def _pictures(shot: Shot, provider: Provider, pictures: Mapping[str, GivenPictur
 
 
 def _handed_on(shot: Shot, provider: Provider, story: Story) -> Iterator[CautionSite]:
-    """The last frame of the shot before, where its size is certain: its own resolution, and the ratio of its chain."""
+    """The last frame of the shot before, if its size is certain: its own resolution, and the ratio of its chain."""
     source, limits = story.by_id.get(shot.source or ""), provider.profile.media.image
     if source is None or limits is None:
         return

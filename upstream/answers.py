@@ -1,4 +1,4 @@
-"""Reading the provider's answers: refusals, the submit's job id, and where an upload can be found. Pure."""
+"""Reading the provider's answers: refusals, the submit's job id, and where an upload can be found. Pure functions."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -25,11 +25,11 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> FrameRelayError:
     """
-    The error that an answer outside 2xx means to a call that may be repeated.
+    The error that an answer outside 2xx means for a call that may be repeated.
 
-    UpstreamRateLimited where waiting helps (429, or a code that says so), but UpstreamRejected for a used-up quota,
-    which also comes as 429; UpstreamUnavailable for 408, 425 and 5xx; UpstreamRejected for the rest, 501 (no such
-    endpoint) and redirects included.
+    UpstreamRateLimited if waiting helps (429, or a code that says so), but UpstreamRejected for a used-up quota, which
+    also comes as 429; UpstreamUnavailable for 408, 425 and 5xx; UpstreamRejected for the rest, including 501 (no such
+    endpoint) and redirects.
     """
     code, words = code_and_message(body)
     return _as_error(status, code, words, headers, message=_sentence(status, code, words, headers))
@@ -37,10 +37,10 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> FrameRelayE
 
 def refusal_within(headers: Mapping[str, str], document: Mapping[str, object]) -> FrameRelayError | None:
     """
-    The error that a 2xx answer means, because its body says no; None where that is not certain.
+    The error that a 2xx answer means because its body says no; None if that is not certain.
 
-    As `refusal`, by the code in the body where that is an HTTP status. UpstreamRejected with status 404 says that there
-    is no such job. Raised to nobody who got a job's id: a job that was accepted is one, whatever else is said.
+    Like `refusal`, by the code in the body if that is an HTTP status. UpstreamRejected with status 404 says that there
+    is no such job. Never raised if the answer names a job's id: a job that was accepted is one, whatever else is said.
     """
     complaint, status = complaint_in(document), status_within(document)
     if complaint is None or status is None:
@@ -52,10 +52,10 @@ def refusal_within(headers: Mapping[str, str], document: Mapping[str, object]) -
 
 def status_within(document: Mapping[str, object]) -> int | None:
     """
-    The HTTP status that a body deserves which says no, whatever it came with; None for one that does not.
+    The HTTP status that a refusing body deserves, whatever it came with; None if the body is no refusal.
 
     404 for "no such job"; the code in the body, if that is a status; 500 for trouble of the provider's own, 503 if it
-    says to come again; else 200, since nothing is known but the words.
+    says to come again; otherwise 200, since nothing is known but the words.
     """
     complaint = complaint_in(document)
     if complaint is None:
@@ -84,12 +84,12 @@ def _as_error(
 
 
 def says_why(body: bytes) -> bool:
-    """Whether *body* is an error in JSON, of whatever form; the page of a proxy is not."""
+    """Whether *body* is an error in JSON, of whatever form; a proxy's page is not."""
     return code_and_message(body) != (None, None)
 
 
 def read_object(body: bytes) -> dict[str, object]:
-    """The JSON object in an answer; a list is in one, under `paths.LIST`. Raises: UpstreamAnswerUnreadable."""
+    """The JSON object in an answer; a list is wrapped in one, under `paths.LIST`. Raises: UpstreamAnswerUnreadable."""
     try:
         document = msgspec.json.decode(body.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -117,11 +117,11 @@ def read_retry_after(value: str | None, *, now: datetime) -> float | None:
 
 def find_upload_url(answer: Mapping[str, object], *, root: str, path: str | None) -> str:
     """
-    Where the uploaded file is: at the dotted *path* if given, else ``url`` or ``file_url``, plain or in ``data``,
+    Where the uploaded file is: at the dotted *path* if given, otherwise ``url`` or ``file_url``, plain or in ``data``,
     ``file``.
 
-    A relative URL is joined to *root*. A value that is not a URL at all counts only at a given *path*: some providers
-    take ``file_<id>`` wherever a URL may stand.
+    A relative URL is joined to *root*. A value that is not a URL at all only counts at a given *path*: some providers
+    take ``file_<id>`` wherever a URL may be.
     Raises: UpstreamAnswerUnreadable, naming the keys that were there.
     """
     for value in _at_path(answer, path) if path else _usual_places(answer):
@@ -147,7 +147,7 @@ def _usual_places(answer: Mapping[str, object]) -> Iterator[object]:
 
 
 def _at_path(answer: Mapping[str, object], path: str) -> Iterator[object]:
-    """The value at *path*; a number steps into a list."""
+    """The value at *path*; a number is an index into a list."""
     value: object = answer
     for step in path.split("."):
         if isinstance(value, Mapping):
@@ -183,7 +183,7 @@ def code_and_message(body: bytes) -> tuple[str | None, str | None]:
 
 
 def _sentence(status: int, code: str | None, words: str | None, headers: Mapping[str, str]) -> str:
-    """One line for a person. The request id is what a provider's support asks for."""
+    """One line for a person. The request id is what a provider's support will ask for."""
     sentence = f"HTTP {status}" + (f" {code}" if code else "") + (f": {words}" if words else "")
     if 300 <= status <= 399:
         sentence += " (a redirect, which is not followed: the key stays with the address that it was given for)"
@@ -191,7 +191,7 @@ def _sentence(status: int, code: str | None, words: str | None, headers: Mapping
 
 
 def request_of(headers: Mapping[str, str]) -> str:
-    """The provider's own id of the request, as the end of a message: `` [request ab12]``; empty without one."""
+    """The provider's own id of the request, as the end of a message: `` [request ab12]``; empty if there is none."""
     request_id = headers.get("x-request-id")
     return f" [request {cut(request_id, CODE_CHARACTERS_MAX)}]" if request_id else ""
 

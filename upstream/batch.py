@@ -1,4 +1,4 @@
-"""Several look-ups by one GET, where a provider takes several ids: planned ones wait a moment for each other."""
+"""Several look-ups in one GET, if a provider takes several ids: planned ones wait a moment for each other."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,7 +16,7 @@ Ask = Callable[[str], Awaitable[ApiAnswer]]
 
 
 class LookUpBatch:
-    """Asks for up to ``rules.ids`` jobs at once by *ask*, which takes their ids with ``rules.join`` between."""
+    """Asks for up to ``rules.ids`` jobs at once through *ask*, which takes their ids joined by ``rules.join``."""
 
     def __init__(self, rules: BatchRules, ask: Ask) -> None:
         self._rules = rules
@@ -25,7 +25,7 @@ class LookUpBatch:
         self._asking = set[asyncio.Task[None]]()
 
     async def answer(self, job_id: str) -> ApiAnswer:
-        """The answer as it would be for *job_id* alone. Raises: what *ask* raises."""
+        """The answer as it would be for *job_id* alone. Raises: whatever *ask* raises."""
         future = self._waiting.get(job_id)
         if future is None:
             loop = asyncio.get_running_loop()
@@ -46,16 +46,16 @@ class LookUpBatch:
     async def _ask_for(self, waiting: Mapping[str, "asyncio.Future[ApiAnswer]"]) -> None:
         try:
             answer = await self._ask(self._rules.join.join(waiting))
-        except BaseException as error:  # Each of those that wait has to hear of it.
+        except BaseException as error:  # Every look-up that waits must learn of it.
             for future in waiting.values():
                 future.set_exception(error)
-                future.exception()  # Whoever was cancelled meanwhile does not ask for it.
+                future.exception()  # A look-up that was cancelled in the meantime does not retrieve it.
             return
         for job_id, future in waiting.items():
             future.set_result(self._of(answer, job_id))
 
     def _of(self, answer: ApiAnswer, job_id: str) -> ApiAnswer:
-        """*answer* with the record of *job_id* alone, or none; an answer without records is everybody's."""
+        """*answer* with only the record of *job_id*, or none; an answer without records is everybody's."""
         document = answer.document()
         records = read_path(self._rules.records).find(document, document) if document else None
         if document is None or not isinstance(records, list):

@@ -1,4 +1,4 @@
-"""Reading a callback's body: bytes in, a job report out, nothing else happens here."""
+"""Reading the body of a callback: bytes in, a job report out; nothing else happens here."""
 
 import json
 import math
@@ -15,35 +15,35 @@ DEPTH_MAX = 32
 """Levels of nesting; the deepest documented body has five."""
 
 DIGITS_MAX = 64
-"""Digits of one number; reading more costs time that grows with their square."""
+"""Digits of one number; the time to read more grows with the square of their number."""
 
 QUICK_LEVELS = 6
-"""Levels of nesting that are read quickly."""
+"""Levels of nesting up to which the quick reader is used."""
 
 COMMAS_MAX = 10_000
-"""Commas, and so values, of a body; a mebibyte of ``1,1,1`` would keep all other callbacks waiting for a second."""
+"""Commas, and so values, in a body; a mebibyte of ``1,1,1`` would keep all other callbacks waiting for a second."""
 
 
 def read_callback(body: bytes) -> JobReport:
     """
-    What a callback says about its job. *body* is untrusted: the caller caps its size, this bounds the rest.
+    What a callback says about its job. *body* is untrusted: the caller limits its size, this function the rest.
 
-    Raises: RequestInvalid for what is not a JSON object in UTF-8, or holds a key twice, a number that JSON does not
-    know or that is longer than ``DIGITS_MAX``, more than ``DEPTH_MAX`` levels or ``COMMAS_MAX`` values, or half a
-    surrogate pair. A byte order mark before it is passed over.
+    Raises: RequestInvalid for anything that is not a JSON object in UTF-8, or that has a duplicate key, a number that
+    JSON does not allow or that is longer than ``DIGITS_MAX``, more than ``DEPTH_MAX`` levels or ``COMMAS_MAX`` values,
+    or half a surrogate pair. A byte order mark before it is ignored.
     """
     return read_job(parse_object(body))
 
 
 def parse_object(body: bytes) -> dict[str, object]:
-    """The JSON object in *body*, under the bounds of :func:`read_callback`."""
+    """The JSON object in *body*, within the limits of :func:`read_callback`."""
     body = body.removeprefix(BOM_UTF8)  # Some platforms put it in front of what they send.
     if len(body) > COMMAS_MAX and body.count(b",") > COMMAS_MAX:
         raise RequestInvalid(f"the body holds more than {COMMAS_MAX} values")
     return _read_quickly(body) or _read_strictly(body)
 
 
-# What the quick reader takes: no fraction, no large number, not many levels. It looks at the types as it reads.
+# What the quick reader accepts: no fraction, no large number, few levels. It checks the types as it reads.
 _plain: Any = str | bool | Annotated[int, msgspec.Meta(gt=-(2**53), lt=2**53)] | None
 for _ in range(QUICK_LEVELS):
     _plain = str | bool | Annotated[int, msgspec.Meta(gt=-(2**53), lt=2**53)] | list[_plain] | dict[str, _plain] | None
@@ -52,11 +52,12 @@ _decode_plain: Callable[[bytes], dict[str, object]] = msgspec.json.Decoder(dict[
 
 def _read_quickly(body: bytes) -> dict[str, object] | None:
     """
-    The object in a body in which the quick reader can have missed nothing that the strict one refuses, else None.
+    The object in a body in which the quick reader cannot have missed anything that the strict one refuses, otherwise
+    None.
 
-    Where none is escaped each text has two quotation marks; a key that was given twice leaves one text too few.
+    If nothing is escaped, each text has two quotation marks; a duplicate key leaves one text too few.
     """
-    if b"\\" in body and body.count(b"\\") != body.count(rb"\u0026"):  # Go writes & so.
+    if b"\\" in body and body.count(b"\\") != body.count(rb"\u0026"):  # Go writes & like this.
         return None
     try:
         document = _decode_plain(body)
@@ -77,7 +78,7 @@ def _read_strictly(body: bytes) -> dict[str, object]:
     if not isinstance(document, dict):
         raise RequestInvalid("the body is not a JSON object")
     brackets = body.count(b"{") + body.count(b"[")
-    if b"\\" in body or brackets >= DEPTH_MAX:  # Any other is neither too deep nor holds half a pair.
+    if b"\\" in body or brackets >= DEPTH_MAX:  # Any other body is neither too deep nor holds half a pair.
         _check(document)
     return document
 
@@ -86,7 +87,7 @@ _TOO_DEEP = f"the body nests deeper than {DEPTH_MAX} levels"
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Two readers of one body must agree on it; with a doubled key one takes the first, another the last."""
+    """Two readers of one body must agree on it; with a duplicate key one takes the first value, another the last."""
     document = dict(pairs)
     if len(document) != len(pairs):
         raise RequestInvalid("the body holds the same key twice")
@@ -122,7 +123,7 @@ _decode = json.JSONDecoder(
 
 
 def _check(document: dict[str, object]) -> None:
-    """Bound the depth, and refuse text that cannot be written out again. A loop, so that depth costs no stack."""
+    """Limit the depth, and refuse text that cannot be written out again. A loop, so that depth costs no stack."""
     level: list[object] = [document]
     for _ in range(DEPTH_MAX):
         texts = [value for value in level if isinstance(value, str)]

@@ -1,7 +1,7 @@
 """
 The client of the jobs API: submit a job, look one up, upload a file.
 
-What costs money is never sent twice in here. ``submit`` lets exactly one POST leave, on a connection of its own:
+Nothing that costs money is ever sent twice here. ``submit`` sends exactly one POST, on its own connection:
 
 - httpcore 1.0 sends a request again only after ``ConnectionNotAvailable``, which it raises before the first byte is
   written, and connects again only when told to (``retries``, left at 0); httpx sends again only for redirects and auth
@@ -60,7 +60,7 @@ from framerelay.upstream.wire import JobState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """Seconds that each call may take; ``connect_s`` bounds each step of making the connection."""
+    """Seconds that each call may take; ``connect_s`` limits each step of making the connection."""
 
     connect_s: float = 10.0
     submit_s: float = 60.0  # A gateway may fetch and check the images before it answers.
@@ -72,14 +72,15 @@ class JobsClient:
     """
     One provider, one key; open it once per process (``async with``) and share it.
 
-    *base_url* is the provider's address, which its *profile* continues; a ``/v1`` at its end may be in both. The key
-    is sent there and, unless that is another address than the profile's, to the hosts that the profile names: redirects
-    are not followed, proxy and netrc variables are not read. An answer that repeats the key (some refusals do) is read
-    as if it said ``[key]``.
-    *upload_url_path* is a dotted path to the URL in the upload answer (``data.download_url``), for providers that
-    call it something else. *refuses_by_503*: a 503 to a submit, in the provider's own words, says that nothing was
-    accepted. *tls* replaces the usual certificate authorities, for a gateway that has its own. *elsewhere*, which stays
-    the caller's, opens the addresses of other hosts that the provider names for our bytes: it must refuse private ones.
+    *base_url* is the provider's address, to which its *profile* adds paths; a ``/v1`` at its end may be in both. The
+    key is sent there and, unless the address differs from the profile's, to the hosts that the profile names: redirects
+    are not followed, proxy and netrc variables are not read. In an answer that repeats the key (some refusals do), it
+    is replaced by ``[key]``.
+    *upload_url_path* is a dotted path to the URL in the upload answer (``data.download_url``), for providers that call
+    it something else. *refuses_by_503*: a 503 to a submit, in the provider's own words, means that nothing was
+    accepted. *tls* replaces the usual certificate authorities, for a gateway that has its own. *elsewhere*, which still
+    belongs to the caller, opens addresses at other hosts that the provider names for our bytes: it must refuse private
+    ones.
 
     Raises: RequestInvalid for a base URL or key that cannot be used.
     """
@@ -130,13 +131,13 @@ class JobsClient:
         """
         Submit one job; this spends money.
 
-        Never repeats itself. *leaving* is set before the first byte of the POST is written: one that cancels it after
-        that must treat the outcome as unknown. ``order.take`` goes out where the profile has a place for it: a provider
-        that honours it will not charge twice, the jobs API does not promise that.
+        Never repeats itself. *leaving* is set before the first byte of the POST is written: a caller that cancels it
+        after that must treat the outcome as unknown. ``order.take`` is sent if the profile has a place for it: a
+        provider that honors it will not charge twice; the jobs API does not promise that.
 
-        Raises: UpstreamUnavailable if nothing was sent (safe to try again); UpstreamRateLimited and UpstreamRejected
-        if the provider clearly refused; OutcomeUnknown for everything else once bytes may have left; RequestInvalid
-        for an order that no request can be made of.
+        Raises: UpstreamUnavailable if nothing was sent (safe to try again); UpstreamRateLimited and UpstreamRejected if
+        the provider clearly refused; OutcomeUnknown for everything else once bytes may have left; RequestInvalid for an
+        order from which no request can be made.
         """
         plan = create_request(self.profile, order)
         headers = {**plan.headers, "Content-Type": "application/json"}
@@ -164,9 +165,9 @@ class JobsClient:
         """
         Whether *url* is at the provider: at another place it would not get the key, and so is not asked.
 
-        Where the provider is reached by TLS, its address without it is another place: everybody could read the key.
-        One that is reached without is on this machine or network, among others: those are at other ports. Nor is it one
-        with a user in it, which would be sent in place of the key.
+        If the provider is reached by TLS, its address without TLS is another place: everybody could read the key. A
+        provider that is reached without TLS is on this machine or network, where other services use other ports. An
+        address with a user in it is refused as well, since that would be sent in place of the key.
         """
         try:
             there, base = parse_url(url), parse_url(self.base)
@@ -193,9 +194,9 @@ class JobsClient:
         """
         What the provider says about a job now. Costs nothing; may be called as often as its rate allows.
 
-        *addresses*: those that the answer to the submit named, where the profile asks them; *model*: of the job, for
-        the addresses that are made where none was named. *is_patient*: it may wait a moment for others that are asked
-        about by the same GET.
+        *addresses*: those in the answer to the submit, if the profile uses them; *model*: of the job, for addresses
+        that are made if none was named. *is_patient*: it may wait a moment for others that are asked about in the same
+        GET.
         Raises: UpstreamUnavailable; UpstreamRateLimited; UpstreamRejected (404: no such job, or no longer);
         UpstreamAnswerUnreadable; RequestInvalid for an id that cannot be part of an address.
         """
@@ -215,9 +216,10 @@ class JobsClient:
     @time_call("find")
     async def find_job(self, submit: LostSubmit) -> JobReport | None:
         """
-        The job of a submit that was cut, by our reference or in the provider's list; None where it has none (yet).
+        The job of a submit that broke off, by our reference or in the provider's list; None if it has none (yet).
 
-        One that does not show the reference is not taken for ours: who does not know the query names any job.
+        A job that does not show the reference is not taken for ours: a provider that does not know the query returns
+        any job.
 
         Raises: as `get_job`.
         """
@@ -248,7 +250,7 @@ class JobsClient:
         return report if report.job_ids else None
 
     async def _look_up(self, address: str, words: Mapping[str, object]) -> ApiAnswer:
-        """A GET of *address*, a template; whatever it is answered."""
+        """A GET of *address*, a template; returns any answer."""
         request = self._request(self._free, "GET", fill_address(address, words), {}, {})
         return await self._exchange_freely(request, self._timeouts.look_up_s)
 
@@ -256,7 +258,7 @@ class JobsClient:
         return await self._look_up(self.profile.get.get, {"id": job_ids})
 
     async def _result(self, then: Then, report: JobReport, words: Mapping[str, object]) -> JobReport:
-        """The second GET, of a job that is done: where its clip is."""
+        """The second GET, for a job that is done: where its clip is."""
         answer = await self._look_up(_address(then, words), words)
         if then.http_error == "failed" and 400 <= answer.status <= 499 and answer.status not in (404, 408, 429):
             return failed_at_last(self.profile, report, answer.status, answer.document() or {})
@@ -271,7 +273,7 @@ class JobsClient:
     @time_call("upload")
     async def upload(self, path: Path, *, kind: str, purpose: str) -> str:
         """
-        Upload the file at *path* and return its URL, or the id that the provider takes in place of one.
+        Upload the file at *path* and return its URL, or the id that the provider takes instead of one.
 
         The file is read whole: inputs are images and short clips. The provider sees a made-up name with the file's
         suffix, since some keep one file per name and serve the older one for a while.
@@ -295,7 +297,7 @@ class JobsClient:
 
     async def post_upload(self, address: str, **content: Any) -> dict[str, object]:
         """
-        A POST with our key that costs nothing, and what it was answered; *content* as httpx takes it.
+        A POST with our key that costs nothing, and its answer; *content* as httpx takes it.
 
         Raises: UpstreamUnavailable; UpstreamRateLimited; UpstreamRejected; UpstreamAnswerUnreadable.
         """
@@ -308,9 +310,9 @@ class JobsClient:
 
     async def send_elsewhere(self, method: str, address: str, **content: Any) -> None:
         """
-        Bytes to an address that the provider signed for us, without our key; *content* as httpx takes it.
+        Send bytes to an address that the provider signed for us, without our key; *content* as httpx takes it.
 
-        Raises: as `post_upload`; AddressForbidden for one that leads inside, unless that is the provider's own host.
+        Raises: as `post_upload`; AddressForbidden for a private address, unless that is the provider's own host.
         """
         client = self._free if self.is_own(address) else self._elsewhere
         headers = {"Accept-Encoding": "identity", **content.pop("headers", {})}
@@ -331,7 +333,7 @@ class JobsClient:
         headers: Mapping[str, str],
         **content: Any,
     ) -> httpx.Request:
-        """A request with our key, which goes to the provider's own hosts alone. Raises: UpstreamAnswerUnreadable."""
+        """A request with our key, which is only sent to the provider's own hosts. Raises: UpstreamAnswerUnreadable."""
         url = f"{self.base}{address}" if address.startswith("/") else address
         if not self.is_own(url):
             raise UpstreamAnswerUnreadable(f"the provider names an address that is not its own: {host_of(url)}")
@@ -341,14 +343,14 @@ class JobsClient:
     async def _exchange_freely(
         self, request: httpx.Request, seconds: float, client: httpx.AsyncClient | None = None
     ) -> ApiAnswer:
-        """A call that costs nothing, whatever it is answered. Raises: UpstreamUnavailable: any trouble may pass."""
+        """A call that costs nothing, with any answer. Raises: UpstreamUnavailable: any trouble may pass."""
         try:
             return await self._exchange(client or self._free, request, seconds)
         except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
             raise UpstreamUnavailable(f"the provider did not answer ({transport_words(error)})") from error
 
     async def _ask(self, request: httpx.Request, client: httpx.AsyncClient | None = None) -> ApiAnswer:
-        """A call that costs nothing; only a 2xx is an answer."""
+        """A call that costs nothing; only a 2xx counts as an answer."""
         answer = await self._exchange_freely(request, self._timeouts.upload_s, client)
         if not answer.is_success:
             raise refusal_by(self.profile, answer.status, answer.headers, answer.content, answer.document())
@@ -356,7 +358,8 @@ class JobsClient:
 
     async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request, seconds: float) -> ApiAnswer:
         """
-        One request out, one whole answer in. Another clock than httpx's covers it all, so that a trickle cannot last.
+        One request out, one whole answer in. A timeout besides httpx's covers all of it, so that a slow trickle cannot
+        last.
 
         Raises: what httpx raises; TimeoutError; UpstreamAnswerUnreadable for more than ``ANSWER_BYTES_MAX``, and for a
         2xx with a ``Content-Encoding``, which nobody asked for: a kilobyte of it may unpack to gigabytes.
@@ -379,6 +382,6 @@ class JobsClient:
 
 
 def _address(rules: Get | Then, words: Mapping[str, object]) -> str:
-    """The template of a look-up: one that names an address of the create's answer needs that answer."""
+    """The template of a look-up: if it names an address from the answer to the create, it needs that answer."""
     is_known = all(words.get(word) is not None for word in words_in(rules.get))
     return rules.get if is_known or rules.fallback is None else rules.fallback

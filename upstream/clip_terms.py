@@ -1,8 +1,8 @@
 """
-What the request of a take asks for that its price hangs on, read back from the request as it would be sent. Pure.
+What a request asks for that affects the price of its take, read back from it as it would be sent. Pure functions.
 
-Raw fields of a storyboard (``extra``) are merged over all that it says in our words; a profile may write a word in its
-own way, or leave it out. So the words are looked for where the profile puts them, once the request is whole.
+Raw fields of a storyboard (``extra``) are merged over everything it says in our words; a profile may write a word in
+its own way, or leave it out. So the words are looked for where the profile puts them, once the request is complete.
 """
 
 import re
@@ -16,7 +16,7 @@ from framerelay.upstream.template import WORDS, words_in
 from framerelay.upstream.values import text_of
 
 PRICE_FIELDS: Final = ("duration", "frames", "resolution", "generate_audio", "service_tier")
-"""The fields of a storyboard that a price can hang on."""
+"""The fields of a storyboard that can affect a price."""
 
 _PICTURES: Final = ("first_frame", "last_frame", "ref_images", "ref_videos")
 _LISTS: Final = ("ref_images", "ref_videos")
@@ -29,10 +29,10 @@ FieldPath = tuple[str, ...]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipTerms:
     """
-    What is asked for, as a storyboard names it.
+    What is requested, as a storyboard names it.
 
-    ``fields``: those of a price that are certain; what is left open, or cannot be read back, is not among them.
-    ``unpriced``: raw fields that the profile does not know: what they do to the price nobody says.
+    ``fields``: those relevant to the price that are certain; any that are open, or cannot be read back, are left out.
+    ``unpriced``: raw fields that the profile does not know: their effect on the price is unknown.
     """
 
     model: str
@@ -52,7 +52,7 @@ def clip_terms(profile: Profile, order: Order) -> ClipTerms:
 
 
 class _Request:
-    """A request twice, with and without raw fields, and where in it each word stands."""
+    """A request made twice, with and without raw fields, and where in it each word is."""
 
     def __init__(self, profile: Profile, order: Order) -> None:
         self._profile, self._order = profile, order
@@ -63,11 +63,11 @@ class _Request:
         self._in_address |= {*words_in([*create.query.values(), *create.headers.values()])}
 
     def places_of(self, word: str) -> list[FieldPath]:
-        """Where *word* stands, alone or beside others."""
+        """Where *word* is, alone or among others."""
         return [place for place, leaf in self._leaves.items() if word in _marks_in(leaf)]
 
     def value_of(self, name: str) -> object:
-        """The field *name* of a storyboard, as the request says it; None where that is open."""
+        """The field *name* of a storyboard, according to the request; None if that is open."""
         word, own = WORD_OF_FIELD[name], self._order.input.get(name)
         values = [self._value_at(place, word, own) for place in self.places_of(word)]
         if word in self._in_address:
@@ -82,7 +82,7 @@ class _Request:
         return _as_read(rules_of(self._profile, self._order.model).get(word), now) if is_alone else None
 
     def model(self) -> str | None:
-        """The model that is asked for; None where a raw field says something in its place that is not a name."""
+        """The requested model; None if a raw field replaces it by something that is not a name."""
         names = {text_of(self._value_at(place, "model", self._order.model)) for place in self.places_of("model")}
         return names.pop() if len(names) == 1 else None if names else self._order.model
 
@@ -94,7 +94,7 @@ class _Request:
                 yield ".".join(place)
 
     def _is_read(self, place: FieldPath) -> bool:
-        """Whether a word of ours stands there, and, if the price hangs on it, what it says."""
+        """Whether a word of ours is there, and, if it affects the price, what it says."""
         around = [place[: length + 1] for length in range(len(place))]
         here = next((each for each in around if isinstance(self._leaves.get(each), str)), None)
         words = _marks_in(self._leaves[here]) if here else set()
@@ -103,7 +103,7 @@ class _Request:
 
 
 def _marked_body(profile: Profile, order: Order) -> Any:
-    """The body without raw fields, with a mark for each word in place of its value."""
+    """The body without raw fields, with a mark for each word instead of its value."""
     values, rules = words_of(profile, order), rules_of(profile, order.model)
     words: dict[str, object] = {word: _mark(word) for word in WORDS if rules.get(word) != "drop"}
     for word in _PICTURES:
@@ -138,7 +138,7 @@ def _at(value: object, place: FieldPath) -> object:
 
 
 def _as_read(rule: object, value: object) -> object:
-    """What a storyboard says where the provider is sent *value*, by a rule of ``values``; None where nobody knows."""
+    """What the storyboard says if *value* is sent to the provider, by a rule of ``values``; None if nobody knows."""
     if value is None or value is _NOTHING or isinstance(value, Mapping | list):
         return None
     if isinstance(rule, Mapping):

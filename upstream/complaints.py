@@ -1,9 +1,9 @@
 """
-What an answer says went wrong, though its status says that all is well: refusals inside HTTP 200. Pure.
+What an answer says went wrong, although its status says that all is well: refusals inside HTTP 200. Pure functions.
 
 Gateways and providers answer ``{"code": 4001, "message": "…"}``, ``{"success": false, …}``, ``{"error": …}`` or
-``{"base_resp": {"status_code": 1008, …}}`` so. What can be read both ways is not a complaint: a submit that might have
-been accepted is never taken for refused.
+``{"base_resp": {"status_code": 1008, …}}`` like this. Anything that can be read both ways is not a complaint: a submit
+that might have been accepted is never taken for refused.
 """
 
 import re
@@ -16,7 +16,7 @@ from framerelay.upstream.words import CODE_CHARACTERS_MAX, cut
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complaint:
-    """The provider's own *code* and *message*, as far as it gave them, cut."""
+    """The provider's own *code* and *message*, if it gave them, cut."""
 
     code: str | None
     message: str | None
@@ -33,7 +33,7 @@ class Complaint:
 
 
 def complaint_in(document: Mapping[str, object]) -> Complaint | None:
-    """What *document* complains of, or None if nothing in it certainly does."""
+    """What *document* complains of, or None if nothing in it certainly is a complaint."""
     places = [document, *_inner(document)]
     for place in places:
         if (complaint := _in_error(place)) is not None:
@@ -50,7 +50,7 @@ def complaint_in(document: Mapping[str, object]) -> Complaint | None:
 
 
 def error_in(places: list[Mapping[str, object]]) -> Complaint | None:
-    """The error that one of *places* of a job carries, if it is not the empty form of none."""
+    """The error in one of *places* of a job, if it is not an empty form that means none."""
     return next((complaint for place in places if (complaint := _in_error(place)) is not None), None)
 
 
@@ -114,7 +114,7 @@ def _inner(document: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
 
 
 def _in_error(place: Mapping[str, object]) -> Complaint | None:
-    """From ``error`` (a mapping or a text) or the first of ``errors``, where it is not the empty form of none."""
+    """From ``error`` (a mapping or a text) or the first of ``errors``, unless that is an empty form that means none."""
     errors = place.get("errors")
     for error in (place.get("error"), place.get("Error"), errors[0] if isinstance(errors, list) and errors else None):
         if isinstance(error, str) and error.strip() and error.strip().lower() not in _FINE_WORDS | {"none", "null"}:
@@ -133,7 +133,7 @@ def _is_refusal(place: Mapping[str, object]) -> bool:
 
 
 def _bad_code(place: Mapping[str, object]) -> str | None:
-    """The code in *place*, if it is none that means success."""
+    """The code in *place*, unless it is one that means success."""
     code = next((code for key in _CODES if (code := _text(place.get(key))) is not None), None)
     if code is None and isinstance(place.get("status"), int) and _is_bad_status(place.get("status")):
         return _text(place.get("status"))

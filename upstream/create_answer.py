@@ -1,4 +1,4 @@
-"""What the answer to a create means: accepted, clearly refused, or neither. Pure; money hangs on it."""
+"""What the answer to a create means: accepted, clearly refused, or neither. Pure functions; money depends on it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class ApiAnswer:
 
     @property
     def is_in_own_words(self) -> bool:
-        """Whether the provider itself speaks: by an error in JSON, or by when to come again."""
+        """Whether the provider itself answers: with an error in JSON, or with a time to come again."""
         return "retry-after" in self.headers or says_why(self.content)
 
     def document(self) -> dict[str, object] | None:
@@ -46,9 +46,9 @@ class ApiAnswer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitAnswer:
     """
-    The provider has the job: its id, other ids that the answer gave it, its first status word, the whole answer.
+    The provider has the job: its id, other ids in the answer, its first status word, the whole answer.
 
-    ``addresses``: those that the answer named for later, by their names in the profile.
+    ``addresses``: those in the answer that are used later, by their names in the profile.
     """
 
     job_id: str
@@ -62,7 +62,7 @@ def read_create_answer(profile: Profile, answer: ApiAnswer, *, refuses_by_503: b
     """
     The job that *answer* names.
 
-    Raises: UpstreamRejected, UpstreamRateLimited, UpstreamUnavailable where it was clearly refused; OutcomeUnknown.
+    Raises: UpstreamRejected, UpstreamRateLimited, UpstreamUnavailable if it was clearly refused; OutcomeUnknown.
     Source: RFC 9110, 15.6.4: a 503 says that the server does not handle the request. A bare one may come from a proxy
     that has passed the request on, and so may a 408, 500, 502 and 504.
     """
@@ -84,7 +84,7 @@ def read_create_answer(profile: Profile, answer: ApiAnswer, *, refuses_by_503: b
 
 
 def _refusal(profile: Profile, answer: ApiAnswer, document: Mapping[str, object] | None) -> FrameRelayError | None:
-    """The refusal that *answer* is by its status, or by what ``ok_if`` asks for; None where it may be a job."""
+    """The refusal in *answer*, according to its status or to ``ok_if``; None if it may be a job."""
     if not answer.is_success:
         return refusal_by(profile, answer.status, answer.headers, answer.content, document)
     if document is not None and not is_ok(profile.create.ok_if, document):
@@ -133,7 +133,7 @@ def _ids(profile: Profile, document: Mapping[str, object]) -> tuple[tuple[str, .
 
 
 def _without_a_job(answer: ApiAnswer, document: Mapping[str, object], *, refuses_by_503: bool) -> FrameRelayError:
-    """What a 2xx to a submit means that names no job: a refusal only where nothing else can be meant."""
+    """What a 2xx answer to a submit means if it names no job: a refusal only if nothing else can be meant."""
     error, status = refusal_within(answer.headers, document), status_within(document)
     if error is None or status is None:
         excerpt = redact(cut(answer.content.decode("utf-8", errors="replace")))

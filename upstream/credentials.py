@@ -1,4 +1,4 @@
-"""What a person gives of a provider, checked: its address and its key; and the ids that come from elsewhere. Pure."""
+"""What a person enters about a provider, checked: its address and its key; and ids from outside. Pure functions."""
 
 import hashlib
 from fnmatch import fnmatchcase
@@ -13,7 +13,7 @@ KEY_CHARACTERS_MIN = 8
 
 
 def base_of(base_url: str, profile: Profile) -> str:
-    """*base_url* without trailing slashes, and without ``/v1`` where the paths of *profile* begin with it."""
+    """*base_url* without trailing slashes, and without ``/v1`` if the paths of *profile* begin with it."""
     try:
         parts, url = urlsplit(base_url.strip()), parse_url(base_url.strip())
         is_usable = url.scheme in ("http", "https") and url.host and parts.port != 0
@@ -30,37 +30,37 @@ def base_of(base_url: str, profile: Profile) -> str:
 
 
 def hosts_of(base: str, profile: Profile) -> frozenset[str]:
-    """Whom the key is for: at an address of the profile's all its hosts, at another one (a gateway) that host alone."""
+    """The hosts that the key is for: at the profile's address all its hosts, at another (a gateway) only that host."""
     host, own = host_of(base), frozenset((host_of(profile.base), *profile.hosts))
     return frozenset((host,)) if host not in own else own
 
 
 def clip_key_hosts(base: str, profile: Profile) -> frozenset[str]:
-    """Whom the key is for when a clip is fetched: those of `hosts_of` where clips lie, as far as the profile says."""
+    """The hosts that get the key when a clip is fetched: those of `hosts_of` that serve clips, if the profile says."""
     theirs = {host_of(profile.base), *profile.hosts}
     return frozenset(host for host in hosts_of(base, profile) if host not in theirs or is_clip_host(host, profile))
 
 
 def is_clip_host(host: str, profile: Profile) -> bool:
-    """Whether clips are known to lie at *host*; where the profile names no such hosts, anywhere."""
+    """Whether *host* is known to serve clips; if the profile names no hosts, every host is."""
     patterns = profile.download.hosts
     return not patterns or any(fnmatchcase(host.lower(), pattern.lower()) for pattern in patterns)
 
 
 def usable_key(key: str) -> str:
-    """*key*, which can be in a header. Raises: RequestInvalid, in words that do not show it."""
+    """*key*, if it can be sent in a header. Raises: RequestInvalid, in words that do not show it."""
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise RequestInvalid("the upstream's key must be one word of printable ASCII", param="key")
     return key
 
 
 def key_mark(key: str) -> str:
-    """Tells *key* from others, and nothing else of it: it is kept with a run."""
+    """Distinguishes *key* from others, and reveals nothing else: it is stored with a run."""
     return hashlib.sha256(b"framerelay key mark v1\n" + key.encode()).hexdigest()[:12]
 
 
 def spellings_of(key: str) -> tuple[bytes, ...]:
-    """How an answer may write *key*; a short one is in many an answer by chance, and is left there."""
+    """How an answer may write *key*; a short one occurs in many answers by chance, and is left there."""
     if len(key) < KEY_CHARACTERS_MIN:
         return ()
     return tuple({each.encode() for each in (key, key.replace("/", "\\/"), quote(key, safe=""), quote_plus(key))})

@@ -1,4 +1,4 @@
-"""A storyboard as a draft: each shot as small and cheap as who makes it can, to be looked at. Pure."""
+"""A storyboard as a draft: each shot as small and cheap as its maker can, for viewing only. Pure functions."""
 
 import re
 from dataclasses import replace
@@ -13,14 +13,14 @@ SMALL: Final = "480p"
 
 def draft_of(board: Storyboard, shot: Shot, model: Model) -> Shot:
     """
-    *shot* of *board* with what its model calls a draft, and what the storyboard wants of drafts.
+    *shot* of *board* with what its model defines as a draft, and what the storyboard wants of drafts.
 
-    What it has otherwise is kept beside it, for the final that it is promoted to.
+    The original values are stored with it, for the final to which it is promoted.
     """
     draft = board.draft or {}
     fields: dict[str, Any] = {**(model.draft or {"resolution": _smallest(model)}), **draft}
     if "duration" in draft and "frames" not in draft and "frames" in shot.input:
-        fields["frames"] = None  # It would count before the seconds.
+        fields["frames"] = None  # It would take precedence over the seconds.
     small = {name: value for name, value in {**shot.input, **fields}.items() if value is not None}
     return replace(shot, input=small, final={name: shot.input.get(name) for name in fields})
 

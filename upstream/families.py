@@ -1,8 +1,8 @@
 """
-Failure families: which of a provider's many error codes ask for the same reaction.
+Failure families: which of a provider's many error codes call for the same reaction.
 
 Source: Ark's error-code page (2025-11-07) and codes seen at gateways. Codes grow suffixes (``.PolicyViolation``,
-``.PrivacyInformation``, ``.Violence``), so moderation is recognised by substring and the rest by prefix.
+``.PrivacyInformation``, ``.Violence``), so moderation is recognized by substring and the rest by prefix.
 """
 
 from framerelay.runs.model import Family
@@ -12,9 +12,9 @@ __all__ = ["Family", "family_of"]
 
 def family_of(code: str | None, message: str | None = None, status: int | None = None) -> Family:
     """
-    The family of a failure, from the provider's *code*, else its *message*, else the HTTP *status*.
+    The family of a failure, from the provider's *code*, or else its *message*, or else the HTTP *status*.
 
-    The code decides alone when it is known: a 429 may mean ``quota``, a 400 ``text_moderated``.
+    If the code is known, it alone decides: a 429 may mean ``quota``, a 400 ``text_moderated``.
     """
     by_code = _moderation(code) or _by_prefix(code)
     if by_code:
@@ -38,7 +38,7 @@ def _moderation(text: str | None) -> Family | None:
     return Family.TEXT_MODERATED
 
 
-# Input sound is given like an image: it is the same file at every try, so it shares the image's policy.
+# Input sound is given like an image: it is the same file on every try, so it is treated like an image.
 _SIDES = (
     ("outputaudio", Family.AUDIO_MODERATED),
     ("output", Family.VIDEO_MODERATED),
@@ -59,7 +59,7 @@ def _by_prefix(code: str | None) -> Family | None:
 
 
 def _by_words(message: str | None) -> Family | None:
-    """For codes such as 4001, which say nothing, inside HTTP 200, which says as much."""
+    """For codes such as 4001, which say nothing, inside HTTP 200, which says just as little."""
     line = (message or "").lower()
     return next((family for family, words in _WORDS if any(word in line for word in words)), None)
 
@@ -73,7 +73,7 @@ _WORDS: tuple[tuple[Family, tuple[str, ...]], ...] = (
 )
 
 
-# Lower case, without underscores; the first match counts. A leading * means that the code ends so.
+# Lower case, without underscores; the first match counts. A leading * matches the end of a code.
 _CODES: tuple[tuple[Family, str], ...] = (
     (Family.QUOTA, "quotaexceeded setlimitexceeded insufficientquota *quotaexceeded"),
     (Family.RATE, "ratelimitexceeded *ratelimitexceeded serveroverloaded requestbursttoofast modelloadingerror"),
@@ -87,7 +87,7 @@ _CODES: tuple[tuple[Family, str], ...] = (
     (Family.CANCELLED, "cancelled canceled"),
 )
 
-# A bare 404 or 405 says that the address is wrong, not the shot: every submit would meet it.
+# A bare 404 or 405 means that the address is wrong, not the shot: every submit would get it.
 _BY_STATUS: dict[int, Family] = {
     400: Family.REQUEST_INVALID,
     401: Family.ACCOUNT,

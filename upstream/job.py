@@ -2,7 +2,7 @@
 One reader for everything that describes a job: the answer to a look-up and the body of a callback.
 
 Three shapes are documented or seen: the jobs API's own (``output.status``, ``output.videos[]``), Ark's
-(``content.video_url``, ``error``), and either of them wrapped in ``data``. Fields that nobody reads are kept.
+(``content.video_url``, ``error``), and either of them wrapped in ``data``. Unused fields are kept.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,12 +27,12 @@ from framerelay.upstream.values import (
 from framerelay.upstream.wire import JobState, read_state
 
 JOB_ID_CHARACTERS_MAX = 512
-"""A longer id cannot be part of an address, so it is none."""
+"""A longer id cannot be part of an address, so it does not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobError:
-    """Why a job failed: the provider's *code* and *message*, as far as it gave them, and what kind that is."""
+    """Why a job failed: the provider's *code* and *message*, if it gave them, and their family."""
 
     code: str | None
     message: str | None
@@ -45,8 +45,10 @@ class JobReport:
     What the provider says about one job at one moment.
 
     ``job_ids`` holds every id that names the job, the best first; it may be empty. ``state`` may be ``succeeded`` with
-    ``video_url`` None: the provider said so and gave no clip. ``error`` is set for each final state but ``succeeded``.
-    ``frames`` counts frames, ``duration_s`` is in seconds (from frames when only these are given, at a given rate).
+    ``video_url`` None: the provider said so and gave no clip. ``error`` is set for each final state except
+    ``succeeded``.
+    ``frames`` counts frames, ``duration_s`` is in seconds (computed from frames at a given rate if only these are
+    given).
     ``cost`` is a number in the provider's own unit (money, credits, tokens: its profile says which).
     ``unknown`` are the fields at the job's own level that this reader does not use.
     """
@@ -73,9 +75,9 @@ class JobReport:
 
 class JobNews(msgspec.Struct, frozen=True, kw_only=True):
     """
-    The little of a `JobReport` that a callback is believed to say, until the provider has been asked.
+    The part of a `JobReport` that is accepted from a callback until the provider has been asked.
 
-    ``reference``: our own, where the profile says that callbacks have it.
+    ``reference``: our own, if the profile says that callbacks have it.
     """
 
     job_ids: tuple[str, ...]
@@ -85,7 +87,7 @@ class JobNews(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_news(document: Mapping[str, object]) -> JobNews:
-    """Which job *document* is about and in which state, as `read_job` reads it: one is read for each callback."""
+    """Which job *document* is about and in which state, as `read_job` reads it; called for each callback."""
     body = _unwrap(document)
     inner = _inner(body)
     places = _places(body, inner)
@@ -100,9 +102,9 @@ def read_job(document: Mapping[str, object], *, root: str | None = None) -> JobR
     """
     What *document* says about a job; never raises: a field of the wrong type counts as not given.
 
-    Where two levels carry a status, the inner one (``output.status``) counts if it is a word we know: the outer one is
-    often the echo of the create answer. A job that is done, with an error and without a clip, has failed.
-    *root*: the address that the answer came from, without which a relative address of a clip counts as none.
+    If two levels carry a status, the inner one (``output.status``) counts if it is a word we know: the outer one is
+    often the echo of the answer to the create. A job that is done, with an error and without a clip, has failed.
+    *root*: the address that the answer came from, without which a relative address of a clip does not count.
     """
     body = _unwrap(document)
     inner = _inner(body)
@@ -146,7 +148,7 @@ _READ = frozenset(
 
 
 def _unwrap(document: Mapping[str, object]) -> Mapping[str, object]:
-    """The job's own level: *document*, or its ``data`` if the job is described in there."""
+    """The job's own level: *document*, or its ``data`` if that describes the job."""
     inner = mapping_of(document.get("data"))
     if inner is None or any(document.get(key) for key in _INNER):
         return document
@@ -154,7 +156,7 @@ def _unwrap(document: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _places(body: Mapping[str, object], inner: list[Mapping[str, object]]) -> list[Mapping[str, object]]:
-    """Where fields may stand, innermost first."""
+    """Where fields may be, innermost first."""
     places = [*inner, body]
     for place in tuple(places):
         if isinstance(metadata := place.get("metadata"), dict):
@@ -167,7 +169,7 @@ def _inner(body: Mapping[str, object]) -> list[Mapping[str, object]]:
 
 
 def _status(places: list[Mapping[str, object]]) -> tuple[str | None, JobState]:
-    """The first word that we know, else the first of all, and the state that it means."""
+    """The first word that we know, or else the first of all, and the state that it means."""
     odd_word = None
     for place in places:
         for key in _STATUS_KEYS:
@@ -181,7 +183,7 @@ def _status(places: list[Mapping[str, object]]) -> tuple[str | None, JobState]:
 def _job_ids(
     document: Mapping[str, object], body: Mapping[str, object], inner: list[Mapping[str, object]]
 ) -> tuple[str, ...]:
-    """Each id once. The create answer's ``id`` is the one to look up with, so ``id`` comes before ``task_id``."""
+    """Each id once. The ``id`` in a create's answer is the one to look up with, so it comes before ``task_id``."""
     ids: dict[str, None] = {}
     outer = () if document is body else (document,)
     for place in (body, *inner, *outer):
@@ -192,7 +194,7 @@ def _job_ids(
 
 
 def _failure_behind_success(places: list[Mapping[str, object]]) -> Complaint | None:
-    """The error of a job that is said to be done, where it has no clip: some have no other word for a failure."""
+    """The error of a job that is reported as done, without a clip: some providers have no other word for a failure."""
     for place in places:  # A loop, since most jobs have no error, and a callback is read in microseconds.
         if place.get("error") or place.get("errors"):
             break

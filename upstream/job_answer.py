@@ -1,4 +1,4 @@
-"""What the answer to a look-up means: a job, no such job, or a refusal. Pure."""
+"""What the answer to a look-up means: a job, no such job, or a refusal. Pure functions."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -20,15 +20,15 @@ from framerelay.upstream.wire import JobState
 from framerelay.upstream.words import cut
 
 _OURS: Final = "framerelay found this"
-"""Where the one record stands, out of a list, that has our reference: a key that no provider has."""
+"""Where the one record with our reference is stored, out of a list: a key that no provider uses."""
 
 
 def read_job_answer(profile: Profile, answer: ApiAnswer, *, root: str) -> JobReport:
     """
     What the provider says about the job that was asked about.
 
-    Raises: UpstreamUnavailable, UpstreamRateLimited, UpstreamRejected (404: no such job, or no longer), also for what
-    the body alone says; UpstreamAnswerUnreadable.
+    Raises: UpstreamUnavailable, UpstreamRateLimited, UpstreamRejected (404: no such job, or no longer), even if only
+    the body says so; UpstreamAnswerUnreadable.
     """
     if not answer.is_success:
         error = refusal_by(profile, answer.status, answer.headers, answer.content, answer.document())
@@ -99,7 +99,7 @@ def _ok_if(profile: Profile) -> Mapping[str, Text]:
 
 
 def _as_absent(profile: Profile, error: FrameRelayError) -> FrameRelayError:
-    """*error*, as "no such job" where that is how this provider says it."""
+    """*error*, as "no such job" if that is how this provider says it."""
     if isinstance(error, UpstreamRejected) and means(profile.get.absent_if, error):
         return UpstreamRejected(error.message, status=404, upstream_code=error.upstream_code, family=error.family)
     return error
@@ -116,7 +116,7 @@ def _leniently(profile: Profile, answer: ApiAnswer, document: Mapping[str, objec
 
 
 def _says_nothing_of_a_job(report: JobReport, error: FrameRelayError) -> bool:
-    """Of "error", a word for a job that has failed, none can tell if it is about the job or about the question."""
+    """The word "error" may be about the job or about the question; nobody can tell which."""
     absent = isinstance(error, UpstreamRejected) and error.status == 404
     if report.job_ids:
         return report.status_word is None

@@ -1,7 +1,7 @@
 """
 The public keys of senders that sign without a shared secret: fetched ahead and in the background, never for a callback.
 
-A callback is verified with the keys that are here. If they do not fit, they are fetched again soon, and the sender's
+A callback is verified with the keys that are here. If they do not match, they are fetched again soon, and the sender's
 next try finds the new ones.
 """
 
@@ -23,9 +23,9 @@ from framerelay.runs.errors import FrameRelayError, UpstreamAnswerUnreadable, Up
 KEYS_MAX: Final = 16
 BYTES_MAX: Final = 64 << 10
 FETCH_WITHIN_S: Final = 10.0
-REST_S: Final = 30.0  # Between two fetches of one address, whatever strangers' signatures ask for.
+REST_S: Final = 30.0  # Between two fetches of one address, whatever signatures strangers send.
 FRESH_FOR_S: Final = 6 * 3600.0
-GOOD_FOR_S: Final = 24 * 3600.0  # fal: do not cache for longer. A key that was taken back must end.
+GOOD_FOR_S: Final = 24 * 3600.0  # fal: do not cache for longer. A revoked key must expire.
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ _decode = msgspec.json.Decoder(_KeySet).decode
 
 @dataclass(slots=True, kw_only=True)
 class _Keys:
-    """What is known of one address; times by the monotonic clock."""
+    """What is known about one address; times by the monotonic clock."""
 
     keys: tuple[bytes, ...] = ()
     fetched_at: float | None = None
@@ -55,7 +55,7 @@ class _Keys:
 
 class PublicKeys:
     """
-    The Ed25519 keys at *urls*, and at others once they are asked for; `keep_fresh` has to run meanwhile.
+    The Ed25519 keys at *urls*, and at others once they are requested; `keep_fresh` has to be running.
 
     *http* decides which addresses may be contacted, and follows no redirects.
     """
@@ -66,13 +66,13 @@ class PublicKeys:
         self._wake_up = asyncio.Event()
 
     def of(self, url: str) -> tuple[bytes, ...]:
-        """The keys at *url*, 32 bytes each; none if they were not fetched within ``GOOD_FOR_S``, or never asked for."""
+        """The keys at *url*, 32 bytes each; empty if not fetched within ``GOOD_FOR_S``, or never requested."""
         key_set = self._at(url)
         is_good = key_set.fetched_at is not None and time.monotonic() - key_set.fetched_at < GOOD_FOR_S
         return key_set.keys if is_good else ()
 
     def refresh_soon(self, url: str) -> None:
-        """The keys at *url* did not fit: fetch them again, ``REST_S`` after the last time at the earliest."""
+        """The keys at *url* did not match: fetch them again, ``REST_S`` after the last time at the earliest."""
         self._at(url).wanted = True
         self._wake_up.set()
 
@@ -83,7 +83,7 @@ class PublicKeys:
         return self._key_sets[url]
 
     async def keep_fresh(self) -> None:
-        """Fetch what is wanted or getting old, forever."""
+        """Fetch keys that are wanted or getting old, forever."""
         while True:
             self._wake_up.clear()
             await self.fetch_due()
@@ -93,7 +93,7 @@ class PublicKeys:
                 await wait_within(self._wake_up, pause_s)
 
     async def fetch_due(self) -> None:
-        """Fetch once what is wanted or getting old; trouble is logged, and tried again after ``REST_S``."""
+        """Fetch keys once that are wanted or getting old; failures are logged, and retried after ``REST_S``."""
         now = time.monotonic()
         await asyncio.gather(*(self._fetch(url) for url, key_set in self._key_sets.items() if _due_at(key_set) <= now))
 
@@ -133,9 +133,9 @@ async def _body(http: httpx.AsyncClient, url: str) -> bytes:
 
 def read_key_set(body: bytes) -> tuple[bytes, ...]:
     """
-    The Ed25519 keys in a JSON Web Key Set, at most ``KEYS_MAX``; other kinds and unusable ones are passed over.
+    The Ed25519 keys in a JSON Web Key Set, at most ``KEYS_MAX``; other kinds and unusable ones are skipped.
 
-    Raises: UpstreamAnswerUnreadable when there is not one.
+    Raises: UpstreamAnswerUnreadable if there is not a single one.
     """
     try:
         entries = _decode(body).keys
@@ -148,7 +148,7 @@ def read_key_set(body: bytes) -> tuple[bytes, ...]:
 
 
 def _ed25519(key: _Key) -> bytes | None:
-    """fal's keys have all three fields; a set that leaves the first two out means the same by its length."""
+    """fal's keys have all three fields; a set that leaves out the first two means the same by its length."""
     if key.kty not in (None, "OKP") or key.crv not in (None, "Ed25519") or not isinstance(key.x, str):
         return None
     try:

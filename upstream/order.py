@@ -1,4 +1,4 @@
-"""What is asked of a provider for one take, and the request that its profile makes of that. Pure."""
+"""What is asked of a provider for one take, and the request that its profile makes of that. Pure functions."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -53,7 +53,7 @@ WORD_OF_FIELD: Final = {
     "execution_expires_after": "expires_after",
     "draft": "draft",
 }
-"""The word of a template for each field of a storyboard that every shot may have."""
+"""The template word for each field of a storyboard that every shot may have."""
 
 PictureValue = str | int
 """How a picture is given: an address, a data URI, base64, or the id of an upload."""
@@ -65,7 +65,7 @@ class Order:
     One take, in FrameRelay's own terms.
 
     ``input``: the fields of the storyboard, named as in ``docs/storyboard.md``. ``take``: our unguessable reference.
-    ``callback_url``: None at a provider that cannot call. ``extra``: raw fields of the provider, merged in last.
+    ``callback_url``: None for a provider that cannot call back. ``extra``: raw fields for the provider, merged in last.
     """
 
     model: str
@@ -92,7 +92,7 @@ class RequestPlan:
 
 
 def model_of(profile: Profile, name: str) -> Model:
-    """What the profile knows of the model *name*; an empty one where it knows nothing."""
+    """What the profile knows about the model *name*; an empty one if it knows nothing."""
     return profile.models.get(name, _NO_MODEL)
 
 
@@ -100,7 +100,7 @@ def create_request(profile: Profile, order: Order) -> RequestPlan:
     """
     The request that makes the job of *order*.
 
-    Raises: RequestInvalid where no such request can be made.
+    Raises: RequestInvalid if no such request can be made.
     """
     create, words = profile.create, words_of(profile, order)
     return RequestPlan(
@@ -113,13 +113,13 @@ def create_request(profile: Profile, order: Order) -> RequestPlan:
 
 
 def body_of(profile: Profile, order: Order, words: Mapping[str, object] | None = None) -> Any:
-    """The body of that request, with *words* in place of those of *order* where they are given."""
+    """The body of that request, with *words* replacing those of *order* if they are given."""
     body = fill(profile.create.body, words_of(profile, order) if words is None else words)
     return _merge(_fit(body, model_of(profile, order.model)), order.extra) if isinstance(body, dict) else body
 
 
 def is_sent(profile: Profile, order: Order, name: str) -> bool:
-    """Whether the input field *name* of *order* makes any difference to its request, raw fields aside."""
+    """Whether the input field *name* of *order* makes any difference to its request, apart from raw fields."""
     whole = replace(order, extra={})
     other = replace(whole, input={each: value for each, value in order.input.items() if each != name})
     if body_of(profile, whole) != body_of(profile, other):
@@ -136,7 +136,7 @@ def _header(name: str, value: object) -> str:
 
 
 def words_of(profile: Profile, order: Order) -> dict[str, object]:
-    """The words of a template for *order*, each as this provider and model write it."""
+    """The template words for *order*, each as this provider and model write it."""
     words = _plain_words(order)
     rules = rules_of(profile, order.model)
     return {**words, **{word: _as_written(rule, words.get(word), words) for word, rule in rules.items()}}
@@ -179,7 +179,7 @@ def _plain_words(order: Order) -> dict[str, object]:
 
 def fill_address(template: str, words: Mapping[str, object]) -> str:
     """
-    *template* with *words* in it, each as a part of an address that cannot be more than that.
+    *template* with *words* in it, each confined to one part of an address.
 
     A template that is one word and nothing else (``{kept.status}``) is that word, an address as it came.
     Raises: RequestInvalid for a word without a value.
@@ -212,7 +212,7 @@ def _path(profile: Profile, words: Mapping[str, object]) -> str:
 
 
 def _path_by_frames(by: Mapping[Frames, str], words: Mapping[str, object]) -> str:
-    """What ``by`` does not name, the provider does not make: a frame in the wrong place would be paid for."""
+    """What ``by`` does not list, the provider does not make: a frame in the wrong place would be paid for."""
     frames = _FRAMES[words.get("first_frame") is not None, words.get("last_frame") is not None]
     if frames not in by:
         raise RequestInvalid(_why_not_from(frames), param=_ABOUT[frames])
@@ -220,7 +220,7 @@ def _path_by_frames(by: Mapping[Frames, str], words: Mapping[str, object]) -> st
 
 
 def why_not_these_frames(profile: Profile, order: Order) -> str | None:
-    """Why no clip is made from just the frames of *order*, in words; None where one is, as far as is known."""
+    """Why no clip can be made from exactly the frames of *order*, in words; None if one can, as far as is known."""
     by = profile.create.by
     frames = _FRAMES[order.first_frame is not None, order.last_frame is not None]
     return _why_not_from(frames) if by and frames not in by else None
@@ -266,7 +266,7 @@ def _map(rule: Mapping[str, object], value: object, words: Mapping[str, object])
 
 
 def _fit(body: dict[str, Any], model: Model) -> dict[str, Any]:
-    """*body* as this model wants it: fields under other names, without some, with others."""
+    """*body* as this model wants it: some fields under other names, some left out, some added."""
     for place, name in model.fields.items():
         value = _take_out(body, place.split("."))
         if value is not None and name != _DROP:
@@ -304,7 +304,7 @@ def _merge(body: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def kept_addresses(profile: Profile, document: object) -> Iterator[tuple[str, str]]:
-    """The addresses of a create's answer that are used later on, by their names in the profile."""
+    """The addresses in the answer to a create that are used later, by their names in the profile."""
     for name, path in profile.create.keep.items():
         value = read_path(path).find(document, document)
         if isinstance(value, str):

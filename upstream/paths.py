@@ -1,9 +1,9 @@
 """
 Paths of a profile: where in an answer a value is.
 
-``data.id`` goes down by keys, ``output[0]`` by position (``[0].id``, where the answer is a list),
-``outputs[type=video].url`` to the first entry that has that value, ``a.b|c`` takes the first that is there, and
-``@.id`` begins at the whole body where ``root`` was moved.
+``data.id`` goes down by keys, ``output[0]`` by position (``[0].id`` if the answer is a list),
+``outputs[type=video].url`` to the first entry that has that value, ``a.b|c`` takes the first that exists, and ``@.id``
+begins at the whole body if ``root`` was moved.
 """
 
 import re
@@ -16,23 +16,23 @@ _ALTERNATIVE: Final = re.compile(r"[^|\[\]]*(?:\[[^\[\]]*\][^|\[\]]*)*")
 _STEP: Final = re.compile(r"(?P<name>[^.\[\]|=]+)|\[(?P<index>[0-9]+)\]|\[(?P<key>[^\[\]=]+)=(?P<value>[^\[\]]*)\]")
 
 LIST: Final = "[]"
-"""Under this key stands an answer that is a list: a path that begins with ``[0]`` or ``[key=value]`` leads into it."""
+"""The key under which an answer that is a list is stored: paths that begin with ``[0]`` or ``[key=value]`` use it."""
 
 PathStep = str | int | tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class ValuePath:
-    """One path, taken apart: alternatives, each with whether it begins at the whole body, and its steps."""
+    """One parsed path: alternatives, each with whether it begins at the whole body, and its steps."""
 
     alternatives: tuple[tuple[bool, tuple[PathStep, ...]], ...]
 
     def find(self, record: object, body: object = None) -> object:
-        """The first value in *record* (or in the whole *body*) that says anything; None where there is none."""
+        """The first meaningful value in *record* (or in the whole *body*); None if there is none."""
         return next(self.all(record, body), None)
 
     def all(self, record: object, body: object = None) -> Iterator[object]:
-        """Every value that says anything, in the order of the alternatives."""
+        """Every meaningful value, in the order of the alternatives."""
         for from_body, steps in self.alternatives:
             value = _follow(body if from_body else record, steps)
             if value or not (value is None or isinstance(value, str | list | dict)):
@@ -41,7 +41,7 @@ class ValuePath:
 
 @lru_cache(4096)
 def read_path(text: str) -> ValuePath:
-    """The path that *text* is. Raises: ValueError, in words, for one that is not a path."""
+    """The path that *text* is. Raises: ValueError, in words, if it is not a path."""
     if not text.strip():
         raise ValueError("a path names a value in the answer, for example data.id")
     return ValuePath(tuple(_alternative(part.strip()) for part in _parts(text)))
@@ -97,7 +97,7 @@ def _follow(value: object, steps: tuple[PathStep, ...]) -> object:
 
 def _next(value: object, step: PathStep) -> object:
     if isinstance(step, str):
-        return value.get(step) if isinstance(value, dict) else None  # A tenth of what the check for a Mapping takes.
+        return value.get(step) if isinstance(value, dict) else None  # A tenth of the time of a check for a Mapping.
     if isinstance(value, dict):
         value = value.get(LIST)
     if not isinstance(value, list):

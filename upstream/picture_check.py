@@ -1,4 +1,4 @@
-"""What a picture is, by the first bytes of its file, and which limits of a provider it breaks. It decodes nothing."""
+"""What a picture is, by the first bytes of its file, and which limits of a provider it exceeds. Nothing is decoded."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from framerelay.upstream.profile_media import ImageLimits
 
-HEAD_BYTES: Final = 256 << 10  # A JPEG may have a preview of itself in front of its size.
+HEAD_BYTES: Final = 256 << 10  # A JPEG may have a preview of itself before its size.
 MEGABYTE: Final = 1_000_000
 _FRAMES_OF_JPEG: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH: Final = frozenset((0x01, *range(0xD0, 0xD9)))
@@ -36,13 +36,13 @@ class GivenPicture:
 
 
 def picture_at(path: Path) -> GivenPicture | None:
-    """The picture in the file *path*, by its beginning; None where it is of no kind that we take. Raises: OSError."""
+    """The picture in the file *path*, by its beginning; None if it is of no kind that we take. Raises: OSError."""
     with path.open("rb") as file:
         return picture_in(file.read(HEAD_BYTES), size_bytes=path.stat().st_size)
 
 
 def picture_of_data(address: str) -> GivenPicture | None:
-    """The picture that is in a data URI; None where that holds none."""
+    """The picture in a data URI; None if there is none."""
     head, comma, text = address.partition(",")
     if not comma or not head.lower().endswith(";base64"):
         return None
@@ -54,7 +54,7 @@ def picture_of_data(address: str) -> GivenPicture | None:
 
 
 def picture_in(head: bytes, *, size_bytes: int) -> GivenPicture | None:
-    """What a file of *size_bytes* that begins with *head* is; None for no picture, sizes where they can be read."""
+    """What a file of *size_bytes* that begins with *head* is; None if it is no picture, sizes if they can be read."""
     for kind, (is_one, size_of) in _KINDS.items():
         if is_one(head):
             width, height = size_of(head) or (None, None)
@@ -64,9 +64,9 @@ def picture_in(head: bytes, *, size_bytes: int) -> GivenPicture | None:
 
 def made_picture(fields: Mapping[str, object], ratio: object, about: str) -> GivenPicture | None:
     """
-    About what the last frame of a clip is that was asked for with a resolution among *fields*, and that *ratio*.
+    The approximate last frame of a clip that was requested with a resolution among *fields*, and that *ratio*.
 
-    Sizes of one name have about the same area whatever their ratio; None where either is not said.
+    Sizes with the same name have about the same area whatever their ratio; None if either is not given.
     """
     sides = re.fullmatch(r"([0-9]{1,2}):([0-9]{1,2})", str(ratio or ""))
     size = re.fullmatch(r"([0-9]{3,4})p", str(fields.get("resolution") or "").lower())
@@ -81,9 +81,9 @@ def broken_limits(
     picture: GivenPicture, limits: ImageLimits, name: str, *, is_exact: bool = True
 ) -> Iterator[tuple[str, str]]:
     """
-    A code and a sentence for each of the *limits* of the provider *name* that *picture* breaks.
+    A code and a sentence for each of the *limits* of the provider *name* that *picture* exceeds.
 
-    *is_exact*: its pixels were counted; else what is near a limit keeps to it.
+    *is_exact*: its pixels were counted; otherwise values close to a limit count as within it.
     """
     hedge, slack = "as far as is known", 0.0 if is_exact else _NEAR
     if limits.max_mb is not None and (picture.size_bytes or 0) > limits.max_mb * MEGABYTE:
@@ -135,7 +135,7 @@ def _size_of_gif(head: bytes) -> Sides | None:
 
 
 def _size_of_bmp(head: bytes) -> Sides | None:
-    """A height below nothing: its rows stand from the top."""
+    """A negative height: its rows are stored from the top."""
     if len(head) < 26:
         return None
     width, height = (int.from_bytes(head[at : at + 4], "little", signed=True) for at in (18, 22))
@@ -155,7 +155,7 @@ def _size_of_webp(head: bytes) -> Sides | None:
 
 
 def _size_of_jpeg(head: bytes) -> Sides | None:
-    """Of its first frame: from segment to segment, each of which says how long it is."""
+    """From its first frame: segment by segment, each of which says how long it is."""
     at = 2
     while at + 9 <= len(head) and head[at] == 0xFF:
         marker = head[at + 1]

@@ -1,4 +1,4 @@
-"""The request that a shot would lead to, to look at: without a key, with a made-up callback address. Pure."""
+"""The request that a shot would lead to, for viewing: without a key, with a made-up callback address. Pure."""
 
 from typing import Any, Final, TypedDict
 from urllib.parse import urlencode
@@ -15,7 +15,7 @@ REFERENCE: Final = "00000000-0000-4000-8000-000000000000"
 
 
 class RequestPreview(TypedDict):
-    """What would be sent; ``headers`` say ``[key]`` in place of the key."""
+    """What would be sent; ``headers`` say ``[key]`` instead of the key."""
 
     method: str
     url: str
@@ -27,7 +27,7 @@ def preview(provider: Provider, board: Storyboard, shot: Shot, *, handoff: HandO
     """
     The request for the first take of *shot*.
 
-    Raises: RequestInvalid where no request can be made.
+    Raises: RequestInvalid if no request can be made.
     """
     profile = provider.profile
     plan = create_request(profile, _order(provider, board, shot, provider.handoff or handoff))
@@ -61,7 +61,7 @@ def _order(provider: Provider, board: Storyboard, shot: Shot, handoff: HandOff) 
 
 
 def _picture(provider: Provider, name: str | None, handoff: HandOff) -> str | int | None:
-    """What stands in for the picture *name*: an address stays one, a file takes the form in which it would go out."""
+    """What stands in for the picture *name*: an address is unchanged, a file is as it would be sent."""
     if name is None or name.startswith(("https://", "http://", "data:")):
         return name
     forms = picture_forms(provider.profile, handoff)

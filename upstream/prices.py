@@ -1,4 +1,4 @@
-"""What a take costs: before, by the prices that are known; afterwards, by what the provider says. Pure."""
+"""What a take costs: beforehand by the known prices, afterwards by what the provider says. Pure functions."""
 
 import math
 import re
@@ -16,21 +16,21 @@ from framerelay.upstream.values import number_of
 
 FPS: Final = 24
 AREA_MAX: Final = 1.05
-"""How much larger than its name says a size may be: 480p in 21:9 has 992 by 432 pixels. A clip has a frame more."""
+"""How much larger than its name says a size may be: 480p in 21:9 has 992 by 432 pixels. A clip has one more frame."""
 
 KNOWN_TIERS: Final = ("default", "flex")
-"""Those that cost no more than a price says; a tier of another name may cost more."""
+"""These cost no more than a price says; a tier with another name may cost more."""
 
-_WIDE: Final = 16 / 9  # Sizes of one name have about the same area, whatever their ratio.
+_WIDE: Final = 16 / 9  # Sizes with the same name have about the same area, whatever their ratio.
 Range = tuple[float, float]
 
 
 def estimate(price: Price | None, model: Model | None, terms: ClipTerms) -> Estimate | None:
     """
-    What one clip may cost by *price*, for what its request says (*terms*).
+    What one clip may cost by *price*, given what its request says (*terms*).
 
-    What is left open makes a range: the resolution, the length, the sound. None where the price, or what it hangs on,
-    is not known, or is below nothing: that would make room in a budget for takes that cost money.
+    Anything left open makes a range: the resolution, the length, the sound. None if the price, or something it depends
+    on, is unknown or negative: a negative price would make a budget allow takes that cost money.
     """
     base = _base_estimate(price, model, terms.fields) if price is not None else None
     if price is None or base is None or base.low < 0 or not math.isfinite(base.high):
@@ -48,13 +48,13 @@ def _unknown_parts(price: Price, model: Model | None, terms: ClipTerms) -> Itera
         yield "service_tier"
     if price.per_s is not None and terms.fields.get("frames") is not None:
         yield "frames"  # How many make a second is not known.
-    if price.per_clip is None:  # Their seconds are paid for as well, where seconds are.
+    if price.per_clip is None:  # Their seconds are paid for as well, if seconds are.
         yield from ("reference_videos",) if videos else ()
         yield from () if _is_length(terms.fields.get("duration"), model) else ("duration",)
 
 
 def _times(price: Price, fields: Mapping[str, object]) -> float:
-    """What the price is multiplied by in the tier that is asked for."""
+    """What the price is multiplied by in the requested tier."""
     return price.tiers.get(str(fields.get("service_tier")), 1.0)
 
 
@@ -77,12 +77,12 @@ def _base_estimate(price: Price, model: Model | None, fields: Mapping[str, objec
 
 def cost(profile: Profile, price: Price | None, report: JobReport, terms: ClipTerms | None = None) -> Cost | None:
     """
-    What the provider said that a job cost, in money; None where it did not, or not in the currency of the price.
+    What the provider said that a job cost, in money; None if it did not, or not in the currency of the price.
 
-    *terms*: what it was asked for, which the price of tokens may hang on; None: that is no longer known.
+    *terms*: what was requested, on which the price of tokens may depend; None: that is no longer known.
     """
     unit = profile.read.cost_unit if profile.read else None
-    if report.cost is None or report.cost < 0 or unit is None:  # What is given back buys no further takes.
+    if report.cost is None or report.cost < 0 or unit is None:  # A refund does not pay for further takes.
         return None
     if unit == "tokens":
         request_fields = dict(terms.fields) if terms else {}
@@ -92,14 +92,14 @@ def cost(profile: Profile, price: Price | None, report: JobReport, terms: ClipTe
 
 
 def unpaid(profile: Profile, report: JobReport, *, currency: str) -> Cost | None:
-    """Nothing in *currency*, for a job without a clip that is not billed: it says so itself, or its profile does."""
+    """Nothing in *currency*, for a job without a clip that is not billed: according to itself, or to its profile."""
     if report.cost == 0:
         return Cost(amount=0.0, currency=currency, estimated=False)
     return Cost(amount=0.0, currency=currency) if report.state.value in profile.billing.free else None
 
 
 def _cost_of_tokens(price: Price | None, tokens: float, fields: Mapping[str, object]) -> Cost | None:
-    """Tokens are no money without a price; where that hangs on what nobody said, the highest one counts."""
+    """Tokens are not money without a price; if that depends on something unknown, the highest one counts."""
     amounts = _amounts(price.per_mtok, fields) if price is not None and price.per_mtok is not None else None
     if price is None or amounts is None:
         return None
@@ -142,7 +142,7 @@ def _area(resolution: str) -> float | None:
 
 
 def _amounts(table: float | Mapping[str, float | list[float]], fields: Mapping[str, object]) -> Range | None:
-    """The least and the most of a price for this resolution (all, where none is named) and sound."""
+    """The lowest and highest price for this resolution (all, if none is named) and sound."""
     if not isinstance(table, Mapping):
         return (float(table), float(table))
     resolution = fields.get("resolution")
@@ -152,7 +152,7 @@ def _amounts(table: float | Mapping[str, float | list[float]], fields: Mapping[s
 
 
 def _by_sound(price: float | list[float], fields: Mapping[str, object]) -> list[float]:
-    """One price, or those without and with sound: both where nobody says which."""
+    """One price, or those without and with sound: both if it is not known which."""
     if not isinstance(price, list):
         return [float(price)]
     sound = fields.get("generate_audio")
@@ -160,7 +160,7 @@ def _by_sound(price: float | list[float], fields: Mapping[str, object]) -> list[
 
 
 def _lengths(model: Model | None, fields: Mapping[str, object]) -> Range | None:
-    """Seconds, from the least to the most that the clip may have; ``frames`` say them, too, at no less than `FPS`."""
+    """Seconds, from the least to the most that the clip may have; ``frames`` imply them, too, at no less than `FPS`."""
     seconds, frames = (number_of(fields.get(name)) for name in ("duration", "frames"))
     lengths = [each for each in (seconds, frames / FPS if frames else None) if each is not None and each > 0]
     if lengths and (seconds is None or seconds > 0):

@@ -1,5 +1,5 @@
 """
-A provider's profile: everything that FrameRelay knows of how one speaks, as data.
+A provider's profile: everything FrameRelay knows about a provider's API, as data.
 
 The structs are the format: `profile_file` checks a file against them line by line, and their JSON Schema is what
 editors use. ``docs/profiles.md`` explains each key with examples.
@@ -38,7 +38,7 @@ class Auth(Section, frozen=True, kw_only=True):
 
 
 class ErrorPaths(Section, frozen=True, kw_only=True):
-    """Where an answer says what went wrong; ``where``: which part of the request it is about."""
+    """Where an answer says what went wrong; ``where``: the part of the request that it is about."""
 
     code: PathText | None = None
     message: PathText | None = None
@@ -46,7 +46,7 @@ class ErrorPaths(Section, frozen=True, kw_only=True):
 
 
 class Already(Section, frozen=True, kw_only=True):
-    """A refusal that means something else ("this job exists"), by its code and words; ``*`` stands for anything."""
+    """A refusal with a special meaning ("this job exists"), by its code and words; ``*`` matches anything."""
 
     code: Codes | None = None
     says: str | None = None
@@ -56,13 +56,13 @@ class Create(Section, frozen=True, kw_only=True):
     """
     The one request that spends money.
 
-    ``post``: its path or address; ``without``: another path where a word has no value (``first_frame``); ``by``: paths
-    by the frames that there are (``both``, ``first``, ``last``, ``none``), in place of ``post``: what is not named
-    there cannot be made. ``body`` and ``query``: templates.
-    ``values``: per word a map, a format (``"{}s"``) or ``drop``. ``id``: the path of the job's id in the answer;
-    ``keep``: addresses of the answer that are used later on. ``ok_if``: paths that must have these values, else it is
-    a refusal, whatever the HTTP status. ``refused``: HTTP statuses of 5xx that certainly accepted nothing;
-    ``unknown``: codes after which it may have been.
+    ``post``: its path or address; ``without``: another path for when a word has no value (``first_frame``); ``by``:
+    paths by which frames are given (``both``, ``first``, ``last``, ``none``), in place of ``post``: combinations that
+    are not listed cannot be made. ``body`` and ``query``: templates.
+    ``values``: for each word a map, a format (``"{}s"``) or ``drop``. ``id``: the path of the job's id in the answer;
+    ``keep``: addresses in the answer that are used later. ``ok_if``: paths that must have these values, otherwise it is
+    a refusal, whatever the HTTP status. ``refused``: HTTP statuses of 5xx that certainly accepted nothing; ``unknown``:
+    codes after which it may have been.
     """
 
     post: TemplateText
@@ -83,7 +83,7 @@ class Create(Section, frozen=True, kw_only=True):
 
 
 class BatchRules(Section, frozen=True, kw_only=True):
-    """Many jobs by one look-up: at most ``ids``, with ``join`` between; each of ``records`` has its id at ``key``."""
+    """Many jobs in one look-up: at most ``ids``, joined by ``join``; each of ``records`` has its id at ``key``."""
 
     ids: int
     records: PathText
@@ -93,9 +93,9 @@ class BatchRules(Section, frozen=True, kw_only=True):
 
 class Get(Section, frozen=True, kw_only=True):
     """
-    The look-up: a path with ``{id}``, or an address that the create's answer named (``{kept.status}``).
+    The look-up: a path with ``{id}``, or an address from the answer to the create (``{kept.status}``).
 
-    ``fallback``: another path, for when that answer was lost. ``absent: not_found``: an answer without a record says
+    ``fallback``: another path, for when that answer was lost. ``absent: not_found``: an answer without a record means
     that there is no such job; ``absent_if``: this refusal does.
     """
 
@@ -109,7 +109,7 @@ class Get(Section, frozen=True, kw_only=True):
 
 
 class StateRule(Section, frozen=True, kw_only=True):
-    """A state by what is there: any value at ``has``, one at ``path`` that ``says`` or ``equals`` so, or both."""
+    """A state by what a record contains: any value at ``has``, a match (``says``, ``equals``) at ``path``, or both."""
 
     state: StateName
     has: PathText | None = None
@@ -119,7 +119,7 @@ class StateRule(Section, frozen=True, kw_only=True):
 
 
 class Then(Section, frozen=True, kw_only=True):
-    """A second GET, once the job is done; ``http_error: failed``: an error answer there is the job's failure."""
+    """A second GET, once the job is done; ``http_error: failed``: an error answer there means that the job failed."""
 
     get: TemplateText
     fallback: TemplateText | None = None
@@ -139,13 +139,13 @@ class Times(Section, frozen=True, kw_only=True):
 
 class Read(Section, frozen=True, kw_only=True, dict=True):
     """
-    What a record says. Without it a profile is read leniently, as the jobs API and the gateways beside it are.
+    What a record says. Without it, answers are read leniently, like those of the jobs API and similar gateways.
 
-    ``clip_at``: where the clip of a job lies that is done and names none. ``facts``: ``duration frames fps seed ratio
-    resolution cost usage model reference``, by their paths; ``cost_unit``: what the cost is counted in (``USD``,
-    ``credits``, ``tokens``). ``decode``: values that are JSON in a text.
-    ``failed_if``: paths where, beside a status, any value makes the job failed. ``status_family``: what a status word
-    says of the reason.
+    ``clip_at``: where the clip is if a job is done and names none. ``facts``: ``duration frames fps seed ratio
+    resolution cost usage model reference``, by their paths; ``cost_unit``: the unit of the cost (``USD``, ``credits``,
+    ``tokens``). ``decode``: values that are JSON in a text.
+    ``failed_if``: paths where any value makes the job failed, whatever its status. ``status_family``: what a status
+    word says about the reason.
     """
 
     status: PathText | None = None
@@ -180,7 +180,7 @@ class Signature(Section, frozen=True, kw_only=True):
 
 
 class Reply(Section, frozen=True, kw_only=True):
-    """What we have to answer a callback with, and how soon."""
+    """What we must answer a callback with, and how soon."""
 
     status: int = 200
     within_s: float | None = None
@@ -188,7 +188,7 @@ class Reply(Section, frozen=True, kw_only=True):
 
 
 class Repeats(Section, frozen=True, kw_only=True):
-    """How often a callback is sent again that was not answered."""
+    """How often a callback is sent again if it was not answered."""
 
     tries: int | None = None
     hours: float | None = None
@@ -196,7 +196,7 @@ class Repeats(Section, frozen=True, kw_only=True):
 
 
 class Challenge(Section, frozen=True, kw_only=True):
-    """A question that comes to the address before the job exists: the value at ``path`` is sent back as it came."""
+    """A question sent to the address before the job exists: the value at ``path`` is sent back unchanged."""
 
     path: PathText
     echo: bool = True
@@ -208,8 +208,8 @@ class CallbackRules(Section, frozen=True, kw_only=True):
     Where a callback goes and how its body is read.
 
     ``on``: the address is sent with the create (``create`` in the body, ``query``), is set in the account, or there are
-    no callbacks (``none``: the job is polled). ``body``: it reads like the whole look-up answer (``get``) or like its
-    record (``get_record``); ``root``: where the record is in it. What is given here replaces what `Read` says.
+    no callbacks (``none``: the job is polled). ``body``: it looks like the whole look-up answer (``get``) or like its
+    record (``get_record``); ``root``: where the record is in it. Anything given here replaces what `Read` says.
     """
 
     on: Literal["create", "query", "account", "none"] = "create"
@@ -232,9 +232,9 @@ class CallbackRules(Section, frozen=True, kw_only=True):
 
 class Reference(Section, frozen=True, kw_only=True):
     """
-    Our own reference, sent with the create: found again by ``get``; ``twice``: what a second create with it does.
+    Our own reference, sent with the create and looked up by ``get``; ``twice``: what a second create with it does.
 
-    A job is ours only if it shows the reference: at ``facts.reference`` of `Read`, or anywhere where that is not given.
+    A job is ours only if it shows the reference: at ``facts.reference`` of `Read`, or anywhere if that is not given.
     """
 
     sent_as: str
@@ -244,7 +244,7 @@ class Reference(Section, frozen=True, kw_only=True):
 
 
 class Listing(Section, frozen=True, kw_only=True):
-    """The provider's own list of jobs, in which a submit of unknown outcome may be found."""
+    """The provider's own list of jobs, in which a submit with an unknown outcome may be found."""
 
     get: TemplateText | None = None
     post: TemplateText | None = None
@@ -257,14 +257,14 @@ class Listing(Section, frozen=True, kw_only=True):
 
 
 class Recover(Section, frozen=True, kw_only=True):
-    """How a job is found again whose create was not answered."""
+    """How a job is found if its create was not answered."""
 
     reference: Reference | Literal["none"] = "none"
     list: Listing | Literal["none"] = "none"
 
 
 class Cancel(Section, frozen=True, kw_only=True):
-    """The request that cancels a job, and the states in which it may."""
+    """The request that cancels a job, and the states in which that is possible."""
 
     delete: TemplateText | None = None
     put: TemplateText | None = None
@@ -273,7 +273,7 @@ class Cancel(Section, frozen=True, kw_only=True):
 
 
 class DownloadRules(Section, frozen=True, kw_only=True):
-    """Where clips lie: with the key or not, at which hosts, for so many seconds, renewed by another look-up or not."""
+    """Where clips are: with or without the key, at which hosts, for how many seconds, and if a look-up renews them."""
 
     auth: bool = False
     hosts: list[str] = field(default_factory=list)
@@ -283,13 +283,13 @@ class DownloadRules(Section, frozen=True, kw_only=True):
 
 
 class Billing(Section, frozen=True, kw_only=True):
-    """What a job costs that made no clip: nothing, where it ended as one of ``free``; else what it was estimated at."""
+    """What a job costs if it made no clip: nothing if it ended as one of ``free``; otherwise its estimate."""
 
     free: list[Literal["failed", "expired", "cancelled"]] = field(default_factory=list)
 
 
 class Poll(Section, frozen=True, kw_only=True):
-    """How a job without callbacks is asked about: after ``first_s``, then every ``every_s``, growing."""
+    """When a job without callbacks is looked up: after ``first_s``, then every ``every_s``, with growing intervals."""
 
     first_s: float = 20.0
     every_s: float = 15.0
@@ -307,7 +307,7 @@ class LimitRules(Section, frozen=True, kw_only=True):
 
 class ErrorRule(Section, frozen=True, kw_only=True):
     """
-    One rule: where all that it names holds, its family is the one.
+    One rule: if everything it names matches, the failure is of its family.
 
     ``http``: a status, or ``4xx``, ``5xx``. ``code``, ``says``, ``where``: alternatives with ``|``, ``*`` for anything,
     without regard to case.
@@ -335,7 +335,8 @@ class Profile(Section, frozen=True, kw_only=True, dict=True):
     """
     One provider; ``docs/profiles.md`` explains each section.
 
-    ``own_address``: everybody has another one, and ``base`` is an example. ``guessed``: places that nobody documents.
+    ``own_address``: every customer has another one, and ``base`` is an example. ``guessed``: places that nobody
+    documents.
     """
 
     profile: Literal[1]
@@ -369,7 +370,7 @@ class Profile(Section, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def read_of_callback(self) -> Read:
-        """`Read` with what a callback says elsewhere; made once, since each callback is read by it."""
+        """`Read` with what a callback overrides; made once, since each callback is read by it."""
         read, rules = self.read or Read(), self.callback
         return msgspec.structs.replace(
             read,

@@ -1,4 +1,4 @@
-"""What types cannot say of a profile's numbers, words and prices: what would be a trap once it is used. Pure."""
+"""What types cannot check in a profile's numbers, words and prices: values that would cause trouble when used. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
@@ -9,7 +9,7 @@ from framerelay.upstream.profile_models import Durations, Model, Price
 from framerelay.upstream.template import WORDS, words_in
 
 TOKENS: Final = "w*h*24*s/1024"
-"""The one formula of tokens that is known: Ark's, of every clip at 24 frames a second."""
+"""The only formula for tokens that is known: Ark's, for every clip at 24 frames a second."""
 
 KeyPath = tuple[str, ...]
 MistakeAt = tuple[KeyPath, str]
@@ -17,7 +17,7 @@ MistakeAt = tuple[KeyPath, str]
 
 
 def number_mistakes(profile: Profile) -> Iterator[MistakeAt]:
-    """Numbers that nothing can be done with, such as a rate or a pause of zero."""
+    """Unusable numbers, such as a rate or a pause of zero."""
     limits, poll, batch = profile.limits, profile.poll, profile.get.batch
     yield from _at_least(("limits", "concurrent"), limits.concurrent, 1)
     yield from _above(("limits", "submits_per_minute"), limits.submits_per_minute)
@@ -29,7 +29,7 @@ def number_mistakes(profile: Profile) -> Iterator[MistakeAt]:
 
 
 def word_mistakes(profile: Profile) -> Iterator[MistakeAt]:
-    """Words that do not exist, where no template says so; and a look-up that names no job."""
+    """Words that do not exist, where no template check would notice; and a look-up that names no job."""
     create = profile.create
     rules: dict[KeyPath, Iterable[str]] = {("create", "values"): create.values, ("create", "without"): create.without}
     rules |= {("models", name, "values"): model.values for name, model in profile.models.items()}
@@ -59,7 +59,7 @@ def _of_model(model: Model) -> Iterator[MistakeAt]:
 
 
 def price_mistakes(price: Price) -> Iterator[MistakeAt]:
-    """Why nothing can be computed with *price*, or not for certain."""
+    """Why nothing can be computed with *price*, or not with certainty."""
     tables = {name: table for name in ("per_s", "per_clip", "per_mtok") if (table := getattr(price, name)) is not None}
     if len(tables) != 1:
         yield (), f"a price is one of per_s, per_clip and per_mtok, found {' and '.join(tables) or 'none of them'}"

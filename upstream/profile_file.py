@@ -43,7 +43,7 @@ _MORE_WORDS: Final = (
 )
 _EXTENDS_MAX: Final = 5
 _OWN: Final = ("examples", "extends", "guessed")
-_WHOLE: Final = ("price",)  # Of two prices, put together key by key, nobody could say which one counts.
+_WHOLE: Final = ("price",)  # If two prices were merged key by key, nobody could say which one counts.
 
 
 def profile_names() -> tuple[str, ...]:
@@ -53,7 +53,7 @@ def profile_names() -> tuple[str, ...]:
 
 @cache
 def load_shipped(name: str) -> Profile:
-    """The profile of that *name* that comes with FrameRelay. Raises: NotFound, with the names that are near."""
+    """The profile with that *name* that comes with FrameRelay. Raises: NotFound, with similar names."""
     if name not in profile_names():
         raise NotFound(f'there is no profile "{name}"{near(name, profile_names())}; framerelay providers lists them')
     return _profile_of(*_read_with_base(name, (_SHIPPED / f"{name}.yaml").read_bytes(), None))
@@ -63,13 +63,13 @@ def load_profile(path: Path) -> Profile:
     """
     The profile in the file *path*, completed and checked.
 
-    Raises: StoryboardInvalid with every mistake and its line; OSError where it cannot be read.
+    Raises: StoryboardInvalid with every mistake and its line; OSError if it cannot be read.
     """
     return _profile_of(*_read_with_base(path.name, path.read_bytes(), path.parent))
 
 
 def _read_with_base(name: str, data: bytes, folder: Path | None) -> tuple[Part, dict[str, Any]]:
-    """What is written, and the same on top of what it extends. Raises: StoryboardInvalid."""
+    """The file's content, and the same merged over what it extends. Raises: StoryboardInvalid."""
     root = root_of(_read_yaml(name, data))
     check_types(root, Profile, checks=_CHECKS, partial=isinstance(root.value, dict) and "extends" in root.value)
     if not isinstance(root.value, dict):
@@ -82,7 +82,7 @@ def _read_with_base(name: str, data: bytes, folder: Path | None) -> tuple[Part, 
 
 
 def _read_yaml(name: str, data: bytes) -> Document:
-    """Raises: StoryboardInvalid, with the name of the file in place of a storyboard's."""
+    """Raises: StoryboardInvalid, with the name of the file instead of a storyboard's."""
     try:
         return read_document(data, form="yaml")
     except StoryboardInvalid as error:
@@ -90,9 +90,9 @@ def _read_yaml(name: str, data: bytes) -> Document:
 
 
 def _check_rest(root: Part, complete: dict[str, Any]) -> None:
-    """The mistakes that types do not tell, in a profile that has some which they do: those are left out of it."""
+    """The mistakes that types do not catch, in a profile that also has some that they do: those parts are left out."""
     for path in root.notes.wrong:
-        whole = path.index("price") + 1 if "price" in path else None  # What is left of a price would be none.
+        whole = path.index("price") + 1 if "price" in path else None  # The rest of a price would be no price.
         complete = _without(complete, path[:whole])
     try:
         profile = msgspec.convert(_merge(_stand_in(root.notes.wrong), complete), Profile)
@@ -102,7 +102,7 @@ def _check_rest(root: Part, complete: dict[str, Any]) -> None:
 
 
 def _stand_in(wrong: Collection[tuple[str | int, ...]]) -> Mapping[str, Any]:
-    """An id, too, and a clip, where there is one that is wrong, or in a section that is misspelled: none is missing."""
+    """Adds an id and a clip if the given ones are wrong, or in a misspelled section: they are not missing."""
     has_id = any(path[:2] in (("create",), ("create", "id")) or is_near(path[0], "create") for path in wrong if path)
     has_clip = ("read", "clip") in wrong
     more = {**({"create": {"id": "id"}} if has_id else {}), **({"read": {"clip": "clip"}} if has_clip else {})}
@@ -110,7 +110,7 @@ def _stand_in(wrong: Collection[tuple[str | int, ...]]) -> Mapping[str, Any]:
 
 
 def _without(value: Any, path: tuple[str | int, ...]) -> Any:
-    """A copy of *value* without what is at *path*; a whole list goes where one of its entries is wrong."""
+    """A copy of *value* without what is at *path*; if an entry of a list is wrong, the whole list is left out."""
     if not path or not isinstance(value, dict):
         return value
     first, *rest = path
@@ -128,11 +128,11 @@ _STAND_IN: Final[Mapping[str, Any]] = {
     "create": {"post": "/"},
     "get": {"get": "/"},
 }
-"""What a profile must have at least, so that the rest of one can be checked that lacks some of it."""
+"""The minimum of a profile, so that the rest of an incomplete one can be checked."""
 
 
 def _base_of(root: Part, folder: Path | None, depth: int) -> dict[str, Any]:
-    """The profile that *root* extends, with what that one extends."""
+    """The profile that *root* extends, merged with what that one extends."""
     name = root.value.get("extends") if isinstance(root.value, dict) else None
     if name is None:
         return {}
@@ -157,7 +157,7 @@ def _data_of(name: str, folder: Path | None) -> bytes | None:
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Groups are merged, all else replaces, a price too; ``examples`` and ``guessed`` are each file's own."""
+    """Groups are merged, anything else replaces, including a price; ``examples`` and ``guessed`` are not inherited."""
     own = {key: value for key, value in base.items() if key not in _OWN}
     for key, value in over.items():
         inner = own.get(key)
@@ -173,7 +173,7 @@ def _profile_of(root: Part, complete: Mapping[str, Any]) -> Profile:
     except msgspec.ValidationError as error:
         root.complain(f"together with what it extends: {error}")
         _raise_mistakes(root, str(complete.get("id")))
-        raise AssertionError from error  # It has just been complained of.
+        raise AssertionError from error  # It has just been reported.
     _check_whole(root, profile)
     _raise_mistakes(root, profile.id)
     own_models = root.value.get("models") if isinstance(root.value, dict) else None
@@ -182,17 +182,17 @@ def _profile_of(root: Part, complete: Mapping[str, Any]) -> Profile:
 
 def _with_models(profile: Profile, own: Collection[str]) -> Profile:
     """
-    Each model that is ``like`` another, with what it does not say itself.
+    Each model that is ``like`` another, completed by what it leaves out.
 
-    *own*: those that the file itself names. A gateway sells its own: those of the profile that it extends are none of
-    its models, though ``like`` may name them.
+    *own*: those that the file itself names. A gateway sells its own models: those of the profile that it extends do not
+    belong to it, though ``like`` may name them.
     """
     raw = {name: cast("dict[str, Any]", msgspec.to_builtins(model)) for name, model in profile.models.items()}
     return msgspec.structs.replace(profile, models={name: msgspec.convert(_like(raw, name), Model) for name in own})
 
 
 def _like(raw: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
-    """All facts but the price: another model has another one, and a budget is kept to by it."""
+    """All facts except the price: another model has another price, and budgets are enforced by it."""
     model, names = dict(raw[name]), {name}
     while (other := model.pop("like", None)) is not None and other in raw and other not in names:
         names.add(other)
@@ -201,7 +201,7 @@ def _like(raw: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def _raise_mistakes(root: Part, name: str) -> None:
-    """Raises: StoryboardInvalid; a mistake of the whole file has its name for a place."""
+    """Raises: StoryboardInvalid; a mistake in the whole file has its name for a place."""
     try:
         root.notes.raise_if_any()
     except StoryboardInvalid as error:
@@ -338,7 +338,7 @@ def _is_date(text: str) -> bool:
 
 
 def mistakes_in(path: Path) -> tuple[Mistake, ...]:
-    """Every mistake of the profile in the file *path*, without its examples; none where it can be used."""
+    """Every mistake of the profile in the file *path*, except in its examples; empty if it can be used."""
     try:
         load_profile(path)
     except StoryboardInvalid as error:

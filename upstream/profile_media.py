@@ -1,4 +1,4 @@
-"""What a profile says of given pictures: in which form they go to the provider, and what they may be."""
+"""What a profile says about given pictures: in which form they go to the provider, and their limits."""
 
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ from framerelay.upstream.profile_words import MediaForm, PathText, Section, Temp
 
 
 class ImageLimits(Section, frozen=True, kw_only=True):
-    """What a picture may be: megabytes (inline, too), pixels of a side and width by height, each least and most."""
+    """Limits for a picture: megabytes (also inline), pixels of a side, and width divided by height."""
 
     max_mb: float | None = None
     max_mb_inline: float | None = None
@@ -22,8 +22,8 @@ class Upload(Section, frozen=True, kw_only=True):
     How a file is uploaded, and where its address (or id) is in the answer.
 
     ``multipart`` posts the file as ``file`` among ``fields``; ``put_url`` posts ``body``, then puts the bytes to the
-    address at ``put``. ``url`` or ``id``: the path of what is named in the create in place of the picture; without
-    either the usual places are looked through. ``number``: the id is a number, and is sent as one.
+    address at ``put``. ``url`` or ``id``: the path of what the create names instead of the picture; without either, the
+    usual places are searched. ``number``: the id is a number, and is sent as one.
     """
 
     kind: Literal["multipart", "put_url", "form"]
@@ -39,7 +39,7 @@ class Upload(Section, frozen=True, kw_only=True):
 
 
 class Media(Section, frozen=True, kw_only=True):
-    """What a picture may be given as, whatever the order (uploads are tried first, links last), and its limits."""
+    """How a picture may be given, in any order (uploads are tried first, links last), and its limits."""
 
     accepts: list[MediaForm] = field(default_factory=lambda: ["url"])
     image: ImageLimits | None = None

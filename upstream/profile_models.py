@@ -1,4 +1,4 @@
-"""What a profile says of models: what each can do, and what its clips cost."""
+"""What a profile says about models: what each can do, and what its clips cost."""
 
 from typing import Any, Literal
 
@@ -17,10 +17,10 @@ class Durations(Section, frozen=True, kw_only=True):
 
 class Price(Section, frozen=True, kw_only=True):
     """
-    What a clip costs: ``per_s`` second of it, ``per_clip``, or ``per_mtok`` million tokens, by resolution or for all.
+    What a clip costs: per second, per clip or per million tokens, for each resolution or for all.
 
-    A list of two is the price without and with sound. ``tiers``: what it is multiplied by in a service tier;
-    ``free``: raw fields that change nothing of it.
+    A list of two is the price without and with sound. ``tiers``: what it is multiplied by in a service tier; ``free``:
+    raw fields that do not change it.
     """
 
     currency: str

@@ -1,4 +1,4 @@
-"""The words that profiles are written in: what a key may hold, and what every section has in common."""
+"""The words that profiles are written in: what a key may contain, and what every section has in common."""
 
 from typing import Annotated, Any, Literal
 

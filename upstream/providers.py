@@ -1,7 +1,7 @@
 """
-The providers of this installation: the one of the settings, and those that ``framerelay.yaml`` names.
+The providers of this installation: the one in the settings, and those that ``framerelay.yaml`` names.
 
-A provider is a profile with an address, a key and limits of its own. No key is in that file: it names variables.
+A provider is a profile with its own address, key and limits. No key is in that file: it names variables.
 """
 
 import re
@@ -27,7 +27,7 @@ from framerelay.upstream.profile_file import load_profile, load_shipped, profile
 from framerelay.upstream.profile_models import Price
 
 HandOff = Literal["auto", "upload", "inline", "serve"]
-KEY_CHARS_MIN: Final = 16  # A shorter text under such a name may be a word of many a line.
+KEY_CHARS_MIN: Final = 16  # A shorter text under such a name may be a word that occurs in many lines.
 _KEY_NAME: Final = re.compile(r"(KEY|SECRET|TOKEN)(_[0-9]+)?$")
 HAND_OFFS: Final = ("auto", "upload", "inline", "serve")
 PROVIDER_KEYS: Final = (
@@ -46,8 +46,8 @@ class Provider:
     """
     One provider as it is used here.
 
-    ``key_variables``: where its key is looked for, the first that is set counts. ``prices``: by model, over those of
-    the profile. ``jobs_at_once`` · ``submits_per_minute``: given limits; None: learned from refusals.
+    ``key_variables``: where its key is looked for, the first that is set counts. ``prices``: by model, overriding those
+    of the profile. ``jobs_at_once`` · ``submits_per_minute``: given limits; None: learned from refusals.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Provider:
 
     @property
     def calls_back(self) -> bool:
-        """Whether it tells us when a job is done, at an address of just that take; otherwise it is polled."""
+        """Whether it tells us when a job is done, at an address for that take alone; otherwise it is polled."""
         return self.profile.callback.on in ("create", "query")
 
     @property
@@ -79,7 +79,7 @@ class Provider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Providers:
-    """Those that can be named; *default* is that of storyboards which name none."""
+    """Those that can be named; *default* is for storyboards that name none."""
 
     default: str
     entries: Mapping[str, Provider]
@@ -88,7 +88,7 @@ class Providers:
 
     def of(self, name: str | None) -> Provider:
         """
-        The provider *name*; a profile that is shipped needs no line in the settings file.
+        The provider *name*; a shipped profile needs no line in the settings file.
 
         Raises: NotFound.
         """
@@ -107,19 +107,19 @@ class Providers:
 
     @property
     def variables_set(self) -> tuple[str, ...]:
-        """The variables that may hold a key, by their names, and do: those of shipped profiles are among them."""
+        """The variables that may hold a key and are set, by their names: including those of shipped profiles."""
         return tuple(sorted(name for name, text in self.environ.items() if _KEY_NAME.search(name) and trim(text)))
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Keys and secrets, which nothing may show; a shipped profile that is not configured has its variable, too."""
+        """Keys and secrets, which must never be shown; variables of shipped profiles count even if not configured."""
         texts = [text for one in self.entries.values() for text in (one.key, one.webhook_secret) if text]
         usual = [text for name, text in self.environ.items() if _KEY_NAME.search(name) and len(text) >= KEY_CHARS_MIN]
         return tuple(dict.fromkeys((*texts, *usual)))
 
 
 def provider_of_profile(name: str, profile: Profile, environ: Mapping[str, str]) -> Provider:
-    """A provider as its profile has it, with the key and secret of the usual variables."""
+    """A provider as its profile defines it, with the key and secret from the usual variables."""
     return Provider(
         name=name,
         profile=profile,
@@ -132,9 +132,9 @@ def provider_of_profile(name: str, profile: Profile, environ: Mapping[str, str])
 
 def read_providers(settings: Settings, environ: Mapping[str, str]) -> Providers:
     """
-    The providers of *settings* and its ``framerelay.yaml``, with the keys that *environ* holds.
+    The providers of *settings* and its ``framerelay.yaml``, with the keys in *environ*.
 
-    Raises: StoryboardInvalid with every mistake in that file; NotFound where FRAMERELAY_PROVIDER names nobody.
+    Raises: StoryboardInvalid with every mistake in that file; NotFound if FRAMERELAY_PROVIDER names no provider.
     """
     path = settings.config_file
     read = partial(_read_root, folder=path.parent, environ=environ)
@@ -198,9 +198,9 @@ def _read_provider(name: str, part: Part, folder: Path, environ: Mapping[str, st
 
 def _check_variables(profile: Profile, variables: tuple[str, ...], part: Part) -> None:
     """
-    A profile that somebody sent may name any variable, and any address that its value goes to.
+    A profile from somebody else may name any variable, and any address that its value is sent to.
 
-    Those of FrameRelay itself, and of providers that are shipped, go to other addresses only where a person says so.
+    Variables of FrameRelay itself, and of shipped providers, are only sent to other addresses if a person says so.
     """
     hosts = hosts_of(profile.base, profile)
     for variable in variables:
@@ -222,7 +222,7 @@ def _secret_variables(profile: Profile) -> tuple[str, ...]:
 
 
 def _read_profile(value: Part | None, part: Part, name: str, folder: Path) -> Profile | None:
-    """A shipped profile by its name (that of the provider, where nothing is said), or a file."""
+    """A shipped profile by its name (that of the provider, if none is given), or a file."""
     text = name if value is None else value.text()
     if text is None:
         return None
@@ -242,7 +242,7 @@ def _read_profile(value: Part | None, part: Part, name: str, folder: Path) -> Pr
 
 
 def _read_variable(part: Part | None) -> str | None:
-    """The name of a variable; what is none may be the key itself, so it is not repeated."""
+    """The name of a variable; anything else may be the key itself, so it is not repeated."""
     name = part.text() if part else None
     if part and name and not _VARIABLE.fullmatch(name):
         part.complain("expected the name of a variable, for example KLING_API_KEY; this file holds no key")
@@ -268,7 +268,7 @@ def _read_rate(part: Part) -> float | None:
 
 
 def _read_prices(part: Part) -> dict[str, Price]:
-    """Prices by model; a name of a model may hold anything."""
+    """Prices by model; the name of a model may be anything."""
     if not isinstance(part.value, dict):
         part.complain("expected prices by model, for example prices: {kling-3.0: {per_s: 0.1, currency: USD}}")
         return {}
@@ -279,7 +279,7 @@ def _read_prices(part: Part) -> dict[str, Price]:
         try:
             price = msgspec.convert(value, Price)
         except msgspec.ValidationError:
-            continue  # It has been complained of.
+            continue  # It has been reported.
         mistakes = list(price_mistakes(price))
         for about, message in mistakes:
             inner.complain(message, about=about[0] if about else None)
@@ -320,6 +320,6 @@ def require_key(provider: Provider) -> Provider:
 
 
 def keyless_words(provider: Provider) -> str:
-    """What is said before anything is spent of a *provider* without a key."""
+    """What to say about a *provider* without a key, before anything is spent."""
     variables = " or ".join(provider.key_variables) or "key_env"
     return f"{provider.name} has no key here: set {variables}"

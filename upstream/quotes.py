@@ -1,4 +1,4 @@
-"""A storyboard with what each shot may cost: asked once, before it is planned or started."""
+"""A storyboard with what each shot may cost: computed once, before it is planned or started."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -22,10 +22,10 @@ FREE_WORDS: Final = "name it under free of that price in framerelay.yaml if it a
 
 def with_estimates(board: Storyboard, providers: Providers) -> Storyboard:
     """
-    *board* with an estimate for each shot whose price is known; a draft is small by now.
+    *board* with an estimate for each shot whose price is known; a draft is already small here.
 
-    Raises: StoryboardInvalid where it names a provider that is not there, or its budget of money cannot be kept: a
-    price is not known, or is one of another currency.
+    Raises: StoryboardInvalid if it names a provider that does not exist, or its money budget cannot be enforced: a
+    price is not known, or is in another currency.
     """
     shots = tuple(_with_estimate(board, shot, providers) for shot in board.shots)
     if board.budget_money is not None and (message := _why_no_budget(board, shots)) is not None:
@@ -41,7 +41,7 @@ def _with_estimate(board: Storyboard, shot: Shot, providers: Providers) -> Shot:
 
 
 def estimate_of(provider: Provider, model: str, shot: Shot) -> Estimate | None:
-    """What one take of *shot* by *model* may cost, by the request that it leads to; None where no price is known."""
+    """What one take of *shot* by *model* may cost, by the request that it leads to; None if no price is known."""
     terms = terms_of(provider.profile, model, shot)
     return estimate(provider.price_of(terms.model), provider.profile.models.get(terms.model), terms)
 
@@ -52,7 +52,7 @@ def terms_of(profile: Profile, model: str, shot: Shot) -> ClipTerms:
 
 
 def order_of(model: str, shot: Shot) -> Order:
-    """The order of a take of *shot* before there is one; a picture is one, whatever it shows."""
+    """The order of a take of *shot* before there is one; a picture counts as one, whatever it shows."""
     return Order(
         model=model,
         input=shot.input,
@@ -64,7 +64,7 @@ def order_of(model: str, shot: Shot) -> Order:
 
 
 def provider_of(board: Storyboard, shot: Shot, providers: Providers) -> Provider:
-    """Who makes *shot*. Raises: StoryboardInvalid, at the place that names somebody who is not there."""
+    """Who makes *shot*. Raises: StoryboardInvalid, at the place that names a provider that does not exist."""
     name = shot.provider or board.provider
     try:
         return providers.of(name)

@@ -1,4 +1,4 @@
-"""What an answer or a callback says about a job, by the provider's profile. Pure; never raises for what it says."""
+"""What an answer or a callback says about a job, by the provider's profile. Pure; never raises because of content."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -25,16 +25,16 @@ _FAILURES: Final = (JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED)
 
 
 def record_in(profile: Profile, document: Mapping[str, object]) -> object:
-    """The part of a look-up's answer that describes the job; None where there is no such job in it."""
+    """The part of a look-up's answer that describes the job; None if there is no such job in it."""
     path = profile.get.record
     return document if path is None else read_path(path).find(document, document)
 
 
 def read_answer(profile: Profile, document: Mapping[str, object], *, root: str | None = None) -> JobReport:
     """
-    What the answer to a look-up says; as a job of state ``unknown`` where it describes none.
+    What the answer to a look-up says; a job in state ``unknown`` if it describes none.
 
-    *root*: the address that it came from, without which a relative address of a clip counts as none.
+    *root*: the address that it came from, without which a relative address of a clip does not count.
     """
     if profile.read is None:
         return read_job(document, root=root)
@@ -42,7 +42,7 @@ def read_answer(profile: Profile, document: Mapping[str, object], *, root: str |
 
 
 def read_entry(profile: Profile, entry: Mapping[str, object], *, root: str) -> JobReport:
-    """What an entry of the provider's list says, which reads like the record of a look-up."""
+    """What an entry of the provider's list says, which is read like the record of a look-up."""
     if profile.read is None:
         return read_job(entry, root=root)
     return _read(profile, profile.read, entry, entry, root)
@@ -57,7 +57,7 @@ def read_callback(profile: Profile, document: Mapping[str, object]) -> JobReport
 
 
 def read_callback_news(profile: Profile, document: Mapping[str, object]) -> JobNews:
-    """The little of `read_callback` that a callback is believed to say; it is read for each one."""
+    """The part of `read_callback` that is accepted from a callback; it is called for each one."""
     rules = profile.callback
     read = profile.read_of_callback
     record = _decode_texts(_record_of(profile, document), read)
@@ -69,14 +69,14 @@ def read_callback_news(profile: Profile, document: Mapping[str, object]) -> JobN
 
 
 def read_words(profile: Profile, document: Mapping[str, object]) -> dict[str, object]:
-    """What a second GET may name of the first one's record, as ``{read.file_id}``: its own plain values."""
+    """What a second GET may name from the first one's record, as ``{read.file_id}``: its plain values."""
     record = record_in(profile, document)
     values = record.items() if isinstance(record, Mapping) else ()
     return {f"read.{key}": value for key, value in values if isinstance(value, str | int)}
 
 
 def challenge_in(profile: Profile, document: Mapping[str, object]) -> str | None:
-    """What the provider wants to hear back before the job exists, if this body asks for it."""
+    """What the provider wants to be sent back before the job exists, if this body asks for it."""
     challenge = profile.callback.challenge
     return text_of(read_path(challenge.path).find(document, document)) if challenge else None
 
@@ -127,7 +127,7 @@ def _status_word(read: Read, record: object, body: object) -> str | None:
 
 
 def _decode_texts(record: object, read: Read) -> object:
-    """*record* with the texts that hold JSON as the values they are."""
+    """*record* with the texts that hold JSON replaced by their values."""
     for place in read.decode:
         text = read_path(place).find(record, record)
         if isinstance(text, str) and isinstance(record, dict) and place in record:
@@ -136,7 +136,7 @@ def _decode_texts(record: object, read: Read) -> object:
 
 
 def _json(text: str) -> object:
-    """What *text* holds, under the bounds of the body that it stood in: escaped, it may be more than that shows."""
+    """What *text* holds, within the limits of the body that it was in: escaping may hide how much it is."""
     if len(text) > COMMAS_MAX and text.count(",") > COMMAS_MAX:
         return None
     try:
@@ -186,12 +186,12 @@ def _address(path: str | None, record: object, body: object, root: str | None) -
 
 
 def _usual_address(template: str | None, job_id: str, root: str | None) -> str | None:
-    """Where the clip of that job lies by the profile, whatever the answer names."""
+    """The address of that job's clip according to the profile, whatever the answer names."""
     if template is None or root is None:
         return None
     try:
         address = fill_address(template, {"id": job_id})
-    except RequestInvalid:  # The id is none that fits into an address.
+    except RequestInvalid:  # The id cannot be part of an address.
         return None
     return f"{root}{address}" if address.startswith("/") else address
 
@@ -247,7 +247,7 @@ def _times(times: Times | None, record: object, body: object) -> dict[str, Any]:
 
 
 def moment_of(value: object) -> datetime | None:
-    """A number of seconds or milliseconds, or a date as ISO 8601 writes it."""
+    """A number of seconds or milliseconds, or an ISO 8601 date."""
     if (moment := time_of(value)) is not None or not isinstance(value, str):
         return moment
     try:

@@ -34,14 +34,14 @@ def error_of(
 
 
 def _unless_fine(text: str | None) -> str | None:
-    """*text*, if it is not what an envelope says of itself when all is well: it is no reason of the job's failure."""
+    """*text*, unless it is what an envelope says when all is well: that is no reason for the job's failure."""
     return None if text is None or text.lower() in _FINE else text
 
 
 def family_by(
     profile: Profile, code: str | None, message: str | None, where: str | None, status: int | None
 ) -> Family | None:
-    """The family that the first fitting rule of *profile* gives; None where no rule says anything."""
+    """The family given by the first matching rule of *profile*; None if no rule matches."""
     for rule in profile.errors:
         if _fits(rule, code, message, where, status):
             return Family(rule.family)
@@ -51,7 +51,7 @@ def family_by(
 def refusal_by(
     profile: Profile, status: int, headers: Mapping[str, str], body: bytes, document: object
 ) -> FrameRelayError:
-    """The error that an answer outside 2xx is, to a call that may be repeated; *document*: its body, if it is JSON."""
+    """The error that an answer outside 2xx means if the call may be repeated; *document*: its body, if it is JSON."""
     error = refusal_error(profile, document, status, code_and_message(body))
     plain = _in_words(refusal(status, headers, body), error.message)
     family = family_by(profile, error.code, error.message, _where(profile, document), status)
@@ -64,7 +64,7 @@ def refusal_by(
 
 
 def _in_words(plain: FrameRelayError, words: str | None) -> FrameRelayError:
-    """*plain* with the *words* that only the profile knows the place of."""
+    """*plain* with the *words* whose place only the profile knows."""
     if words is None or words in plain.message:
         return plain
     message = f"{plain.message}: {words}"
@@ -82,7 +82,7 @@ def _in_words(plain: FrameRelayError, words: str | None) -> FrameRelayError:
 def refusal_inside(
     profile: Profile, headers: Mapping[str, str], document: Mapping[str, object]
 ) -> UpstreamRejected | UpstreamRateLimited:
-    """The refusal that a 2xx answer is whose ``ok_if`` does not hold."""
+    """The refusal in a 2xx answer whose ``ok_if`` does not hold."""
     complaint = complaint_in(document)
     usual = (complaint.code, complaint.message) if complaint else (None, None)
     code = _business_code(profile, document)
@@ -96,7 +96,7 @@ def refusal_inside(
 
 
 def is_ok(ok_if: Mapping[str, object], document: object) -> bool:
-    """Whether nothing in *document* contradicts *ok_if*: a value that is not there contradicts nothing."""
+    """Whether nothing in *document* contradicts *ok_if*: a missing value contradicts nothing."""
     for path, word in ok_if.items():
         value = read_path(path).find(document, document)
         if value is not None and _plain(value) != _plain(word):
@@ -125,7 +125,7 @@ def refusal_error(
     *,
     code: str | None = None,
 ) -> JobError:
-    """The code and words where the profile puts them, else where they usually do; *code* goes before both."""
+    """The code and words where the profile puts them, or else where they usually are; *code* overrides both."""
     paths = profile.read.error if profile.read else None
     error = error_of(profile, document, document, paths=paths, status=status)
     code, message = code or error.code or usual[0], error.message or usual[1]
@@ -167,7 +167,7 @@ def _is_status(codes: Codes, status: int | None) -> bool:
 
 
 def _matches(patterns: Codes | None, text: str | None) -> bool:
-    """Whether one of *patterns* (with ``|`` between, ``*`` in them) is *text*, without regard to case."""
+    """Whether one of *patterns* (separated by ``|``, with ``*`` in them) matches *text*, ignoring case."""
     if patterns is None:
         return True
     words = _IN_WORDS.sub(" ", (text or "").lower())

@@ -1,4 +1,4 @@
-"""A submit that was cut, looked for in the provider's own list of jobs: by what only that submit can have sent."""
+"""Looking in the provider's own list of jobs for a submit that broke off: by something only it can have sent."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,15 +12,15 @@ from framerelay.upstream.reading import moment_of
 from framerelay.upstream.template import fill, words_in
 
 PAGES_MAX: Final = 10
-EARLIER_S: Final = 120.0  # So far the provider's clock may be behind ours.
+EARLIER_S: Final = 120.0  # How far the provider's clock may be behind ours.
 DAY_S: Final = 86_400.0
 
 AskList = Callable[[str, str, Any, Mapping[str, object]], Awaitable[dict[str, object]]]
-"""Asks by a method and a template for an address, with a body; returns what it was answered."""
+"""Sends a request with a method, a template for an address, and a body; returns the answer."""
 
 
 def can_be_searched(profile: Profile) -> bool:
-    """Whether a job can be found again whose create was not answered."""
+    """Whether a job can be found again if its create was not answered."""
     reference, listing = profile.recover.reference, profile.recover.list
     by_reference = reference != "none" and reference.get is not None
     return by_reference or (listing != "none" and listing.reference is not None)
@@ -35,10 +35,10 @@ def shows_addresses(profile: Profile) -> bool:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostSubmit:
     """
-    What may find a job again whose create was not answered: our reference *take*, when it left (s).
+    What may identify a job whose create was not answered: our reference *take*, and when it was sent (s).
 
-    ``is_ours``: whether a callback address in the provider's list is one of the take, where that is not known whole.
-    ``or_never``: it may never have left, and that is to be known: none is found only in a list that would have it.
+    ``is_ours``: whether a callback address in the provider's list is one of the take, if that is not known in full.
+    ``or_never``: it may never have been sent, and that must be certain: the search fails unless the list would have it.
     """
 
     take: str
@@ -49,17 +49,17 @@ class LostSubmit:
     or_never: bool = False
 
     def is_in(self, text: str) -> bool:
-        """Whether *text*, out of the provider's list, names it."""
+        """Whether *text*, from the provider's list, names it."""
         is_named = any(mark in text for mark in (self.take, self.callback_url) if mark)
         return is_named or (self.is_ours is not None and self.is_ours(text))
 
 
 async def find_in_list(ask: AskList, listing: Listing, submit: LostSubmit) -> dict[str, object] | None:
     """
-    The entry of the list that names *submit* where ``listing.reference`` says; None where there is none.
+    The entry of the list that names *submit* where ``listing.reference`` says; None if there is none.
 
     At most `PAGES_MAX` pages are read. Raises: what *ask* raises; UpstreamAnswerUnreadable if the list goes on, or if
-    it is not certain that what never left is not in it.
+    it is not certain that a submit that was never sent is missing from it.
     """
     if listing.reference is None:
         return None
@@ -88,7 +88,7 @@ async def find_in_list(ask: AskList, listing: Listing, submit: LostSubmit) -> di
 
 
 def _reaches_back(listing: Listing, entries: list[object] | None, since: float) -> bool:
-    """Whether a list has all jobs since then: it was turned to its end, or its only *entries* go further back."""
+    """Whether a list has all jobs since then: it was read to its end, or its only *entries* go further back."""
     if listing.days is not None and since < time.time() - listing.days * DAY_S:
         return False
     if entries is None:

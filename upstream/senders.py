@@ -16,16 +16,16 @@ from framerelay.upstream.signatures import Recipe, StaticRecipe
 from framerelay.upstream.verifiers import PUBLIC, Verifiers, read_verifiers, recipe_by
 
 NOBODY: Final = StaticRecipe(digests=(), header="x-framerelay-nobody")
-"""What nobody can prove: for a secret that cannot be used, callbacks are held until it is put right."""
+"""Cannot be fulfilled: if a secret is unusable, callbacks are held until it is fixed."""
 
 log = structlog.get_logger()
 
 
 def read_senders(settings: Settings, environ: Mapping[str, str]) -> tuple[Verifiers, Providers]:
     """
-    Everybody who may call back, by the settings and their file.
+    Everybody who may call back, according to the settings and their file.
 
-    Raises: StoryboardInvalid with every mistake of the file; NotFound where FRAMERELAY_PROVIDER names nobody.
+    Raises: StoryboardInvalid with every mistake in the file; NotFound if FRAMERELAY_PROVIDER names no provider.
     """
     providers = read_providers(settings, environ)
     verifiers = read_verifiers(settings.config_file, environ, schemes=partial(_scheme_of, providers))
@@ -33,12 +33,12 @@ def read_senders(settings: Settings, environ: Mapping[str, str]) -> tuple[Verifi
 
 
 def shipped_scheme(name: str) -> Mapping[str, object] | None:
-    """As `read_senders` has it, for the profiles that are shipped: what else the settings file says may be wrong."""
+    """Like `read_senders`, but for shipped profiles only: anything else in the settings file may be wrong."""
     return _scheme_of(Providers(default=name, entries={}), name)
 
 
 def _scheme_of(providers: Providers, name: str) -> Mapping[str, object] | None:
-    """What the provider *name* signs by, as a hook may ask for it; None where it is no provider, or signs nothing."""
+    """What the provider *name* signs with, for a hook that asks for it; None if it is no provider, or signs nothing."""
     try:
         signature = providers.of(name).profile.callback.signature
     except NotFound:
@@ -53,8 +53,8 @@ def with_providers(verifiers: Verifiers, providers: Providers) -> Verifiers:
     """
     *verifiers* with what the callbacks of all providers have to prove.
 
-    One whose secret is not set proves nothing beyond the token in its address, as its profile allows.
-    Raises: StoryboardInvalid for a secret of another form than the scheme has, of those that are configured.
+    A provider whose secret is not set proves nothing beyond the token in its address, if its profile allows that.
+    Raises: StoryboardInvalid for a configured secret that does not have the form of its scheme.
     """
     by_name = {providers.default: providers.of(None), **providers.entries}
     recipes = {name: recipe for name, one in by_name.items() if (recipe := _recipe_of(one)) is not None}
@@ -70,13 +70,13 @@ def unproven(providers: Providers) -> Iterator[tuple[str, str]]:
 
 
 def signs_always(provider: Provider) -> bool:
-    """Whether each of its callbacks is signed, so that none needs to be taken that is not."""
+    """Whether each of its callbacks is signed, so that unsigned ones need not be accepted."""
     signature = provider.profile.callback.signature
     return signature != "none" and signature.required
 
 
 def missing_secret(provider: Provider) -> str | None:
-    """The variable that has to be set before its callbacks can be verified; None where none has to be."""
+    """The variable that has to be set before its callbacks can be verified; None if none has to be."""
     signature = provider.profile.callback.signature
     if signature == "none" or provider.is_read_leniently or provider.webhook_secret:
         return None
@@ -86,10 +86,10 @@ def missing_secret(provider: Provider) -> str | None:
 @dataclass(frozen=True, slots=True)
 class Senders(Mapping[str, Recipe]):
     """
-    What the callbacks of each provider have to prove: *known* of those that are configured.
+    What the callbacks of each provider have to prove: *known* for those that are configured.
 
-    Any other shipped one may be named by a storyboard: it is looked at once it calls. So nobody's public keys are asked
-    for who is not used.
+    A storyboard may name any other shipped one: it is examined once it calls. So public keys are only fetched for
+    providers that are used.
     """
 
     recipes: Mapping[str, Recipe]
@@ -97,7 +97,7 @@ class Senders(Mapping[str, Recipe]):
     _looked_at: dict[str, Recipe | None] = field(default_factory=dict, compare=False, repr=False)
 
     def __getitem__(self, name: str) -> Recipe:
-        """Raises: KeyError for one that proves nothing beyond its address."""
+        """Raises: KeyError if it proves nothing beyond its address."""
         if name in self.recipes:
             return self.recipes[name]
         if name not in self._looked_at:
@@ -130,7 +130,7 @@ class Senders(Mapping[str, Recipe]):
 
 
 def profile_at(providers: Providers, name: str | None) -> Profile | None:
-    """By which profile a callback is read at an address that names the provider *name*; None: leniently."""
+    """The profile by which a callback is read at an address that names the provider *name*; None: leniently."""
     if name is None:
         return None
     try:

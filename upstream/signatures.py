@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from framerelay.runs.errors import RequestInvalid, Unverified
 from framerelay.upstream.callback import read_callback
 
-TOLERANCE_S: Final = 300  # Standard Webhooks and every provider that names a window.
+TOLERANCE_S: Final = 300  # Standard Webhooks and every provider that documents a window.
 CANDIDATES_MAX: Final = 16  # Signatures in one header; a rotation needs two.
 HEADER_CHARS_MAX: Final = 4096
 JOB_IDS_MAX: Final = 4
@@ -49,7 +49,7 @@ class HmacRecipe:
     An HMAC-SHA256 in *header*, under any of *keys*; header names are in lower case.
 
     ``form``: ``list`` is ``v1,<digest> v1,<digest>``, ``pairs`` is ``t=<seconds>,v1=<digest>``, ``bare`` is one digest
-    behind the text *mark*; in the other two *mark* is the version. ``signed``: the pieces that are signed, joined by
+    after the text *mark*; in the other two *mark* is the version. ``signed``: the pieces that are signed, joined by
     *separator*; ``job_id`` is the job that the body names.
     """
 
@@ -87,7 +87,7 @@ class TargetRecipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldsRecipe:
-    """PixVerse's: an HMAC-SHA256 over the time, a nonce, and the fields of the body as those of a form, sorted."""
+    """PixVerse's: an HMAC-SHA256 over the time, a nonce, and the fields of the body as form fields, sorted."""
 
     keys: tuple[bytes, ...] = field(repr=False)
 
@@ -104,7 +104,7 @@ Recipe = HmacRecipe | FalRecipe | PublicKeyRecipe | TargetRecipe | FieldsRecipe 
 
 
 def jwks_url_of(recipe: Recipe) -> str | None:
-    """Where the public keys are that *recipe* needs, if it has no secret."""
+    """The address of the public keys that *recipe* needs, if it has no secret."""
     return recipe.jwks_url if isinstance(recipe, FalRecipe | PublicKeyRecipe) else None
 
 
@@ -112,9 +112,10 @@ def verify(
     recipe: Recipe, evidence: Evidence, *, body: bytes, received_at: float, public_keys: Sequence[bytes] = ()
 ) -> None:
     """
-    Return if *body* came from whom the recipe names, at most ``TOLERANCE_S`` from *received_at* (seconds since 1970).
+    Return if *body* came from the sender that the recipe names, at most ``TOLERANCE_S`` from *received_at* (seconds
+    since 1970).
 
-    *public_keys*: the 32 bytes of each Ed25519 key, for recipes that have no secret.
+    *public_keys*: the 32 bytes of each Ed25519 key, for recipes without a secret.
     Raises: Unverified with a reason for the operator; it repeats nothing that the sender wrote.
     """
     match recipe:
@@ -136,10 +137,10 @@ def verify(
 
 def collect(recipe: Recipe, headers: Iterable[tuple[bytes, bytes]], *, target: bytes = b"") -> Evidence:
     """
-    What *recipe* needs of *headers*, and nothing else; this can be kept, and verified again later.
+    What *recipe* needs from *headers*, and nothing else; this can be stored, and verified again later.
 
-    *target*: path and query as they were in the request; some sign them. It is kept under a name of no header.
-    A secret that is in a header is replaced by its digest. A third copy of a header is left out, and so is what is
+    *target*: path and query as they were in the request; some senders sign them. It is stored under a name that no
+    header has. A secret in a header is replaced by its digest. A third copy of a header is left out, and so is anything
     longer than any header may be: both fail anyway.
     """
     names, pairs = headers_of(recipe), list[tuple[str, str]]()
@@ -172,7 +173,7 @@ def headers_of(recipe: Recipe) -> tuple[str, ...]:
 
 
 def digest_of(secret: bytes) -> str:
-    """What is kept and compared in place of a secret."""
+    """What is stored and compared instead of a secret."""
     return hashlib.sha256(b"framerelay static secret v1\n" + secret).hexdigest()
 
 
@@ -201,7 +202,7 @@ def _verify_hmac(recipe: HmacRecipe, evidence: Evidence, body: bytes, received_a
 
 
 def _readings(recipe: HmacRecipe, pieces: dict[str, bytes]) -> list[dict[str, bytes]]:
-    """*pieces* with the job's id in it where that is signed, once for each id that the body names."""
+    """*pieces* with the job's id in it if that is signed, once for each id that the body names."""
     if "job_id" not in recipe.signed_parts:
         return [pieces]
     try:
@@ -227,7 +228,7 @@ def _read_signatures(recipe: HmacRecipe, header: str) -> tuple[str, list[bytes]]
 
 
 def _entries(name: str, header: str, *, between: str, within: str) -> list[tuple[str, str]]:
-    """What is in the header *name*, each with the version before it."""
+    """What is in the header *name*, each with its version."""
     entries = [entry.strip().partition(within) for entry in header.split(between, CANDIDATES_MAX + 1)]
     if len(entries) > CANDIDATES_MAX:
         raise Unverified(f"{name} holds more than {CANDIDATES_MAX} entries")
@@ -270,7 +271,7 @@ def _verify_public_key(evidence: Evidence, body: bytes, received_at: float, publ
 
 
 def _plain(text: bytes) -> bytes:
-    """The signature that *text* is in base64; nothing where it is none."""
+    """The signature in *text*, decoded from base64; empty if it is not base64."""
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:
@@ -317,7 +318,7 @@ def _verify_fields(recipe: FieldsRecipe, evidence: Evidence, body: bytes, receiv
 
 
 def _as_forms(body: bytes) -> list[str]:
-    """The fields of *body* as a form; both ways to write a blank, since the page does not say which."""
+    """The fields of *body* as a form; with both ways to encode a space, since the page does not say which."""
     try:
         fields = json.loads(body, parse_float=str, parse_int=str, parse_constant=str)
     except (ValueError, RecursionError):
@@ -337,14 +338,14 @@ def _quote(text: str) -> str:
 
 
 def _field(value: object) -> str:
-    """Numbers are texts already, as they were written."""
+    """Numbers are already texts, as they were written."""
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def _check_hmac(
     keys: Sequence[bytes], messages: Sequence[Sequence[str]], signature: str, header: str, *, end: str = ""
 ) -> None:
-    """*messages*: each in lines, with *end* behind the last."""
+    """*messages*: each in lines, with *end* after the last."""
     texts = [("\n".join(lines) + end).encode("utf-8", "surrogatepass") for lines in messages]
     right = [base64.b64encode(hmac.digest(key, text, hashlib.sha256)) for key in keys for text in texts]
     if not _is_among(signature.encode("latin-1"), right):
@@ -364,7 +365,7 @@ def _check_date(date: str, received_at: float) -> None:
 
 
 def _one(evidence: Evidence, name: str) -> str:
-    """The value of a header that must be there exactly once: of two, nobody can say which one was meant."""
+    """The value of a header that must be there exactly once: if there are two, nobody can say which one was meant."""
     values = [value for each, value in evidence if each == name]
     if len(values) != 1 or not values[0]:
         raise Unverified(f"{name} came more than once" if len(values) > 1 else f"{name} is missing")
@@ -374,7 +375,7 @@ def _one(evidence: Evidence, name: str) -> str:
 
 
 def _check_time(timestamp: str, received_at: float) -> None:
-    """Plain digits alone: what reads "1614265330.5" as a number accepts it under the signature of another text."""
+    """Only plain digits: reading "1614265330.5" as a number would accept it under the signature of another text."""
     if not re.fullmatch(r"[0-9]{1,12}", timestamp):
         raise Unverified("the timestamp is not a whole number of seconds since 1970")
     age_s = int(received_at) - int(timestamp)

@@ -1,4 +1,4 @@
-"""What a person wants to know of a provider in a line: for the command, and for the page."""
+"""What a person wants to know about a provider, in a line: for the command, and for the page."""
 
 from datetime import UTC, date, datetime
 from typing import Any, Final

@@ -1,9 +1,9 @@
 """
 Templates of a profile: a body with ``{words}`` in it, made into what is sent. No expressions, no loops, no code.
 
-A text that is one ``{word}`` and nothing else keeps the word's type; within a text it is put in as text. What a word
-without a value is in is left out, and so is a group or a list of which nothing is left. ``$when: word`` leaves its
-group out where the word has no value, ``$unless: word`` where it has one; ``$each: word`` repeats its group for every
+A text that is one ``{word}`` and nothing else keeps the word's type; within a text it is inserted as text. Anything
+that contains a word without a value is left out, and so is a group or a list that becomes empty. ``$when: word`` leaves
+its group out if the word has no value, ``$unless: word`` if it has one; ``$each: word`` repeats its group for every
 entry of a list, as ``{item}``. A group with ``$value`` is that value and no group: ``$when`` for a single field.
 """
 
@@ -25,7 +25,7 @@ _RULES: Final = ("$when", "$unless", "$each")
 
 
 def fill(template: object, words: Mapping[str, object]) -> Any:
-    """*template* with *words* in it; None where nothing of it is left."""
+    """*template* with *words* in it; None if nothing is left of it."""
     value = _fill(template, words)
     return None if value is _LEFT_OUT else value
 

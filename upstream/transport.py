@@ -1,4 +1,4 @@
-"""Bytes to and from a provider: connections, what is written, what is read, and trouble in words without secrets."""
+"""Bytes to and from a provider: connections, writing, reading, and failures in words without secrets."""
 
 import asyncio
 import ssl
@@ -17,14 +17,14 @@ NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 async def read_body(response: httpx.Response) -> bytes:
     """
-    The body as it came, at most ``ANSWER_BYTES_MAX``; nothing of an error that is encoded.
+    The body as it came, at most ``ANSWER_BYTES_MAX``; empty for an encoded error.
 
-    Raises: UpstreamAnswerUnreadable past that, or for a success that is encoded; httpx's errors.
+    Raises: UpstreamAnswerUnreadable past that, or for an encoded success; httpx's errors.
     """
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity"):
         if not response.is_success:
-            return b""  # Its status says enough; its words are not unpacked.
+            return b""  # Its status says enough; its body is not unpacked.
         word = cut(encoding, CODE_CHARACTERS_MAX)
         raise UpstreamAnswerUnreadable(f"the provider's answer is encoded ({word!r}) although asked not to be")
     content = bytearray()
@@ -36,7 +36,7 @@ async def read_body(response: httpx.Response) -> bytes:
 
 
 def set_on_request(leaving: asyncio.Event) -> Callable[[str, object], Awaitable[None]]:
-    """For httpcore, which tells each step beforehand; all that is not about the connection is about the request."""
+    """For httpcore, which announces each step; everything that is not about the connection is about the request."""
 
     async def hear(step: str, _: object) -> None:
         if not step.startswith("connection."):
@@ -46,7 +46,7 @@ def set_on_request(leaving: asyncio.Event) -> Callable[[str, object], Awaitable[
 
 
 def open_client(headers: Mapping[str, str], tls: ssl.SSLContext, *, kept_alive: int) -> httpx.AsyncClient:
-    """A client without redirects and without proxies of the environment, which keeps *kept_alive* connections open."""
+    """A client without redirects and without proxies from the environment, which keeps *kept_alive* connections."""
     return httpx.AsyncClient(
         headers=headers,
         verify=tls,
@@ -57,7 +57,7 @@ def open_client(headers: Mapping[str, str], tls: ssl.SSLContext, *, kept_alive: 
 
 
 def encode_body(body: object) -> bytes:
-    """*body* as JSON in UTF-8. Raises: RequestInvalid for what JSON cannot say."""
+    """*body* as JSON in UTF-8. Raises: RequestInvalid for values that JSON cannot express."""
     try:
         return msgspec.json.encode(body)
     except (TypeError, ValueError, RecursionError) as error:
@@ -65,7 +65,7 @@ def encode_body(body: object) -> bytes:
 
 
 def transport_words(error: Exception) -> str:
-    """What happened, without the address: its query may hold a secret. What breaks HTTP is not quoted, either."""
+    """What happened, without the address: its query may hold a secret. Malformed HTTP is not quoted, either."""
     text = str(error)
     if isinstance(error, httpx.RemoteProtocolError):
         text = text.partition(":")[0]

@@ -1,4 +1,4 @@
-"""What FrameRelay understands of a body, in one shape whatever it answers: for people who try a profile. Pure."""
+"""How FrameRelay reads a body, in one shape whatever kind of answer it is: for people who test a profile. Pure."""
 
 from collections.abc import Mapping
 from typing import Literal, TypedDict
@@ -33,11 +33,11 @@ class UnderstoodError(TypedDict):
 
 class Understanding(TypedDict):
     """
-    What a body says of a job.
+    What a body says about a job.
 
-    ``state``: a job's (queued running succeeded failed expired cancelled unknown), ``absent`` for "no such job"; of a
-    create accepted refused unknown_outcome. ``status_word``: the provider's own, as it came. ``duration_s`` in
-    seconds; ``cost`` in the unit of the profile.
+    ``state``: a job's (queued running succeeded failed expired cancelled unknown), ``absent`` for "no such job"; for a
+    create accepted refused unknown_outcome. ``status_word``: the provider's own, as it came. ``duration_s`` in seconds;
+    ``cost`` in the unit of the profile.
     """
 
     state: str
@@ -52,7 +52,7 @@ class Understanding(TypedDict):
 
 
 def understand(profile: Profile, kind: AnswerKind, body: bytes, *, status: int = 200) -> Understanding:
-    """What *body* says, as an answer of that HTTP *status* to a create or a look-up, or as a callback."""
+    """What *body* says, as an answer with that HTTP *status* to a create or a look-up, or as a callback."""
     answer = ApiAnswer(status=status, headers={}, content=body)
     try:
         if kind == "create":
@@ -125,7 +125,7 @@ def _state(
 
 
 def differences(expectations: Mapping[str, object], understanding: Understanding) -> list[str]:
-    """Where *understanding* does not meet *expectations*, in words; ``error.family`` and so on name what is inside."""
+    """Where *understanding* does not meet *expectations*, in words; ``error.family`` and so on name nested values."""
     wrong = []
     for place, expectation in expectations.items():
         value: object = understanding

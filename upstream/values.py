@@ -1,4 +1,4 @@
-"""Values of answers, taken for what they are: each function gives None for what is of another kind. Pure."""
+"""Values in answers, checked by kind: each function returns None for a value of another kind. Pure functions."""
 
 import math
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ def text_of(value: object) -> str | None:
     """
     A non-empty string; a whole number counts too, as some gateways number their jobs and states.
 
-    ``7.0`` is 7: there are languages that know no whole numbers.
+    ``7.0`` is 7: some languages have no whole numbers.
     """
     if isinstance(value, str):
         return value.strip() or None

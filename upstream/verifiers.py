@@ -69,8 +69,8 @@ class Verifiers:
     """
     Who has to prove what. *hooks* are those with a ``verify`` of their own; None: ``verify: none``.
 
-    ``providers``: what the callbacks of each provider have to prove that is read by a profile. ``secrets``: the very
-    texts, which nothing may show.
+    ``providers``: what the callbacks of each provider read by a profile have to prove. ``secrets``: the exact texts,
+    which must never be shown.
     """
 
     upstream: Recipe | None = None
@@ -79,7 +79,7 @@ class Verifiers:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def of(self, hook: str | None) -> Recipe | None:
-        """The recipe for callbacks at *hook*, or at a take's address; None: the token in the address is all."""
+        """The recipe for callbacks at *hook*, or at a take's address; None: only the token in the address."""
         return self.upstream if hook is None else self.hooks.get(hook, self.upstream)
 
     @property
@@ -91,10 +91,10 @@ class Verifiers:
 
 def read_verifiers(path: Path, environ: Mapping[str, str], *, schemes: Schemes = _no_scheme) -> Verifiers:
     """
-    The verifiers of the settings file *path*, with the secrets that *environ* and the files beside it hold.
+    The verifiers of the settings file *path*, with the secrets in *environ* and the files next to it.
 
-    *schemes*: what a provider signs by, for those who write its name in place of a scheme.
-    Raises: StoryboardInvalid with every mistake: a verifier that cannot work must stop the start, not let all pass.
+    *schemes*: what a provider signs with, for settings that give its name instead of a scheme.
+    Raises: StoryboardInvalid with every mistake: a verifier that cannot work must prevent the start, not let all pass.
     """
     return (
         read_settings_file(path, partial(_read_root, folder=path.parent, environ=environ, schemes=schemes))
@@ -117,7 +117,7 @@ def _read_root(root: Part, *, folder: Path, environ: Mapping[str, str], schemes:
 
 def recipe_by(scheme: Mapping[str, object], secret: str) -> Recipe:
     """
-    The recipe of a *scheme* as a profile has it, under this very *secret* (of no use where the keys are public).
+    The recipe of a *scheme* as a profile defines it, under exactly this *secret* (unused if the keys are public).
 
     Raises: StoryboardInvalid for options that it does not have, or a secret of another form.
     """
@@ -167,18 +167,18 @@ class _Source:
         return text or None
 
     def file(self, part: Part) -> str | None:
-        """What the file that *part* names holds, without the blanks around it."""
+        """The content of the file that *part* names, without the blanks around it."""
         name = part.text()
         if name is None:
             return None
         try:
             with (self.folder / name).open("rb") as file:
-                data = file.read(SECRET_BYTES_MAX + 4)  # And the mark that an editor may put in front.
+                data = file.read(SECRET_BYTES_MAX + 4)  # Plus the mark that an editor may put in front.
             text = trim(text_of(data))
         except OSError as error:
             part.complain(f"{excerpt(name)} cannot be read: {(error.strerror or 'it is not a file').lower()}")
             return None
-        except ValueError:  # Bytes that are no text, or a NUL in the name.
+        except ValueError:  # Bytes that are not text, or a NUL in the name.
             part.complain(f"{excerpt(name)} does not hold text")
             return None
         if not text or len(text) > SECRET_BYTES_MAX:
@@ -189,7 +189,7 @@ class _Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Options:
-    """One ``verify:`` part under questioning; answers that are missing or bad have been complained of."""
+    """One ``verify:`` part being checked; missing or bad values have been reported."""
 
     part: Part
     keys: Mapping[str, Part]
@@ -201,7 +201,7 @@ class _Options:
         return self.secrets(lambda text: _decode(text.removeprefix(without), form))
 
     def secrets(self, key_of: Callable[[str], bytes]) -> tuple[bytes, ...]:
-        """Each secret, as *key_of* (which raises ValueError) makes a key of it."""
+        """Each secret, made into a key by *key_of* (which raises ValueError)."""
         keys = []
         for part, read in self._holders():
             text = read(part)
@@ -284,7 +284,7 @@ def _standard(options: _Options) -> HmacRecipe:
 
 
 def _hmac(options: _Options) -> HmacRecipe:
-    """A digest of the body alone in a header, or of ``id.timestamp.body`` as far as headers for these are named."""
+    """A digest in a header of the body alone, or of ``id.timestamp.body`` if headers for these are named."""
     id_header, timestamp_header = options.optional_header("id_header"), options.optional_header("timestamp_header")
     names = [name for name, header in (("id", id_header), ("timestamp", timestamp_header)) if header]
     return HmacRecipe(
@@ -332,7 +332,7 @@ def _static(options: _Options) -> StaticRecipe:
 
 
 def _fal(options: _Options) -> FalRecipe:
-    """fal.ai's keys are public; *jwks_url* is for a proxy of one's own."""
+    """fal.ai's keys are public; *jwks_url* is for your own proxy."""
     return FalRecipe(jwks_url=options.key_set(FAL_JWKS))
 
 

@@ -4,7 +4,7 @@ The provider's JSON, one struct per message, as its page shows it.
 Source: the jobs API's page (request, response, upload), read in November 2026; value sets and the error envelope are
 those of the API behind it (Volcengine Ark, create page dated 2026-02-10, error page 2025-11-07), whose field names the
 jobs API flattens into ``input``. We send any mapping (see ``upstream.client``): these structs say what is documented,
-and the sandbox refuses what they do not hold.
+and the sandbox refuses anything else.
 """
 
 from enum import StrEnum
@@ -72,7 +72,7 @@ class ErrorEnvelope(msgspec.Struct, kw_only=True):
 
 
 class JobState(StrEnum):
-    """What became of a job; only ``unknown`` is ours, and it is never final."""
+    """The state of a job; only ``unknown`` is ours, and it is never final."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -84,7 +84,7 @@ class JobState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the provider will not change it any more."""
+        """Whether the provider will no longer change it."""
         return self in _FINAL
 
 

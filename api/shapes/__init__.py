@@ -1,4 +1,4 @@
-"""What the API answers, as types: `api.views` fills them, and ``/openapi.json`` has its schemas from them."""
+"""The answers of the API, as types: `api.views` fills them, and ``/openapi.json`` gets its schemas from them."""
 
 from msgspec import Struct
 

@@ -1,4 +1,4 @@
-"""What an amendment would bring about."""
+"""What an amendment would do."""
 
 from typing import Annotated, Literal
 

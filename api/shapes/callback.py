@@ -1,4 +1,4 @@
-"""Callbacks that came, and what became of them when a person had them read again."""
+"""Callbacks that arrived, and what became of them when a person had them processed again."""
 
 from typing import Annotated, Literal
 

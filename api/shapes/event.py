@@ -1,4 +1,4 @@
-"""One change of a run, as its stream of events says it."""
+"""One change of a run, as in its stream of events."""
 
 from typing import Annotated
 

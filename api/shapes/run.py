@@ -1,4 +1,4 @@
-"""A run and all that it consists of; what a decision about it would bring about."""
+"""A run and everything that it consists of; what a decision about it would do."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,4 +1,4 @@
-"""`doctor` and the way of a callback: one is sent to ourselves, by the address that the provider is given."""
+"""`doctor` and the path of a callback: one is sent to ourselves, through the address that the provider is given."""
 
 import asyncio
 import re
@@ -32,7 +32,7 @@ from framerelay.upstream.providers import needs_address, read_providers
 
 LIFE_S: Final = 120
 LISTED_WITHIN_S: Final = 3.0
-LISTED_MAX: Final = 50  # Ours is the newest but for those that come in the same moment.
+LISTED_MAX: Final = 50  # Ours is the newest except for those that arrive at the same moment.
 _TITLE: Final = re.compile(rb"<title[^>]*>\s*([^<]{1,80}?)\s*</title>", re.I)
 _FIXES: Final[dict[ReachFault, str]] = {
     "name": "check the spelling of FRAMERELAY_PUBLIC_URL; a new name or tunnel may need minutes until it is known",
@@ -46,10 +46,10 @@ _FIXES: Final[dict[ReachFault, str]] = {
 
 async def look_at_callback(settings: Settings) -> Finding:
     """
-    POST a probe as a provider would, then ask the receiver whether exactly this one came in.
+    POST a probe as a provider would, then ask the receiver whether exactly this one arrived.
 
-    It is sent from this machine: what only strangers meet on the way (a firewall) does not show.
-    Raises: SettingInvalid for a kept secret that cannot be read.
+    It is sent from this machine: obstacles that only outside senders meet (a firewall) do not show.
+    Raises: SettingInvalid for a stored secret that cannot be read.
     """
     secret = find_secret(settings)
     if secret is None:
@@ -76,7 +76,7 @@ def _failure_to_send(settings: Settings, trouble: Trouble) -> Finding:
 
 
 def _failure_to_take(base: str, answer: HttpAnswer) -> Finding | None:
-    """Who answered instead of a receiver that knows the address; None if it was acknowledged."""
+    """What answered instead of a receiver that knows the address; None if it was acknowledged."""
     message = answer.error.get("message")
     if answer.status == 200 and answer.document.get("received") is True:
         return None
@@ -122,7 +122,7 @@ def _stranger(base: str, answer: HttpAnswer) -> Finding:
 
 
 async def _failure_to_list(settings: Settings, probe: ProbeAddress) -> Finding | None:
-    """Why the receiver of the command does not show what was acknowledged; None if it does."""
+    """Why the receiver that the command talks to does not show what was acknowledged; None if it does."""
     url, key = settings.command_url, find_api_key(settings)
     deadline = time.monotonic() + LISTED_WITHIN_S
     while True:
@@ -160,7 +160,7 @@ def _is_probe(record: object, probe: ProbeAddress) -> bool:
 
 
 async def _judge_place(settings: Settings, took_ms: int) -> Finding:
-    """It came; what is left is whether the provider is where we stand."""
+    """It arrived; what remains is whether the provider is in the same place as we are."""
     base = settings.reachable_url
     urls = await in_thread(lambda: _provider_urls(settings))
     provider = max(map(reach_of, urls), default=Reach.WORLD)
@@ -186,10 +186,10 @@ async def _judge_place(settings: Settings, took_ms: int) -> Finding:
 
 
 def _provider_urls(settings: Settings) -> list[str]:
-    """The addresses of those that may call: every provider with a key; where none has one, what the settings say."""
+    """The addresses of those that may call: every provider with a key; if none has one, what the settings say."""
     try:
         providers = read_providers(settings, environment())
-    except (NotFound, StoryboardInvalid):  # That is said elsewhere.
+    except (NotFound, StoryboardInvalid):  # Another check reports that.
         return [settings.upstream_url] if settings.upstream_url else []
     bases = [each.base for each in providers.with_key() if not needs_address(each)]
     return bases or ([settings.upstream_url] if settings.upstream_url else [])

@@ -1,4 +1,4 @@
-"""`doctor`: looks at everything that a film needs, one line for each; spends nothing, changes nothing."""
+"""`doctor`: checks everything that a film needs, one line for each; spends nothing, changes nothing."""
 
 import asyncio
 import shutil
@@ -44,7 +44,7 @@ LOOKS: Final[Sequence[tuple[str, Look, float]]] = (
     ("upstream", look_at_providers, 60.0),
     ("callback", look_at_callback, 25.0),
 )
-"""Name, check, and the seconds after which it is given up; each check's own time-outs are shorter."""
+"""Name, check, and the seconds after which it is given up; each check's own timeouts are shorter."""
 
 NAME_WIDTH: Final = 10
 WIDTH_MAX: Final = 110
@@ -53,7 +53,7 @@ WORDS: Final = {Status.OK: "ok", Status.WARN: "warn", Status.FAIL: "FAIL", Statu
 
 
 def doctor(*, as_json: bool) -> int:
-    """Look at everything and say what was found; 1 if anything failed, else 0."""
+    """Check everything and print what was found; 1 if anything failed, otherwise 0."""
     findings: list[tuple[str, Finding]] = []
 
     def say(name: str, finding: Finding) -> None:
@@ -82,7 +82,7 @@ async def _look_at_all(say: Say) -> None:
         for name, _, _ in LOOKS[1:]:
             say(name, skip("the settings cannot be read"))
         return
-    configure_logging(replace(settings, log_level="error"))  # What goes on inside is not news for a person.
+    configure_logging(replace(settings, log_level="error"))  # Internal events are not news for a person.
     say = partial(_without_secrets, say, secrets_of(settings))
     for name, look, within_s in LOOKS:
         findings = await _in_time(look, settings, within_s)
@@ -91,7 +91,7 @@ async def _look_at_all(say: Say) -> None:
 
 
 async def _in_time(look: Look, settings: Settings, within_s: float) -> Finding | list[Finding]:
-    """What *look* found; whatever happens in one must not keep the others from being done."""
+    """What *look* found; a failure of one check must not prevent the others."""
     try:
         async with asyncio.timeout(within_s):
             return await look(settings)
@@ -108,7 +108,7 @@ async def _in_time(look: Look, settings: Settings, within_s: float) -> Finding |
 
 
 def _without_secrets(say: Say, secrets: tuple[str, ...], name: str, finding: Finding) -> None:
-    """Servers may say anything, our own key included."""
+    """Servers may say anything, including our own key."""
     message, advice = redact(finding.message, secrets=secrets), redact(finding.advice, secrets=secrets)
     say(name, replace(finding, message=message, advice=advice))
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """``skip``: it could not be looked at, and another finding says why."""
+    """``skip``: it could not be checked, and another finding says why."""
 
     OK = "ok"
     WARN = "warn"
@@ -15,7 +15,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """``message``: what was looked at and what was found; ``advice``: what a person can do about it."""
+    """``message``: what was checked and what was found; ``advice``: what a person can do about it."""
 
     status: Status
     message: str
@@ -38,5 +38,5 @@ def fail(message: str, advice: str | None = None) -> Finding:
 
 
 def skip(message: str, advice: str | None = None) -> Finding:
-    """It could not be looked at."""
+    """It could not be checked."""
     return Finding(status=Status.SKIPPED, message=message, advice=advice)

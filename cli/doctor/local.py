@@ -1,4 +1,4 @@
-"""`doctor` on this machine alone: the settings, and the disk."""
+"""`doctor` for this machine: the settings, and the disk."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ FULL_BYTES: Final = 256 << 20
 
 
 async def look_at_settings(settings: Settings) -> list[Finding]:
-    """Every weak thing that shows without asking anybody; one finding if there is none."""
+    """Every weakness that shows without asking anybody; one finding if there is none."""
     findings = [warn(sentence, "correct its name, or remove it") for sentence in misspellings()]
     findings += _addresses(settings)
     findings += _untrusted_provider(settings)
@@ -48,7 +48,7 @@ async def look_at_settings(settings: Settings) -> list[Finding]:
 
 
 async def look_at_data(settings: Settings) -> Finding:
-    """Whether the data folder can be written, and has room."""
+    """Whether the data folder can be written to, and has enough space."""
     folder = settings.data_dir
     there = await in_thread(lambda: next(each for each in (folder, *folder.parents) if each.exists()))
     try:
@@ -116,7 +116,7 @@ def _untrusted_provider(settings: Settings) -> list[Finding]:
 
 
 def _settings_file(settings: Settings) -> Iterator[Finding]:
-    """What worker and receiver would not start with. A mistake that both find is said once."""
+    """Mistakes that would keep worker and receiver from starting. One that both find is reported once."""
     messages: set[str] = set()
     for read, advice in (
         (_hooks, "correct the file: nothing starts with it"),
@@ -136,7 +136,7 @@ def _hooks(settings: Settings) -> None:
     try:
         hosts = TrustedHosts(settings.trusted_hosts)
     except ValueError:
-        return  # That is said already, and the hooks are judged by them.
+        return  # That has been reported already, and the hooks depend on it.
     read_hooks(settings.config_file, hosts)
 
 
@@ -145,7 +145,7 @@ def _verifiers(settings: Settings) -> None:
 
 
 def _providers(settings: Settings) -> None:
-    with suppress(NotFound):  # Of FRAMERELAY_PROVIDER, which has a check of its own.
+    with suppress(NotFound):  # From FRAMERELAY_PROVIDER, which has its own check.
         read_senders(settings, environment())
 
 
@@ -158,7 +158,7 @@ def _weak(variable: str, secrets: Iterable[Secret], danger: str) -> list[Finding
 
 
 def _write_and_measure(folder: Path) -> int:
-    """Bytes that are free in *folder*, after a file was written there that nobody sees. Raises: OSError."""
+    """Bytes that are free in *folder*, after writing a file there that nobody sees. Raises: OSError."""
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(b"x" * 4096)
         file.flush()

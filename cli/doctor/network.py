@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Trouble(Exception):
-    """There was no answer; the message says why, ``kind`` is for choosing the advice."""
+    """There was no answer; the message says why, ``kind`` is used to choose the advice."""
 
     def __init__(self, kind: ReachFault, message: str) -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ class HttpAnswer:
 
     @property
     def error(self) -> dict[str, object]:
-        """The ``error`` of our envelope, empty if there is none."""
+        """The ``error`` in our envelope, empty if there is none."""
         fault = self.document.get("error")
         return fault if isinstance(fault, dict) else {}
 
@@ -56,7 +56,7 @@ async def ask(
     method: str, url: str, *, settings: Settings, key: str | None = None, content: bytes | None = None
 ) -> HttpAnswer:
     """
-    One request within ``WITHIN_S``; redirects are not followed, proxies of the environment not used.
+    One request within ``WITHIN_S``; redirects are not followed, proxies from the environment are not used.
 
     Raises: Trouble; SettingInvalid for a FRAMERELAY_CA_FILE that cannot be read.
     """
@@ -90,7 +90,7 @@ async def resolve(url: str) -> list[str]:
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """*work* in a thread that nobody waits for at the end: a name server or a disk that hangs must not hold us."""
+    """*work* in a thread that nobody waits for at the end: a name server or a disk that hangs must not block us."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -100,7 +100,7 @@ async def in_thread(work: Callable[[], T]) -> T:
         if error is not None:
             future.set_exception(error)
         else:
-            future.set_result(result)  # type: ignore[arg-type]  # It is a T where there was no error.
+            future.set_result(result)  # type: ignore[arg-type]  # It is a T if there was no error.
 
     def run() -> None:
         result, failure = None, None
@@ -116,7 +116,7 @@ async def in_thread(work: Callable[[], T]) -> T:
 
 
 def trouble_of(error: BaseException, url: str) -> Trouble:
-    """What *error*, or whatever it came from, means for a request to *url*."""
+    """What *error*, or its cause, means for a request to *url*."""
     parts = urlsplit(url)
     place = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
     for cause in _causes(error):
@@ -177,7 +177,7 @@ def _reach_of_address(address: str) -> Reach:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """*error*, and what it came from: libraries wrap what the operating system said several times."""
+    """*error*, and its causes: libraries wrap the operating system's message several times."""
     todo, ids = [error], set()
     while todo:
         each = todo.pop(0)

@@ -1,4 +1,4 @@
-"""`doctor` outside: the receiver that the command talks to, and the provider."""
+"""`doctor` for other servers: the receiver that the command talks to, and the provider."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -30,7 +30,7 @@ _FIXES: Final[dict[ReachFault, str]] = {
 
 
 async def look_at_receiver(settings: Settings) -> Finding:
-    """Whether a receiver answers, can keep callbacks, and takes our API key."""
+    """Whether a receiver answers, can keep callbacks, and accepts our API key."""
     url = settings.command_url
     try:
         live = await ask("GET", f"{url}/livez", settings=settings)
@@ -61,7 +61,7 @@ async def look_at_receiver(settings: Settings) -> Finding:
 
 async def look_at_upstream(settings: Settings) -> Finding:
     """
-    Whether the provider takes our key, found out by asking for a job that cannot exist; costs nothing.
+    Whether the provider accepts our key, found out by asking for a job that cannot exist; costs nothing.
 
     Raises: SettingInvalid for a FRAMERELAY_CA_FILE that cannot be read.
     """
@@ -86,7 +86,7 @@ async def look_at_upstream(settings: Settings) -> Finding:
 
 
 async def _ask_for_no_job(settings: Settings, key: str) -> None:
-    """Raises: what `JobsClient.get_job` raises. Returns where the job is known, as nowhere it should be."""
+    """Raises: what `JobsClient.get_job` raises. Returns where the job is known, which should be nowhere."""
     async with JobsClient(settings.upstream_url or "", key, timeouts=PATIENCE, tls=tls_of(settings)) as jobs:
         await jobs.get_job(NO_SUCH_JOB)
 
@@ -105,7 +105,7 @@ async def _judge_refusal(settings: Settings, url: str, refusal: UpstreamRejected
 
 
 async def _compare_keys(settings: Settings, url: str) -> Finding:
-    """Gateways answer 404 to a path that they do not know as well, whatever the key: a wrong one tells."""
+    """Gateways also answer 404 to an unknown path, whatever the key: a wrong key shows the difference."""
     try:
         await _ask_for_no_job(settings, WRONG_KEY)
     except UpstreamRejected as refusal:

@@ -1,4 +1,4 @@
-"""`doctor` at the processes that run: whether they still work with other settings than those that it reads."""
+"""`doctor` for the running processes: whether they still work with other settings than those that it reads."""
 
 import socket
 from importlib.metadata import version
@@ -16,13 +16,13 @@ from framerelay.store.processes import Process, processes
 from framerelay.store.redis_messages import REDIS_ERRORS
 
 LIVE: Final = frozenset(spec.variable for _, spec, _ in setting_specs() if spec.live)
-# What must be the same wherever they run; other settings may fit the machine.
+# Must be the same wherever they run; other settings may suit the machine.
 EVERYWHERE: Final = frozenset({"FRAMERELAY_UPSTREAM_URL", "FRAMERELAY_UPSTREAM_KEY", "FRAMERELAY_PUBLIC_URL", SECRET})
 DECISIVE: Final = frozenset({"FRAMERELAY_UPSTREAM_URL", "FRAMERELAY_UPSTREAM_KEY", SECRET})
 
 
 async def look_at_processes(settings: Settings) -> list[Finding]:
-    """One finding for each process that has other settings or another version; else one for all. Raises: Trouble."""
+    """One finding for each process that has other settings or another version; or else one for all. Raises: Trouble."""
     secret = await in_thread(lambda: find_secret(settings))
     if secret is None:
         return [skip("nothing was started here yet: there is no secret")]
@@ -42,12 +42,12 @@ async def look_at_processes(settings: Settings) -> list[Finding]:
 
 
 def _findings_on(parts: list[Process], marks: dict[str, str]) -> list[Finding]:
-    """What stands against one process, of which *parts* are in Redis."""
+    """Problems of one process, whose *parts* are in Redis."""
     name = _name(parts)
     process = parts[0]
     differing = [variable for variable in _variables_of(process) if _differs(parts, variable, marks)]
     findings = []
-    if SECRET in differing:  # Their marks are made under another key, and tell nothing about the rest.
+    if SECRET in differing:  # Their marks are made with another key, and say nothing about the rest.
         words = f"{name} has another FRAMERELAY_SECRET: callbacks of one are strangers to the other"
         findings.append(fail(words, "restart it, where it is right"))
     elif DECISIVE.intersection(differing):
@@ -65,13 +65,13 @@ def _variables_of(process: Process) -> list[str]:
 
 
 def _differs(parts: list[Process], variable: str, marks: dict[str, str]) -> bool:
-    """A setting that one of the two does not know, or leaves to each process, is not compared."""
+    """A setting that one of the two does not know, or that may differ between processes, is not compared."""
     ours = marks.get(variable)
     return ours is not None and any(part.marks.get(variable, ours) != ours for part in parts)
 
 
 def _advice(process: Process, differing: list[str]) -> str:
-    """How it comes to have those that were read here."""
+    """How it can get the settings that were read here."""
     restart = f"restart it (pid {process.pid} on {process.host})"
     if not LIVE.issuperset(differing):
         return f"{restart} with these settings"

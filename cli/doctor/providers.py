@@ -1,4 +1,4 @@
-"""`doctor` at the providers that are read by a profile: does each take its key, and how old are the facts."""
+"""`doctor` for the providers that are read by a profile: does each accept its key, and how old are the facts."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -29,10 +29,10 @@ OLD_DAYS: Final = 90
 
 
 async def look_at_providers(settings: Settings) -> Finding | list[Finding]:
-    """Whether each provider takes its key, by its cheapest call; it spends nothing. Raises: as `look_at_upstream`."""
+    """Whether each provider accepts its key, by its cheapest call; it spends nothing. Raises: as `look_at_upstream`."""
     try:
         providers = read_providers(settings, environment())
-    except StoryboardInvalid:  # That is said among the settings.
+    except StoryboardInvalid:  # The check of the settings reports that.
         return await look_at_upstream(settings)
     except NotFound as error:
         return fail(f"FRAMERELAY_PROVIDER: {error.message}", "correct it, or name it under providers")
@@ -45,7 +45,7 @@ async def look_at_providers(settings: Settings) -> Finding | list[Finding]:
 
 
 def _is_left_out(settings: Settings) -> bool:
-    """Nobody said anything about the jobs API, which is the default where no provider is named."""
+    """Nobody configured the jobs API, which is the default if no provider is named."""
     return settings.provider == DEFAULT and not settings.upstream_url and not settings.upstream_key
 
 

@@ -1,4 +1,4 @@
-"""`doctor` at Redis: does it answer, does it keep what it acknowledges, and does a worker listen there."""
+"""`doctor` for Redis: does it answer, does it keep what it acknowledges, and does a worker listen there."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,9 +28,9 @@ ASKED: Final = ("appendonly", "appendfsync", "maxmemory", "maxmemory-policy")
 
 async def look_at_redis(settings: Settings) -> Finding:
     """
-    The Redis of the settings; an embedded one is shared if it runs, else started for a moment.
+    The Redis of the settings; an embedded one is shared if it is running, otherwise started for a moment.
 
-    A write that leaves nothing behind is tried, too. Raises: EmbeddedRedisFailed; Trouble.
+    A write that leaves nothing behind is tested, too. Raises: EmbeddedRedisFailed; Trouble.
     """
     try:
         check_copies(settings)
@@ -56,7 +56,7 @@ async def look_at_redis(settings: Settings) -> Finding:
 
 
 async def look_at_worker(settings: Settings) -> Finding:
-    """Whether a worker has said within the last seconds that it is there. Raises: Trouble."""
+    """Whether a worker has reported within the last seconds that it is running. Raises: Trouble."""
     nobody = fail(
         "no worker listens: nothing is submitted, looked up or fetched",
         "start one: framerelay up, or framerelay worker",
@@ -70,7 +70,7 @@ async def look_at_worker(settings: Settings) -> Finding:
 
 @asynccontextmanager
 async def client_of(settings: Settings) -> AsyncIterator[RelayRedis | None]:
-    """The Redis of the settings as it runs, None where our own does not. Raises: REDIS_ERRORS; Trouble."""
+    """The running Redis of the settings, None if our own is not running. Raises: REDIS_ERRORS; Trouble."""
     url = redis_address(settings)
     if url is None:
         server = EmbeddedRedis(settings.data_dir / "redis")
@@ -88,7 +88,7 @@ async def _look_at(url: str, name: str, settings: Settings) -> Finding:
             copies = Copies.of(settings, redis)
             await check_support(redis, copies=copies)
             try:
-                await redis.set("{framerelay}:doctor", b"", px=1000, nx=True, get=True)  # As callbacks are kept.
+                await redis.set("{framerelay}:doctor", b"", px=1000, nx=True, get=True)  # As for callbacks.
             except ResponseError as error:
                 if "syntax" in str(error):
                     return fail(f"{name.removesuffix(',')} is too old", "use Redis 7 or later, or Valkey")
@@ -103,7 +103,7 @@ async def _look_at(url: str, name: str, settings: Settings) -> Finding:
 
 
 async def _read_config(redis: RelayRedis) -> dict[str, str] | None:
-    """What it says about its own settings; None where it does not say, as services that are managed by others do."""
+    """What it says about its own settings; None if it does not say, as with managed services."""
     config: dict[str, str] = {}
     try:
         for setting in ASKED:
@@ -114,7 +114,7 @@ async def _read_config(redis: RelayRedis) -> dict[str, str] | None:
 
 
 def _judge_durability(name: str, config: dict[str, str] | None) -> Finding:
-    """What a callback that was acknowledged may suffer there, the worst first."""
+    """What may happen to an acknowledged callback there, the worst first."""
     if config is None:
         return warn(
             f"{name} answers and takes writes; durability: declared, not checked (it does not show its settings)",
@@ -147,7 +147,7 @@ def _judge_durability(name: str, config: dict[str, str] | None) -> Finding:
 
 
 async def _runs(server: EmbeddedRedis) -> bool:
-    """Whether it is in use. Raises: TimeoutError when it is there and hangs."""
+    """Whether it is in use. Raises: TimeoutError if it exists and hangs."""
     socket = Path(server.url.removeprefix("unix://"))
     try:
         async with asyncio.timeout(COMMAND_S):

@@ -1,4 +1,4 @@
-"""`doctor` at what keeps clips, frames and films: that all use the same, and that object storage does what we need."""
+"""`doctor` for the place of clips, frames and films: that all share it, and that object storage does what we need."""
 
 import time
 from contextlib import suppress
@@ -32,7 +32,8 @@ RIGHTS: Final = "docs/storage.md says what the key must be allowed to do"
 
 async def look_at_storage(settings: Settings) -> list[Finding]:
     """
-    Whether files go where those of the others are; in object storage whether it can be written, read, listed and so on.
+    Whether our files are in the same place as those of others; for object storage whether it can be written, read,
+    listed and so on.
 
     Raises: SettingInvalid; StorageFailed.
     """
@@ -56,7 +57,7 @@ async def look_at_storage(settings: Settings) -> list[Finding]:
 
 
 async def _retention_words(settings: Settings) -> str:
-    """For how long what is kept, and what leaves next."""
+    """How long files are kept, and what will be removed next."""
     runs_keep_s, frames_keep_s = settings.runs_keep_s, settings.frames_keep_s
     runs = f"runs with clips and films stay {_for(runs_keep_s)} after their end"
     if frames_keep_s is None or (runs_keep_s is not None and runs_keep_s <= frames_keep_s):
@@ -80,7 +81,7 @@ def _for(seconds: float | None) -> str:
 
 
 async def _compare(media: MediaStore, settings: Settings) -> list[Finding]:
-    """What stands against this place, by what the others have agreed on."""
+    """Problems with this place, given the one that the others have registered."""
     try:
         async with client_of(settings) as redis:
             place = await place_of_all(redis) if redis else None
@@ -111,7 +112,7 @@ async def _try_out(media: BucketStore, settings: Settings) -> Finding:
 
 
 async def _trouble_with(link: str, name: str, settings: Settings) -> Finding | None:
-    """What stands against a link that was signed for the bucket *name*; the time from which it counts is ours."""
+    """Problems with a link that was signed for the bucket *name*; the time from which it counts is ours."""
     try:
         tls = tls_of(settings) or True
         async with httpx.AsyncClient(verify=tls, trust_env=False, timeout=LINK_WITHIN_S) as anybody:
@@ -131,7 +132,7 @@ def _dead_link(name: str, trouble: str, advice: str) -> Finding:
 
 
 def _clock_words(answer: httpx.Response) -> str | None:
-    """By how much our clock is behind or ahead of that of whoever answered; None if that is little, or unknown."""
+    """By how much our clock is behind or ahead of the server's; None if that is little, or unknown."""
     try:
         behind_s = parsedate_to_datetime(answer.headers["date"]).timestamp() - time.time()
     except (KeyError, ValueError):

@@ -1,4 +1,4 @@
-"""Where the files of a run can be opened: links that need no key where they can be signed, and local paths."""
+"""Where the files of a run can be opened: links that need no key if they can be signed, and local paths."""
 
 import time
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ LINK_LIFE_S: Final = 24 * 3600
 
 
 class Addresses:
-    """Addresses of a run's files, as links that need no key where we can sign them."""
+    """Addresses of a run's files, as links that need no key if we can sign them."""
 
     def __init__(self, receiver: Receiver, settings: Settings) -> None:
         secret = find_secret(settings)
@@ -26,7 +26,7 @@ class Addresses:
 
     @property
     def links_end(self) -> str | None:
-        """When the links end; None if they need the key."""
+        """When the links expire; None if they need the key."""
         return datetime.fromtimestamp(self._end, UTC).isoformat() if self._links else None
 
     def of(self, file: shapes.Video | shapes.Film) -> ClipLink:

@@ -1,4 +1,4 @@
-"""What the MCP tools answer: typed, short, with a sentence on what to do next. Made from the JSON of the run API."""
+"""The answers of the MCP tools: typed, short, with a sentence on what to do next. Made from the JSON of the run API."""
 
 import time
 from collections.abc import Iterator
@@ -228,7 +228,7 @@ def _shot(run: shapes.Run, shot: shapes.Shot, now: float) -> ToolShot:
 
 
 def next_words(run: shapes.Run, *, now: float) -> Iterator[str]:
-    """What happens next, or whose turn it is with the tool to call."""
+    """What happens next, or whose turn it is, with the tool to call."""
     if run.error and run.error.code not in ("approval_needed", "pick_needed"):
         yield sentence(run.error.message)
     for shot in run.shots:
@@ -253,7 +253,7 @@ def next_words(run: shapes.Run, *, now: float) -> Iterator[str]:
 
 
 def _turn(run: shapes.Run, shot: shapes.Shot) -> str:
-    """What lets a waiting shot go on; what a person decides is asked of a person."""
+    """What lets a waiting shot continue; a person's decision is asked of a person."""
     name = shot.id
     match waits_for(shot):
         case "approval":
@@ -303,7 +303,7 @@ _HOW: Final = {
 
 
 def retake_answer(outlook: shapes.Outlook, *, shot_id: str, outlook_id: str, begun: bool) -> RetakeAnswer:
-    """An outlook as the API tells it, before or after it was confirmed."""
+    """An outlook as the API gives it, before or after it was confirmed."""
     confirm = f"To do it: the same call with outlook_id {outlook_id} and max_jobs of at least {outlook.jobs}."
     return RetakeAnswer(
         begun=begun,
@@ -318,7 +318,7 @@ def retake_answer(outlook: shapes.Outlook, *, shot_id: str, outlook_id: str, beg
 
 
 def amend_answer(outlook: shapes.AmendOutlook, *, outlook_id: str, begun: bool) -> AmendAnswer:
-    """An outlook as the API tells it, before or after it was confirmed."""
+    """An outlook as the API gives it, before or after it was confirmed."""
     confirm = f"To do it: the same call with outlook_id {outlook_id} and max_jobs of at least {outlook.jobs}."
     return AmendAnswer(
         begun=begun,
@@ -335,7 +335,7 @@ def amend_answer(outlook: shapes.AmendOutlook, *, outlook_id: str, begun: bool) 
 
 
 def promotion_answer(outlook: shapes.Outlook, *, outlook_id: str, run: shapes.Run | None = None) -> PromotionAnswer:
-    """Likewise, of the final of a draft; *run*: the one that was begun."""
+    """The same for the final of a draft; *run*: the one that was begun."""
     confirm = f"To do it: the same call with outlook_id {outlook_id} and max_jobs of at least {outlook.jobs}."
     return PromotionAnswer(
         begun=run is not None,

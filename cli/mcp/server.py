@@ -95,22 +95,22 @@ async def _serve_http(
 
 
 class KeyVerifier:
-    """Lets in clients that have the API key of the receiver: what is spent here is spent there."""
+    """Admits clients that have the API key of the receiver: what is spent here is spent there."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = [key.encode() for key in keys]
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """Who has a right key; None for any other."""
+        """The client with a correct key; None for any other."""
         fitting = [key for key in self._keys if hmac.compare_digest(token.encode(), key)]
         return AccessToken(token=token, client_id="framerelay", scopes=[]) if fitting else None
 
 
 class Server(FastMCP):
-    """The SDK's server; what went wrong is one sentence that says what to do."""
+    """The SDK's server; an error is one sentence that says what to do."""
 
     async def call_tool(self, name: str, arguments: dict[str, Any]) -> Any:
-        """As the SDK does it, but an argument that no tool of that name has is refused. Raises: ToolError."""
+        """As the SDK does it, but an argument that the tool does not have is refused. Raises: ToolError."""
         tool = self._tool_manager.get_tool(name)
         parameters = tool.parameters["properties"] if tool else arguments
         for each in arguments:
@@ -125,7 +125,7 @@ class Server(FastMCP):
 def create_server(pictures: Path | None, **options: Any) -> Server:
     """The server with its tools; *options* are the SDK's own."""
     server = Server("FrameRelay", instructions=INSTRUCTIONS, log_level="WARNING", **options)
-    server._mcp_server.version = version("framerelay")  # Else clients are told the SDK's own.
+    server._mcp_server.version = version("framerelay")  # Otherwise clients are told the SDK's own.
     tools = Tools(pictures)
     for tool, title, annotations in (
         (tools.plan_film, "Plan a film (free)", LOOK),
@@ -160,7 +160,7 @@ def _in_thread(tool: Callable[P, T]) -> Callable[P, Awaitable[T]]:
 
 
 def _keys(settings: Settings, host: str) -> list[str]:
-    """The keys that open it. Raises: CommandError, SettingInvalid."""
+    """The keys that give access to it. Raises: CommandError, SettingInvalid."""
     receiver_key = find_api_key(settings)
     keys = [str(key) for key in settings.api_key] or ([str(receiver_key)] if receiver_key else [])
     if not keys:
@@ -174,7 +174,7 @@ def _keys(settings: Settings, host: str) -> list[str]:
 
 
 def _by_tools(message: str) -> str:
-    """*message* with the tool that helps in place of the command, which an assistant does not type."""
+    """*message* with the tool that helps instead of the command, which an assistant does not type."""
     for command, tool in _TOOL_FOR.items():
         message = message.replace(command, tool)
     return message

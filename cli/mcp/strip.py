@@ -28,7 +28,7 @@ KEPT: Final = 256  # Small pictures in memory, 40 KB each; a film is asked about
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strip:
-    """A PNG, 1,204 pixels wide and at most 1,548 high. *frames*: how many pictures are in it; *shots*: of which."""
+    """A PNG, 1,204 pixels wide and at most 1,548 high. *frames*: how many pictures are in it; *shots*: which ones."""
 
     png: bytes
     frames: int
@@ -37,9 +37,10 @@ class Strip:
 
 def draw_strip(run: shapes.Run, fetch: FetchFrame, thumbnails: "Thumbnails") -> Strip:
     """
-    The shots of *run*, of many the twelve around the first that is not done; what is not there yet is an empty box.
+    The shots of *run*, or if there are many the twelve around the first that is not done; anything missing is an empty
+    box.
 
-    *fetch* gives the bytes of a picture by its address, None if it cannot be had.
+    *fetch* gives the bytes of a picture by its address, None if it cannot be fetched.
     """
     shots = _around_open(run.shots)
     rows = list(_rows(shots))
@@ -57,13 +58,13 @@ def draw_strip(run: shapes.Run, fetch: FetchFrame, thumbnails: "Thumbnails") -> 
 
 
 class Thumbnails:
-    """Frames made small; the last ones are kept by what is in them."""
+    """Frames made small; the latest ones are cached by their content."""
 
     def __init__(self) -> None:
         self._by_content: dict[str, Image.Image] = {}
 
     def of(self, frame: StripFrame, fetch: FetchFrame) -> Image.Image | None:
-        """The picture within its box; None for what cannot be fetched or read: it is asked for again next time."""
+        """The picture within its box; None if it cannot be fetched or read: it is requested again next time."""
         name = (isinstance(frame, shapes.Frame) and frame.sha256) or frame.url
         if (picture := self._by_content.get(name)) is not None:
             return picture
@@ -94,7 +95,7 @@ def _rows(shots: Sequence[shapes.Shot]) -> Iterator[list[shapes.Shot]]:
 def _draw_cell(
     sheet: Image.Image, corner: tuple[int, int], shot: shapes.Shot, small: Callable[[StripFrame], Image.Image | None]
 ) -> int:
-    """One shot with its caption below; returns how many of its two frames are there."""
+    """One shot with its caption below; returns how many of its two frames exist."""
     left, top = corner
     pen = ImageDraw.Draw(sheet)
     count = 0

@@ -1,8 +1,8 @@
 """
 The tools that an assistant gets: plan a film, start it within a limit, look, decide, fetch the result.
 
-Each asks the run API once or twice and answers at once; nothing is kept between calls. What spends asks for the id of
-what was looked at before: a plan's, or an outlook's.
+Each asks the run API once or twice and answers at once; nothing is kept between calls. Tools that spend require the id
+of what was looked at before: a plan's, or an outlook's.
 """
 
 import base64
@@ -270,7 +270,7 @@ class Tools:
         max_jobs: Annotated[int | None, Field(ge=1, description="To confirm: paid jobs at most.")] = None,
     ) -> PromotionAnswer:
         """
-        Make the final of a draft (`pass: draft`), of the takes that were picked: a film of its own, large and dear.
+        Make the final of a draft (`pass: draft`), from the takes that were picked: a separate, expensive film.
 
         The first call, without outlook_id, is free and says what it would cost. Only a second one, with the outlook_id
         of the first and max_jobs, does it, and spends; repeated it answers the same film and spends nothing more.
@@ -332,7 +332,7 @@ class Tools:
         return status_answer(run, page=f"{receiver.url}/runs/{run.id}", strip=strip)
 
     def _with_pictures(self, receiver: Receiver, document: dict[str, Any]) -> Storyboard:
-        """*document* with its pictures handed over. Raises: StoryboardInvalid, also for files outside the folder."""
+        """*document* with its pictures uploaded. Raises: StoryboardInvalid, also for files outside the folder."""
         board = check_storyboard(document)
         files = board.local_files()
         outside = [
@@ -346,8 +346,8 @@ class Tools:
 
 
 def _outlook_id(run: shapes.Run, shot_id: str, changes: Mapping[str, object], outlook: shapes.Outlook) -> str:
-    """Of what is asked and what comes of it; a take more makes it another one, so that it serves once."""
-    takes = [len(each.takes) for each in run.shots]  # Of all: what was given may be the beginning of a shot's id.
+    """Identifies a request and its outlook; one more take changes it, so that it can be used once."""
+    takes = [len(each.takes) for each in run.shots]  # Of all: the given id may be the beginning of a shot's id.
     return _id_of_outlook([run.id, shot_id, changes, takes, outlook.jobs, outlook.following, outlook.stale])
 
 
@@ -356,7 +356,7 @@ def _id_of_outlook(whole: list[object]) -> str:
 
 
 def _check_confirmation(outlook_id: str, current: str, max_jobs: int | None, jobs: int) -> None:
-    """Raises: CommandError unless what is confirmed is what was asked about, within a limit that suffices."""
+    """Raises: CommandError unless what is confirmed is what was asked about, within a sufficient limit."""
     if outlook_id != current:
         raise CommandError("this is not the outlook that you asked for, or the film has changed: look again first")
     if max_jobs is None or max_jobs < jobs:
@@ -364,7 +364,7 @@ def _check_confirmation(outlook_id: str, current: str, max_jobs: int | None, job
 
 
 def _is_inside(name: str, folder: Path | None) -> bool:
-    """What an assistant writes opens no other file of this computer."""
+    """Text from an assistant opens no other file of this computer."""
     return folder is not None and (folder / name).resolve().is_relative_to(folder.resolve())
 
 

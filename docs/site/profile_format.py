@@ -50,7 +50,7 @@ SECTIONS: Final[Mapping[str, str]] = {
 
 _PLAIN: Final = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
 _ENTRIES: Final = {"ErrorRule", "StateRule", "Example"}
-"""Entries of lists, which no other profile completes."""
+"""Entries of lists: they are not merged with those of another profile."""
 
 
 def schema_file() -> str:
@@ -73,11 +73,11 @@ _WHOLE: Final = {
     "required": ["title", "base", "create", "get"],
     "properties": {"create": {"required": ["post"]}, "get": {"required": ["get"]}},
 }
-"""What a profile must have that extends no other."""
+"""What a profile needs if it does not extend another one."""
 
 
 def schema_of_profiles() -> dict[str, Any]:
-    """As msgspec makes it of the structs, with what each key means; what another profile may say is not required."""
+    """As msgspec makes it, with what each key means; what another profile may supply is not required."""
     schema = msgspec.json.schema(Profile)
     for name, one in schema["$defs"].items():
         one["description"] = _first_paragraph(one["description"])
@@ -99,7 +99,7 @@ def _section(name: str, schema: Mapping[str, Any]) -> str:
     required = schema.get("required", ())
     rows = "".join(_row(name, key, value, is_needed=key in required) for key, value in schema["properties"].items())
     about = "The keys of the file itself." if name == "Profile" else _first_paragraph(schema["description"])
-    return f"### {_title(name)}\n\n{about}\n\n| key | value | without it | what |\n|---|---|---|---|\n{rows}"
+    return f"### {_title(name)}\n\n{about}\n\n| key | value | default | meaning |\n|---|---|---|---|\n{rows}"
 
 
 def _title(name: str) -> str:
@@ -107,7 +107,7 @@ def _title(name: str) -> str:
 
 
 def _row(name: str, key: str, schema: Mapping[str, Any], *, is_needed: bool) -> str:
-    default = "a mistake" if is_needed else _default(schema)
+    default = "required" if is_needed else _default(schema)
     mark = " ○" if f"{name}.{key}" in NOTES_ONLY else ""
     return f"| `{key}`{mark} | {_value(schema)} | {default} | {_in_a_cell(KEYS[name][key])} |\n"
 
@@ -120,7 +120,7 @@ def _default(schema: Mapping[str, Any]) -> str:
 
 
 def _value(schema: Mapping[str, Any]) -> str:
-    """What may stand there, in words."""
+    """The values that are allowed, in words."""
     if "$ref" in schema:
         return _link(schema["$ref"])
     if "anyOf" in schema:
@@ -137,7 +137,7 @@ def _value(schema: Mapping[str, Any]) -> str:
 def _group(schema: Mapping[str, Any]) -> str:
     if schema["type"] == "array":
         return f"list of {_value(schema.get('items', {}))}"
-    return f"names with: {_value(schema.get('additionalProperties', {}))}"
+    return f"map of names to {_value(schema.get('additionalProperties', {}))}"
 
 
 def _link(reference: str) -> str:
@@ -159,7 +159,7 @@ def _in_a_cell(text: str) -> str:
 
 
 def pages(root: Path) -> Iterator[tuple[Path, str]]:
-    """The files below *root* that this writes, as they have to be."""
+    """The files below *root* that this module writes, with their text."""
     yield root / "docs" / "profile.schema.json", schema_file()
     page = root / "docs" / "profiles.md"
     yield page, with_table(page.read_text(encoding="utf-8"), reference())

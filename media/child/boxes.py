@@ -1,4 +1,4 @@
-"""The boxes of an MP4, one inside the other (ISO 14496-12, 4.2); of what they hold only what is asked for is read."""
+"""The boxes of an MP4, one inside the other (ISO 14496-12, 4.2); only requested contents are read."""
 
 import struct
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from typing import BinaryIO
 from framerelay.media.child.growing import GrowingFile
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
-BOXES_MAX = 100_000  # A fragment has two, and may hold a single frame; more are a way to keep us busy.
+BOXES_MAX = 100_000  # A fragment has two, and may hold a single frame; more are an attempt to keep us busy.
 
 ByteSource = BinaryIO | GrowingFile
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Its whole goes from *at* to before *end* of the file; its body begins at *body*."""
+    """It extends from *at* to just before *end* of the file; its body begins at *body*."""
 
     name: bytes
     at: int
@@ -24,7 +24,7 @@ class Box:
 
 
 def read_exactly(file: ByteSource, count: int) -> bytes:
-    """As many bytes, or as there are up to the end of the file; one that is coming gives fewer at a time."""
+    """This many bytes, or as many as there are up to the end of the file; a growing file gives fewer at a time."""
     data = file.read(count)
     while len(data) < count and (more := file.read(count - len(data))):
         data += more
@@ -44,7 +44,7 @@ def read_box(file: ByteSource, at: int) -> tuple[int, bytes, int]:
 
 def children(file: ByteSource, parent: Box, skip: int = 0) -> Iterator[Box]:
     """
-    The boxes within *parent*, *skip* bytes of its body being something else.
+    The boxes within *parent*, skipping the first *skip* bytes of its body, which are something else.
 
     Raises: ValueError if they are damaged, or too many.
     """
@@ -62,13 +62,13 @@ def children(file: ByteSource, parent: Box, skip: int = 0) -> Iterator[Box]:
 
 
 def descend(file: ByteSource, parent: Box, *path: bytes) -> list[Box]:
-    """All boxes that lie within *parent* on that way of names."""
+    """All boxes within *parent* along that path of names."""
     boxes = [box for box in children(file, parent) if box.name == path[0]]
     return boxes if len(path) == 1 else [box for each in boxes for box in descend(file, each, *path[1:])]
 
 
 def read_body(file: ByteSource, box: Box) -> bytes:
-    """What is in *box*, of those that are small; raises ValueError if it is not."""
+    """The content of *box*, if it is small; raises ValueError if it is not."""
     if box.end - box.body > BODY_BYTES_MAX:
         raise ValueError("a box that is longer than any of its kind")
     file.seek(box.body)

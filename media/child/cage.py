@@ -1,11 +1,11 @@
 """
-What a process that decodes a stranger's file is kept from, enforced by the kernel: it may be taken over by that file.
+What a process that decodes a stranger's file is kept from, enforced by the kernel: that file may take it over.
 
-`confine` is called once by a process that will do one job; it cannot be undone. It needs no rights: resource limits
+`confine` is called once by a process that will do one job; it cannot be undone. It needs no privileges: resource limits
 anywhere, and on Linux two filters of the kernel. A seccomp filter refuses system calls with EPERM: sockets, new
-programs and processes, signals to others, and the doors into the kernel that a decoder has no use for (a list of what
-is refused, since one of what is allowed would break with the next C library). Landlock (since Linux 5.13) leaves the
-files of the job and no others. Where one is missing the rest still holds; `try_out` tells what really does.
+programs and processes, signals to others, and the kernel interfaces that a decoder has no use for (a list of what is
+refused, since a list of what is allowed would break with the next C library). Landlock (since Linux 5.13) allows the
+files of the job and no others. Where one is missing the rest still holds; `try_out` reports what really does.
 
 Numbers and structures: ``asm/unistd.h``, ``linux/{seccomp,filter,audit,landlock}.h``.
 """
@@ -27,7 +27,7 @@ MEMORY_BYTES_MAX = 1_536 * 1024 * 1024
 
 FILES_MAX = 64
 IS_LINUX = sys.platform == "linux"
-LIBC = ctypes.CDLL(None, use_errno=True) if IS_LINUX else None  # Between a fork and what follows nothing is loaded.
+LIBC = ctypes.CDLL(None, use_errno=True) if IS_LINUX else None  # After a fork, nothing may be loaded.
 
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 SECCOMP_SET_MODE_FILTER, SPECULATION_ALLOWED = 1, 1 << 2  # The flag: no slower branches, which old kernels impose.
@@ -35,7 +35,7 @@ RET_ALLOW, RET_ERRNO = 0x7FFF_0000, 0x0005_0000
 LOAD, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 NUMBER_AT, MACHINE_AT, FIRST_ARGUMENT_AT = 0, 4, 16
 CLONE_THREAD = 0x1_0000
-X32 = 0x4000_0000  # x86's third way to number the calls begins here; aarch64 has none that high.
+X32 = 0x4000_0000  # x86's third numbering of calls begins here; aarch64 has none that high.
 
 MACHINES = {"x86_64": 0xC000_003E, "aarch64": 0xC000_00B7}
 SECCOMP = {"x86_64": 317, "aarch64": 277}
@@ -54,7 +54,7 @@ REFUSED = {
     },
     "aarch64": {
         "sockets": (198, 199, 200, 201, 202, 203, 242),
-        "programs": (221, 281),  # This machine knows no fork and vfork, only clone.
+        "programs": (221, 281),  # This machine has no fork and vfork, only clone.
         "signals": (129, 130, 424),
         "other processes": (117, 270, 271, 438),
         "limits": (164, 261),
@@ -75,13 +75,13 @@ WRITE_FOLDER = 1 << 1 | READ_FILE | 1 << 5 | 1 << 8 | 1 << 14  # Write, read, re
 
 def confine(*, reading: Sequence[Path], writing: Path | None, cpu_s_max: int, file_bytes_max: int) -> None:
     """
-    Confine this process: from now on it reads the files *reading* and works in the folder *writing*, and that is all.
+    Confine this process: from now on it reads the files *reading* and works in the folder *writing*, and nothing else.
 
-    Past *cpu_s_max* seconds of computing, on all threads together, it dies of SIGXCPU; a file past *file_bytes_max*
-    is an OSError. What is open already stays usable, and new threads are confined like this one, which must be the only
-    one so far. A part that this system does not know is left out.
+    Past *cpu_s_max* seconds of CPU time, over all threads, it dies of SIGXCPU; a file past *file_bytes_max* is an
+    OSError. Files that are already open stay usable, and new threads are confined like this one, which must be the only
+    one so far. A part that this system does not support is left out.
     """
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s_max, cpu_s_max + 1))  # SIGXCPU, and SIGKILL if it takes no notice.
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s_max, cpu_s_max + 1))  # SIGXCPU, and SIGKILL if that is ignored.
     limit(resource.RLIMIT_FSIZE, file_bytes_max)
     if IS_LINUX:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -99,29 +99,29 @@ def limit_resources() -> None:
 
 
 def limit(what: int, most: int) -> None:
-    """Neither this process nor a child can raise it again, unless it is root's."""
+    """Neither this process nor a child can raise it again, unless it runs as root."""
     resource.setrlimit(what, (most, most))
 
 
 def die_with(parent: int) -> None:
     """
-    Be killed when the process *parent* is, even in the middle of a job, even stopped; it stays so for what is executed.
+    Be killed when the process *parent* is, even in the middle of a job, even stopped; this also applies after an exec.
 
-    Elsewhere than on Linux the end of the input must do, which is noticed after the job.
+    On systems other than Linux the end of the input has to do, which is noticed after the job.
     """
     if LIBC is not None:
         LIBC.prctl(PR_SET_PDEATHSIG, 9)
-    if os.getppid() != parent:  # It was quicker.
+    if os.getppid() != parent:  # It was faster.
         os._exit(1)
 
 
 def leave_files(libc: ctypes.CDLL, reading: Sequence[Path], writing: Path | None) -> None:
-    """Landlock: no file can be opened, made or removed any more but these."""
+    """Landlock: no file except these can be opened, made or removed any more."""
     version = libc.syscall(LANDLOCK_CREATE, None, 0, LANDLOCK_VERSION)
     if version < 1:
         return
     rights = sum(bits for since, bits in FILE_RIGHTS.items() if version >= since)
-    # An older kernel takes the longer structure if what it does not know is zero.
+    # An older kernel accepts the longer structure if the part that it does not know is zero.
     attributes = struct.pack("QQQ", rights, NETWORK_RIGHTS * (version >= 4), SCOPES * (version >= 6))
     rules = libc.syscall(LANDLOCK_CREATE, attributes, len(attributes), 0)
     if rules < 0:
@@ -135,7 +135,7 @@ def leave_files(libc: ctypes.CDLL, reading: Sequence[Path], writing: Path | None
 
 
 def allow(libc: ctypes.CDLL, rules: int, path: Path, rights: int) -> None:
-    """Add one exception; what is not there needs none, and says so when it is opened."""
+    """Add one exception; a missing file needs none, and is reported when it is opened."""
     with suppress(OSError):
         place = os.open(path, os.O_PATH)
         try:
@@ -157,10 +157,10 @@ def refuse_calls(libc: ctypes.CDLL, machine: str) -> None:
 
 def filter_steps(machine: str) -> list[tuple[int, int, int, int]]:
     """
-    The filter, as (operation, steps to jump if so, steps to jump if not, value).
+    The filter, as (operation, steps to jump if true, steps to jump if false, value).
 
-    `clone` is looked at closer: libav needs threads. `clone3` keeps its flags where no filter can see them, so it is
-    said to be missing, and the C library falls back on `clone`.
+    `clone` is examined more closely: libav needs threads. `clone3` keeps its flags where no filter can see them, so it
+    is reported as missing, and the C library falls back on `clone`.
     """
     numbers = [number for group in REFUSED[machine].values() for number in group]
     ahead = len(numbers)
@@ -181,7 +181,7 @@ def filter_steps(machine: str) -> list[tuple[int, int, int, int]]:
 
 
 def try_out() -> list[str]:
-    """What holds on this system beside the limit on open files; what a filter refuses is tried, in a process for it."""
+    """What holds on this system besides the limit on open files; each filter is tested, in a process of its own."""
     if not IS_LINUX:
         return []
     ours, theirs = os.pipe()
@@ -197,7 +197,7 @@ def try_out() -> list[str]:
 
 
 def is_refused(escape: Callable[[], object]) -> bool:
-    """Whether the kernel says no."""
+    """Whether the kernel refuses."""
     try:
         escape()
     except PermissionError:

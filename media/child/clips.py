@@ -1,7 +1,7 @@
 """
 Open a stranger's clip and list what its picture holds, without decoding anything.
 
-Runs in the decoder process alone. Never touch a stream after its container was closed: it crashes the process.
+Only runs in the decoder process. Never touch a stream after its container was closed: it crashes the process.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from typing import Any
 
 import av
 
-# What PyAV would import when it meets such a stream, in a job that cannot open any file of ours any more.
+# PyAV would import these when it meets a stream of that kind, in a job that can no longer open any file of ours.
 import av.subtitles.codeccontext
 import av.subtitles.stream
 import av.subtitles.subtitle
@@ -43,14 +43,14 @@ BESIDE = Disposition.timed_thumbnails | Disposition.still_image | Disposition.de
 """Roles of a picture that is not the main one; cover art is not a picture of the clip at all."""
 
 DEMUXER_OPTIONS = {
-    "mp4": {"enable_drefs": "0", "use_absolute_path": "0"},  # Its samples may be said to be in another file.
+    "mp4": {"enable_drefs": "0", "use_absolute_path": "0"},  # Its samples may claim to be in another file.
     "matroska": {},
 }
 ENCRYPTION_KEY = "enc_key_id"
-"""Which key a track of Matroska is locked with; an MP4 says so in its boxes (media/child/containers.py)."""
+"""Which key a track of Matroska is encrypted with; an MP4 says so in its boxes (media/child/containers.py)."""
 
 PROBE_DECODERS = ",".join(["h264,hevc,av1,libdav1d,vp9,mpeg4,mp3float,mp2float,libopus", *sorted(SOUND_CODECS)])
-"""What the opening may decode with, sound included, if it does; which codec is accepted is checked after it."""
+"""What opening may decode with, if it does, including sound; which codec is accepted is checked after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +66,10 @@ class Sample:
 
 def open_clip(clip: Path | GrowingFile, demuxer: str, *, probe: bool) -> InputContainer:
     """
-    Open *clip*, a local file or one that is coming, with that demuxer and no other.
+    Open *clip*, a local file or a growing one, with that demuxer and no other.
 
-    Nothing that it names is opened, be it a file or an address. Without *probe* the opening decodes nothing, which
-    saves 5 to 20 ms; frame size and pixel format are then those that the container claims, until the first frame is
-    there.
+    Nothing that it names is opened, neither a file nor an address. Without *probe* opening decodes nothing, which saves
+    5 to 20 ms; until the first frame is decoded, frame size and pixel format are then what the container claims.
     """
     options = DEMUXER_OPTIONS[demuxer] | {
         "max_pixels": str(PIXELS_MAX),
@@ -80,7 +79,7 @@ def open_clip(clip: Path | GrowingFile, demuxer: str, *, probe: bool) -> InputCo
     }
     if not probe:
         options["skip_frame"] = "all"
-        options["probesize"] = "32"  # Else megabytes are read in search of a pixel format, which would have to come.
+        options["probesize"] = "32"  # Otherwise megabytes would be read in search of a pixel format.
     source: Any = clip if isinstance(clip, GrowingFile) else f"file:{clip}"
     if isinstance(clip, GrowingFile):
         clip.seek(0)
@@ -92,7 +91,7 @@ def find_picture(container: InputContainer) -> VideoStream:
     """
     The video stream that a player shows, set up to be read alone; sound may well be stream 0.
 
-    Cover art, thumbnails, still pictures and what is switched off are behind, whatever comes first in the file.
+    Cover art, thumbnails, still pictures and disabled streams have lower priority, whatever comes first in the file.
     """
     pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not pictures:
@@ -106,7 +105,7 @@ def find_picture(container: InputContainer) -> VideoStream:
 
 
 def standing(stream: VideoStream) -> tuple[bool, bool, bool, bool, float]:
-    """How likely *stream* is the one that a player shows; the larger one is, and of equals the first."""
+    """How likely *stream* is the one that a player shows; the larger one wins, and of equals the first."""
     return (
         codec_name(stream) in CODECS,
         not stream.disposition & BESIDE,
@@ -122,7 +121,7 @@ def declared_frames(stream: VideoStream) -> int:
 
 
 def check_limits(stream: VideoStream) -> None:
-    """Refuse codecs that we do not know to be safe, and pictures that are too large to be a clip."""
+    """Refuse codecs that we do not know to be safe, and pictures that are too large for a clip."""
     codec = codec_name(stream)
     if ENCRYPTION_KEY in stream.metadata:
         raise ClipUnusable(ENCRYPTED, reason="not_allowed")
@@ -146,13 +145,13 @@ def decoder_configuration(stream: VideoStream) -> bytes:
 
 
 def check_size(width: int, height: int) -> None:
-    """Refuse what no model renders, before memory is taken for it."""
+    """Refuse what no model renders, before memory is allocated for it."""
     if max(width, height) > SIDE_MAX or width * height > PIXELS_MAX:
         raise ClipUnusable(f"the picture is too large: {width}x{height}", reason="not_allowed")
 
 
 def list_samples(container: InputContainer, stream: VideoStream) -> list[Sample]:
-    """Read all packets of the picture without decoding them; this alone finds every end that was cut off."""
+    """Read all packets of the picture without decoding them; this alone detects every truncation."""
     samples: list[Sample] = []
     for packet in container.demux(stream):
         if is_end(packet):
@@ -175,7 +174,7 @@ def is_end(packet: "Packet[Any]") -> bool:
 
 
 def to_sample(packet: "Packet[Any]") -> Sample:
-    """What is to be known of *packet*, if it is whole."""
+    """The facts about *packet*, if it is complete."""
     if packet.is_corrupt:
         raise ClipUnusable("the clip breaks off within a frame", reason="truncated")
     if packet.pts is None:
@@ -199,14 +198,14 @@ def check_samples(stream: VideoStream, samples: list[Sample]) -> None:
 
 
 def measure(container: InputContainer, stream: VideoStream, samples: list[Sample]) -> ClipFacts:
-    """The facts of the clip, by its shown samples; the size as the container claims it."""
+    """The facts of the clip, from its shown samples; the size as the container claims it."""
     visible = [sample for sample in samples if sample.is_shown]
     last = last_sample(samples)
     time_base = stream.time_base or 0
     ticks = last.pts - min(sample.pts for sample in visible)
     still = still_ticks(samples)
     duration_s = float((ticks + still) * time_base)
-    # What is announced may count from the file's beginning, whenever the picture begins.
+    # The announced duration may count from the file's beginning, whenever the picture begins.
     end_s = max(duration_s, float((last.pts + still) * time_base))
     if end_s < announced_s(container, stream) - float(still * time_base) / 2:
         raise ClipUnusable("the picture ends before the file says it does", reason="truncated")
@@ -227,7 +226,7 @@ def measure(container: InputContainer, stream: VideoStream, samples: list[Sample
 
 
 def still_ticks(samples: list[Sample]) -> int:
-    """How long the last frame shows: as its packet says, else as long as the others do on average."""
+    """How long the last frame shows: as its packet says, or else as long as the others do on average."""
     times = [sample.pts for sample in samples if sample.is_shown]
     return last_sample(samples).duration or (round((max(times) - min(times)) / (len(times) - 1)) if times[1:] else 0)
 
@@ -236,7 +235,7 @@ def announced_s(container: InputContainer, stream: VideoStream) -> float:
     """
     How long a Matroska file says that its picture lasts; 0 if it does not.
 
-    Its demuxer steps over damaged places without a word, so this is how missing frames are seen. An MP4 has an index.
+    Its demuxer skips damaged places silently, so this is how missing frames are detected. An MP4 has an index.
     """
     if "matroska" not in container.format.name:
         return 0
@@ -255,9 +254,9 @@ def last_sample(samples: list[Sample]) -> Sample:
 @contextmanager
 def foreseen_errors() -> Iterator[None]:
     """
-    Turn whatever a decoder may say about a stranger's bytes into ClipUnusable.
+    Turn any error of a decoder about a stranger's bytes into ClipUnusable.
 
-    What the system says of our own files stays an OSError: no clip is to blame for a disk that is full.
+    What the system says about our own files stays an OSError: no clip is to blame for a full disk.
     """
     try:
         yield

@@ -1,9 +1,9 @@
 """
 From a decoder's frame to RGB without a bias: what swscale rounds away by default adds up from shot to shot.
 
-What a clip says of its colors counts, the picture before the container. An untagged one is read as BT.601 in limited
-range, its color in the center (media/child/siting.py): encoders that are fed RGB write that. HDR becomes SDR
-(media/child/tone.py).
+What a clip says about its colors counts, with the picture taking precedence over the container. An untagged one is read
+as BT.601 in limited range, with its chroma in the center (media/child/siting.py): encoders that are fed RGB write that.
+HDR becomes SDR (media/child/tone.py).
 """
 
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_
 """The three together; without them each extraction darkens by 1 to 1.5 levels, and ACCURATE_RND alone is worse."""
 
 THREADS = 4
-"""Left alone it takes one for each core, up to sixteen, and each maps 8 MB of the memory that a job may have."""
+"""By default it takes one for each core, up to sixteen, and each maps 8 MB of the memory that a job may have."""
 
 SILENT = 2
-"""What a tag says that says nothing."""
+"""Tags that say nothing."""
 MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
 """The numbers of ITU-T H.273, table 4."""
 UNREADABLE = {8: "YCgCo", 11: "YDzDx", 14: "ICtCp", 15: "IPT-C2", 16: "YCgCo-Re", 17: "YCgCo-Ro"}
-"""Read as any of the others, a picture would be in false colors."""
+"""Read as any of the others, a picture would have false colors."""
 
 COEFFICIENTS = {
     "bt601": Colorspace.ITU601,
@@ -48,9 +48,9 @@ COEFFICIENTS = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tags:
     """
-    What a clip says of the colors of its frames, beside what each of them says: numbers of ITU-T H.273.
+    What a clip says about the colors of its frames, besides what each frame says: numbers of ITU-T H.273.
 
-    ``sited``: it says where its color lies, so that a frame is to be believed there.
+    ``sited``: it says where its chroma is sited, so that frames can be trusted about that.
     """
 
     matrix: int = SILENT
@@ -61,7 +61,7 @@ class Tags:
 
 def read_tags(stream: VideoStream, first_packet: bytes = b"") -> Tags:
     """
-    Those of *stream*, before any of it was decoded: the decoder overwrites the container's with its own silence.
+    Those of *stream*, before any of it was decoded: the decoder overwrites the container's values even with nothing.
 
     *first_packet*: of its picture, for a clip whose headers are not in the container (see media.child.siting).
     """
@@ -81,7 +81,7 @@ def curve_of(frame: VideoFrame, tags: Tags) -> str | None:
 
 def matrix_of(frame: VideoFrame, tags: Tags) -> str:
     """
-    The name of the matrix by which *frame* is to be read, a key of `COEFFICIENTS`.
+    The name of the matrix by which *frame* must be read, a key of `COEFFICIENTS`.
 
     Raises: ClipUnusable for one that swscale does not know.
     """
@@ -94,7 +94,7 @@ def matrix_of(frame: VideoFrame, tags: Tags) -> str:
 
 
 def first_answer(by_picture: int, by_container: int) -> int:
-    """The one that says something, the picture's first."""
+    """The meaningful one, with the picture's taking precedence."""
     return by_container if by_picture == SILENT else by_picture
 
 
@@ -102,7 +102,7 @@ def to_rgb(frame: VideoFrame, tags: Tags = Tags(), shape: Fraction = Fraction(1)
     """
     *frame* as a player shows it: 8-bit RGB (height x width x 3) in SDR, upright, in square pixels.
 
-    *shape*: width through height of its pixels.
+    *shape*: width divided by height of its pixels.
     Returns: the picture, and the name of the matrix by which YUV was read, or ``rgb``.
     Raises: ClipUnusable, see `matrix_of`.
     """
@@ -124,9 +124,9 @@ def to_rgb(frame: VideoFrame, tags: Tags = Tags(), shape: Fraction = Fraction(1)
 def convert(
     frame: VideoFrame, tags: Tags, shape: Fraction, matrix: str, *, full: bool, is_deep: bool
 ) -> npt.NDArray[Any]:
-    """*frame* as RGB of 8 bits, or if *is_deep* of 16, in square pixels; not turned, and in its own curve."""
+    """*frame* as RGB of 8 bits, or if *is_deep* of 16, in square pixels; not rotated, in its own transfer curve."""
     width, height = square_pixel_size(frame.width, frame.height, shape)
-    # Not the frame's own, which keeps its threads as long as there is the frame.
+    # Not the frame's own, which keeps its threads as long as the frame exists.
     image = VideoReformatter().reformat(
         frame if tags.sited or matrix == "rgb" else center_chroma(frame),
         width=width,
@@ -144,9 +144,9 @@ def convert(
 
 def gray_codes(frame: VideoFrame, shape: Fraction, *, full: bool) -> npt.NDArray[np.uint16]:
     """
-    As `convert`, of a picture without color, in 16 bits.
+    Like `convert`, for a grayscale picture, in 16 bits.
 
-    swscale takes gray for full range whatever it is told.
+    swscale treats gray as full range whatever it is told.
     """
     width, height = square_pixel_size(frame.width, frame.height, shape)
     gray = VideoReformatter().reformat(frame, width=width, height=height, interpolation=EXACT, threads=THREADS)
@@ -160,9 +160,9 @@ def gray_codes(frame: VideoFrame, shape: Fraction, *, full: bool) -> npt.NDArray
 @cache
 def spread(bits: int) -> npt.NDArray[np.uint16]:
     """
-    From codes of full range as swscale gives them to those of 16 bits.
+    From full-range codes as swscale gives them to those of 16 bits.
 
-    It moves the bits, so that the brightest code of ten bits becomes 65,472 of 65,535.
+    It shifts the bits, so that the brightest code of ten bits becomes 65,472 of 65,535.
     """
     top = ((1 << bits) - 1) << (16 - bits)
     return np.rint(np.minimum(np.arange(65_536), top) * (65_535 / top)).astype(np.uint16)

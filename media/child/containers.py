@@ -1,4 +1,4 @@
-"""Which container a file is, told from its first bytes, and whether all of it is there; nothing is decoded here."""
+"""Which container a file is, judged by its first bytes, and whether all of it is there; nothing is decoded here."""
 
 import os
 import struct
@@ -16,17 +16,17 @@ EBML = b"\x1a\x45\xdf\xa3"
 ENCRYPTED = "the clip is encrypted"
 SEGMENT = b"\x18\x53\x80\x67"
 CLEAR_PICTURES = frozenset({b"avc1", b"avc3", b"hvc1", b"hev1", b"av01", b"vp09", b"mp4v"})
-"""Kinds of sample that are a picture, and not locked."""
+"""Kinds of samples that are a picture, and not encrypted."""
 
 
 def identify(clip: Path | GrowingFile) -> str:
     """
     The name of the demuxer to force on *clip*: ``mp4`` or ``matroska``.
 
-    Whatever the file is called, only its bytes count: a playlist or a web page named x.mp4 must never reach a
-    demuxer that would open what it names.
-    Raises: ClipUnusable ``not_a_clip`` for anything else, ``truncated`` where the file's own sizes say that its
-    end is missing, ``corrupt`` where the index of an MP4 is not there although the file is whole.
+    Whatever the file is called, only its bytes count: a playlist or a web page named x.mp4 must never reach a demuxer
+    that would open what it names.
+    Raises: ClipUnusable ``not_a_clip`` for anything else, ``truncated`` if the file's own sizes say that its end is
+    missing, ``corrupt`` if an MP4 has no index although the file is complete.
     """
     if isinstance(clip, GrowingFile):
         clip.seek(0)
@@ -36,7 +36,7 @@ def identify(clip: Path | GrowingFile) -> str:
 
 
 def identify_bytes(file: ByteSource, size: int) -> str:
-    """As `identify`, of an open file."""
+    """Like `identify`, for an open file."""
     head = read_exactly(file, HEAD_BYTES)
     if len(head) < 12:
         raise ClipUnusable(f"the file has {len(head)} bytes", reason="truncated")
@@ -52,13 +52,13 @@ def identify_bytes(file: ByteSource, size: int) -> str:
 
 
 def check_mp4(file: ByteSource, size: int) -> None:
-    """All of an MP4 must be there, as far as its boxes say, and its picture must not be locked."""
+    """All of an MP4 must be there, as far as its boxes say, and its picture must not be encrypted."""
     boxes, end = list_boxes(file, size)
     moov = next((box for box in boxes if box.name == b"moov"), None)
     if moov is None:
         reason = "corrupt" if end + 8 <= size else "truncated"
         raise ClipUnusable("the MP4 has no index (moov)", reason=reason)
-    with suppress(ValueError, LookupError, struct.error):  # What is damaged within is for the demuxer to judge.
+    with suppress(ValueError, LookupError, struct.error):  # Damage within is for the demuxer to judge.
         check_lock(file, moov)
         for box in boxes:
             if box.name == b"sidx":
@@ -67,7 +67,7 @@ def check_mp4(file: ByteSource, size: int) -> None:
 
 
 def check_lock(file: ByteSource, moov: Box) -> None:
-    """A picture that is encrypted has another kind of samples, or one beside those that are not."""
+    """An encrypted picture has another kind of samples, or one besides those that are not."""
     tables = descend(file, moov, b"trak", b"mdia", b"minf", b"stbl", b"stsd")
     kinds = {entry.name for table in tables for entry in children(file, table, skip=8)}
     if b"encv" in kinds and not kinds & CLEAR_PICTURES:
@@ -101,7 +101,7 @@ def check_segment(file: ByteSource, size: int) -> None:
     header_length = read_vint(file)
     if header_length is None:
         raise ClipUnusable("the header of the Matroska file is damaged", reason="corrupt")
-    if file.tell() + header_length > size:  # The system refuses to go as far as it may say.
+    if file.tell() + header_length > size:  # The system refuses to seek as far as it may say.
         raise ClipUnusable("the file ends within its header", reason="truncated")
     file.seek(header_length, os.SEEK_CUR)
     if read_exactly(file, 4) != SEGMENT:
@@ -112,7 +112,7 @@ def check_segment(file: ByteSource, size: int) -> None:
 
 
 def read_vint(file: ByteSource) -> int | None:
-    """A length as EBML writes it (the first set bit tells how many bytes it has); None for "unknown"."""
+    """A length in EBML format (the first set bit tells how many bytes it has); None for "unknown"."""
     first = file.read(1)
     if not first or not first[0]:
         return None

@@ -1,8 +1,8 @@
 """
-Joining clips into a film; runs in the decoder process alone, since it feeds strangers' bytes to a demuxer.
+Joining clips into a film; only runs in the decoder process, since it feeds strangers' bytes to a demuxer.
 
-The picture is taken over without loss where all clips are alike, and encoded again where not (film_picture.py); the
-sound is always fitted to the picture and encoded once (film_sound.py). ``docs/film.md`` tells which and why.
+The picture is copied without loss if all clips match, and encoded again if not (film_picture.py); the sound is always
+fitted to the picture and encoded once (film_sound.py). ``docs/film.md`` explains which and why.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ def join(parts: Sequence[FilmPart], into: Path) -> FilmFacts:
     The first frame of a continued part repeats the last frame of the part before; the film shows it once. Every other
     frame shows in order and for as long as in its clip, with no gap between parts. ``FilmFacts.frames`` counts the
     frames that show (a repeated one that lasts a single tick, see docs/film.md, is not counted). The same parts give
-    the same bytes. A second call replaces the file, and takes over what one that was cut short has encoded.
+    the same bytes. A second call replaces the file, and reuses what an interrupted one has encoded.
     Raises: RequestInvalid without parts; ClipUnusable for a clip that cannot be read to its end.
     """
     if not parts:
@@ -71,7 +71,7 @@ def join(parts: Sequence[FilmPart], into: Path) -> FilmFacts:
 
 
 def reason_to_encode(parts: Sequence[ClipPart]) -> str | None:
-    """Why the packets of *parts* cannot be in one track as they are, in words; None if they can."""
+    """Why the packets of *parts* cannot be in one track unchanged, in words; None if they can."""
     for n, part in enumerate(parts, start=1):
         if part.obstacle:
             return f"part {n}: {part.obstacle}"
@@ -87,7 +87,7 @@ class PlacedPart:
     A part at its place in the film, the *number*-th. Times are seconds from the film's start; ticks are 1/``scale`` s.
 
     ``frames`` are those that are written, and ``ticks`` when each of them shows, and when the last one ends;
-    ``frames_shown`` counts those that stand for their whole time.
+    ``frames_shown`` counts those that show for their whole time.
     """
 
     part: ClipPart
@@ -98,7 +98,7 @@ class PlacedPart:
     frames_shown: int
 
     def tick(self, frame: int) -> int:
-        """When *frame* of the part shows, in ticks of the film; the one past the last tells where the shot ends."""
+        """When *frame* of the part shows, in ticks of the film; the one past the last gives the end of the shot."""
         return self.ticks[min(frame, len(self.frames))]
 
     @property
@@ -111,8 +111,8 @@ def place_parts(parts: Sequence[ClipPart], *, cut_exactly: bool) -> list[PlacedP
     """
     Give each part its place.
 
-    The frame that the next part repeats is left out of the part that it ends. Among copied packets that is possible
-    only where no other depends on it; else it stays, and lasts one tick: the next part comes that much sooner.
+    The frame that the next part repeats is left out of the part that it ends. Among copied packets that is only
+    possible if no other depends on it; otherwise it stays, and lasts one tick: the next part comes that much sooner.
     *cut_exactly*: frames are encoded again, so that any of them can be left out.
     """
     scale = common_scale(parts)
@@ -135,12 +135,12 @@ def place_parts(parts: Sequence[ClipPart], *, cut_exactly: bool) -> list[PlacedP
 
 
 def make_increasing(ticks: Sequence[int]) -> tuple[int, ...]:
-    """*ticks*, each put off to one past the one before it where it is not later: no two frames have one time."""
+    """*ticks*, each moved to one past the one before it if it is not later: no two frames have the same time."""
     return tuple(accumulate(ticks, lambda before, tick: max(before + 1, tick)))
 
 
 def common_scale(parts: Sequence[ClipPart]) -> int:
-    """Ticks per second in which every frame of every part falls on a tick, where that is possible at all."""
+    """Ticks per second in which every frame of every part falls on a tick, if that is possible at all."""
     rates = {part.picture.rate for part in parts}
     steps = [rate.numerator for rate in rates if rate] + [
         part.time_base.denominator for part in parts if not part.picture.rate
@@ -157,7 +157,7 @@ def write_with_fallback(
     parts: Sequence[ClipPart], path: Path, reason: str | None, cache: EncodedShots
 ) -> tuple[list[PlacedPart], list[FilmWarning], str | None]:
     """
-    As `write`: copied unless there is a *reason*, else encoded; and the reason, which may only show on the way.
+    Like `write`: copied unless there is a *reason*, otherwise encoded; and the reason, which may only show on the way.
 
     Encoding the largest pictures may take more memory than there is; on one thread it takes less.
     """
@@ -166,7 +166,7 @@ def write_with_fallback(
             return *write(parts, path, cache, threads=threads), reason
         except Unsuitable as obstacle:
             reason = reason or f"its packets cannot be in an MP4: {obstacle}"
-        # Here, and not above: an error that is handled keeps all that its way had in memory.
+        # Here, and not above: an error that is being handled keeps everything that its frames had in memory.
     return *write(parts, path, cache, threads=1), reason
 
 
@@ -174,10 +174,10 @@ def write(
     parts: Sequence[ClipPart], path: Path, cache: EncodedShots, *, threads: int
 ) -> tuple[list[PlacedPart], list[FilmWarning]]:
     """
-    Write the film, its index in front so that it can be played while it is loaded; what it lacks is in its warnings.
+    Write the film, its index first so that it can be played while it loads; what it lacks is in its warnings.
 
     *threads*: of decoder and encoder, or `COPIED`. *cache*: shots that an earlier join has encoded, and this one does.
-    Raises: Unsuitable if it does not work out that way; ClipUnusable; OSError.
+    Raises: Unsuitable if it does not work in this way; ClipUnusable; OSError.
     """
     shots = place_parts(parts, cut_exactly=threads != COPIED)
     options = {
@@ -207,15 +207,15 @@ class Unsuitable(Exception):
 @contextmanager
 def unsuitable_errors(threads: int) -> Iterator[None]:
     """
-    What goes wrong in one way of making a film is no reason for no film, unless there is no other way.
+    A failure of one way of making a film is no reason to have no film, unless there is no other way.
 
-    What the system says, of a full disk say, is.
+    Errors of the system, such as a full disk, are.
     """
     try:
         yield
     except OSError:
         raise
-    except Exception as error:  # Of the reader, of the writer, or a clip that does not hold what its index said.
+    except Exception as error:  # From the reader, the writer, or a clip that differs from its index.
         if threads == 1:
             raise
         raise Unsuitable(in_words(error)) from error

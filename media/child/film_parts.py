@@ -1,4 +1,4 @@
-"""What must be known of a clip before it becomes part of a film: its parameters, and when each of its frames shows."""
+"""What must be known about a clip before it becomes part of a film: its parameters, and when each frame shows."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -40,24 +40,24 @@ COPIED_CODECS = frozenset({"h264", "hevc", "vp9", "av1"})
 """What players show; anything else that is accepted is encoded."""
 
 IDR_UNITS = {"h264": frozenset({5}), "hevc": frozenset({19, 20})}
-"""Kinds of units that begin a sequence to which nothing before it matters (ITU-T H.264 and H.265, table 7-1)."""
+"""Kinds of units that begin a sequence that depends on nothing before it (ITU-T H.264 and H.265, table 7-1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackFormat:
-    """All in which the pictures of two clips must be alike to be in one track without being encoded again."""
+    """Everything in which the pictures of two clips must match to be in one track without being encoded again."""
 
     codec: str
     size: tuple[int, int]
     pixel_format: str
-    pixel_shape: Fraction  # Width through height; 1 where the file does not say.
-    orientation: Orientation  # How a player turns and mirrors the picture.
-    says_siting: bool  # Else its color is in the center, whatever the decoder says.
+    pixel_shape: Fraction  # Width divided by height; 1 if the file does not say.
+    orientation: Orientation  # How a player rotates and mirrors the picture.
+    says_siting: bool  # Otherwise its chroma is in the center, whatever the decoder says.
     range: int  # The four tags of color as FFmpeg numbers them.
     matrix: int
     primaries: int
     transfer: int
-    rate: Fraction | None  # Frames per second; None where the frames do not stand equally long.
+    rate: Fraction | None  # Frames per second; None if the frames do not all last equally long.
     headers: bytes  # The decoder's configuration (SPS and PPS, for H.264): a track has one.
 
 
@@ -71,10 +71,10 @@ class ClipPart:
     picture: TrackFormat
     sound: Sound | None
     time_base: Fraction
-    pts: tuple[int, ...]  # When each frame shows; two may have one time.
-    order: tuple[int, ...]  # Which frame the n-th packet of the file holds; of no use where there is an obstacle.
+    pts: tuple[int, ...]  # When each frame shows; two may have the same time.
+    order: tuple[int, ...]  # Which frame the n-th packet of the file holds; meaningless if there is an obstacle.
     length: Fraction  # Seconds from the first frame to the end of the last.
-    obstacle: str | None  # Why its packets cannot be taken over as they are.
+    obstacle: str | None  # Why its packets cannot be copied unchanged.
     left_out: str | None  # Why the film does not have its sound, though it has one.
     tags: Tags
 
@@ -82,8 +82,8 @@ class ClipPart:
         """
         Seconds from the first frame to each.
 
-        Without the jitter of a container that counts in milliseconds. Frames that claim one time share the time that
-        is left until the next, so that each of them shows.
+        Without the jitter of a container that counts in milliseconds. Frames that claim the same time share the time
+        that is left until the next, so that each of them shows.
         """
         if self.picture.rate is not None:
             return tuple(frame / self.picture.rate for frame in range(len(self.pts)))
@@ -106,8 +106,8 @@ def measure_part(path: Path, *, continued: bool) -> ClipPart:
     """
     Read the index of a clip and decode one frame.
 
-    What counts as a frame is what counts when a clip is examined (media/child/clips.py), so that a clip which was
-    accepted can be joined, however odd it is.
+    The rule for what counts as a frame is the same as when a clip is examined (media/child/clips.py), so that an
+    accepted clip can be joined, however odd it is.
     Raises: ClipUnusable.
     """
     demuxer = identify(path)
@@ -156,7 +156,7 @@ def _read(container: InputContainer, stream: VideoStream) -> tuple[list[Sample],
 
 
 def decode(packet: "Packet[Any]") -> list[Any]:
-    """The frames that the decoder gives for *packet*; none if it cannot make anything of it."""
+    """The frames that the decoder gives for *packet*; empty if it cannot make anything of it."""
     try:
         return list(packet.decode())
     except MemoryError:
@@ -169,7 +169,7 @@ def read_packets(part: ClipPart) -> Iterator["Packet[VideoStream]"]:
     """
     The packets of a part's picture, one for each entry of ``part.order``.
 
-    What the reader does with a packet is not mistaken for an error of the clip.
+    Errors of the code that reads the packets are not mistaken for errors of the clip.
     """
     with clip_errors(part.path), open_clip(part.path, part.demuxer, probe=False) as container:
         for packet in container.demux(find_picture(container)):
@@ -179,7 +179,7 @@ def read_packets(part: ClipPart) -> Iterator["Packet[VideoStream]"]:
 
 @contextmanager
 def clip_errors(path: Path) -> Iterator[None]:
-    """Whatever is wrong with a clip is one error, which names it."""
+    """Anything wrong with a clip is one kind of error, which names it."""
     try:
         with foreseen_errors():
             yield
@@ -188,7 +188,7 @@ def clip_errors(path: Path) -> Iterator[None]:
 
 
 def difference(first: TrackFormat, other: TrackFormat) -> str | None:
-    """In what *other* is not like *first*, in words; None if they are alike."""
+    """How *other* differs from *first*, in words; None if they match."""
     for field in fields(TrackFormat):
         ours, theirs = getattr(first, field.name), getattr(other, field.name)
         if ours == theirs:
@@ -262,9 +262,9 @@ def _obstacle(picture: TrackFormat, samples: Sequence[Sample], first: "Packet[Vi
 
 def _starts_afresh(packet: "Packet[VideoStream]") -> bool:
     """
-    Whether a decoder that has just shown another clip can go on here.
+    Whether a decoder that has just shown another clip can continue here.
 
-    A keyframe alone is not enough in H.264 and HEVC, whose open kind still counts on from what came before.
+    A keyframe alone is not enough in H.264 and HEVC, whose open kind still depends on what came before.
     """
     codec = codec_name(packet.stream)
     if codec not in IDR_UNITS or not packet.is_keyframe:
@@ -272,5 +272,5 @@ def _starts_afresh(packet: "Packet[VideoStream]") -> bool:
     try:
         units = list(first_bytes_of_units(bytes(packet), codec, decoder_configuration(packet.stream)))
     except IndexError:
-        return False  # Not in the form that MP4 wants.
+        return False  # Not in the form that MP4 requires.
     return not IDR_UNITS[codec].isdisjoint(kind(codec, first) for first in units)

@@ -1,4 +1,4 @@
-"""The picture of a film: packets taken over as they are, or frames encoded again; both on the same timeline."""
+"""The picture of a film: packets copied unchanged, or frames encoded again; both on the same timeline."""
 
 import hashlib
 from bisect import bisect_left
@@ -28,19 +28,19 @@ from framerelay.runs.errors import ClipUnusable
 EXACT = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
 CRF, PRESET = "17", "veryfast"
 """
-Measured on 240 frames of 720p: 45.5 dB at 20 frames per second and core; ``faster`` is half a decibel better and
-takes half as long again. Without B-frames decoding and showing are in one order, for 0 to 20 % more bytes.
+Measured on 240 frames of 720p: 45.5 dB at 20 frames per second and core; ``faster`` is half a decibel better and takes
+half as long again. Without B-frames decoding and display order are the same, for 0 to 20 % more bytes.
 """
 
 THREADS = 4
-"""Fixed: x264 writes other bytes with another number, and a film must not depend on who made it."""
+"""Fixed: x264 writes different bytes with another number, and a film must not depend on the machine that made it."""
 
 MB_TREE_WIDTH_MIN = 16 * 16
-"""Pixels: x264's macroblock tree takes sixteen blocks at a time; what is after the end of a shorter row is chance."""
+"""Pixels: x264's macroblock tree takes sixteen blocks at a time; data after the end of a shorter row is random."""
 
 STOOD_IN = "are missing or damaged, and the nearest that could be decoded is shown instead"
 RGB, BT709, BT601 = 0, 1, 6
-CENTER = 1  # Where the color of the film lies; most clips do not say, and mean that (media/child/siting.py).
+CENTER = 1  # Where the chroma of the film is sited; most clips do not say, and mean that (media/child/siting.py).
 MATRIX_NAMES = {1: "bt709", 4: "fcc", 5: "bt470", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}
 LIMITED_RANGE, FULL_RANGE = 1, 2
 
@@ -60,7 +60,7 @@ class PicturePlace(Protocol):
 
 
 class Copier:
-    """Takes the packets of the shots over, with new time stamps."""
+    """Copies the packets of the shots, with new time stamps."""
 
     def __init__(self, output: OutputContainer, shots: Sequence[PicturePlace]) -> None:
         first = shots[0].part
@@ -68,17 +68,17 @@ class Copier:
             source = find_picture(container)
             self._stream = output.add_stream_from_template(source, opaque=True)
             if source.codec_context.codec_tag == "hvc1":
-                self._stream.codec_context.codec_tag = "hvc1"  # Apple's players want this one.
+                self._stream.codec_context.codec_tag = "hvc1"  # Apple's players require this one.
         self._stream.time_base = self._time_base = Fraction(1, shots[0].scale)
-        if first.picture.pixel_shape != 1:  # The container alone may have said so.
+        if first.picture.pixel_shape != 1:  # It may be that only the container said so.
             self._stream.sample_aspect_ratio = first.picture.pixel_shape
         self._output = output
         self.warnings: list[FilmWarning] = []
-        # Decoding order runs ahead of showing; the film needs the largest lead of all its shots.
+        # Decoding order runs ahead of display; the film needs the largest lead of all its shots.
         self._lead = max(_lead(shot) for shot in shots)
 
     def add(self, shot: PicturePlace) -> None:
-        """Write one shot's packets, but those of frames that the film leaves out."""
+        """Write one shot's packets, except those of frames that the film leaves out."""
         order = shot.part.order
         for place, (packet, frame) in enumerate(zip(read_packets(shot.part), order, strict=True)):
             if frame not in shot.frames:
@@ -99,7 +99,7 @@ def _lead(shot: PicturePlace) -> int:
     """
     By how many ticks a shot's packets must come before they show.
 
-    The n-th packet is decoded when the n-th frame shows, less this: so decoding times rise as strictly as showing
+    The n-th packet is decoded when the n-th frame shows, minus this: so decoding times rise as strictly as display
     times do, across seams too, and none is later than its own frame.
     """
     return max(shot.tick(place) - shot.tick(frame) for place, frame in enumerate(shot.part.order))
@@ -127,11 +127,11 @@ class Encoder:
 
     def add(self, shot: PicturePlace) -> None:
         """Write every frame of one shot that the film shows."""
-        if not shot.frames:  # Its only one is that which the next shot begins with.
+        if not shot.frames:  # Its only frame is the one that the next shot begins with.
             return
         with self._open_shot(shot) as (container, missing):
             packets = (packet for packet in container.demux(container.streams.video[0]) if packet.size)
-            for frame, packet in zip(shot.frames, packets, strict=True):  # Without B-frames they come as they show.
+            for frame, packet in zip(shot.frames, packets, strict=True):  # Without B-frames they come in display order.
                 packet.stream, packet.time_base = self._stream, self._time_base
                 packet.pts = packet.dts = shot.tick(frame)
                 packet.duration = shot.tick(frame + 1) - shot.tick(frame)
@@ -144,7 +144,7 @@ class Encoder:
 
     def _open_shot(self, shot: PicturePlace) -> AbstractContextManager[tuple[InputContainer, int]]:
         ticks = [shot.tick(frame) - shot.tick(shot.frames[0]) for frame in shot.frames]
-        with shot.part.path.open("rb") as clip:  # Its name and time may be another's, or other ones for a copy of it.
+        with shot.part.path.open("rb") as clip:  # Its name and time may differ for a copy of it.
             content = hashlib.file_digest(clip, "sha256").hexdigest()
         about = (
             content,
@@ -161,7 +161,7 @@ class Encoder:
         return self._cache.shot_of(about, lambda output: self._encode(shot, output))
 
     def _encode(self, shot: PicturePlace, output: OutputContainer) -> int:
-        """One shot, from 0 on; returns how many of its frames are not the clip's own."""
+        """One shot, from 0 on; returns how many of its frames are substitutes."""
         stream = self._h264(output)
         convert = Converter(shot.part, self._target)
         missing, start = 0, shot.tick(shot.frames[0])
@@ -198,8 +198,8 @@ def frames_of(part: ClipPart, *, threads: int) -> Iterator[tuple[VideoFrame, boo
     """
     One frame for each entry of ``part.pts``, in that order, and whether it is the clip's own.
 
-    Where one is missing or damaged, as it may be in a clip whose last frame is sound, the one before it stands, or a
-    picture that the decoder made up from what there is: the clip was paid for, and so were those that follow it.
+    If one is missing or damaged, as may happen in a clip whose last frame is intact, the one before it takes its place,
+    or a picture that the decoder made from what there is: the clip was paid for, and so were those that follow it.
     """
     count = 0
     with suppress(ClipUnusable), clip_errors(part.path):
@@ -213,9 +213,9 @@ def frames_of(part: ClipPart, *, threads: int) -> Iterator[tuple[VideoFrame, boo
 
 
 def _decode_leniently(part: ClipPart) -> Iterator[tuple[VideoFrame, bool]]:
-    """As `frames_of`, of a clip that is damaged, or whose decoder does not give what the packets promise."""
+    """Like `frames_of`, for a clip that is damaged, or whose decoder does not give what the packets promise."""
     with clip_errors(part.path):
-        counts = len(set(part.pts)) < len(part.pts)  # Two of one time: only their order tells which is which.
+        counts = len(set(part.pts)) < len(part.pts)  # If two have the same time, only their order tells which is which.
         slot, place, latest = 0, -1, None
         for n, frame in enumerate(_all_frames(part, threads=1, strict=False)):
             theirs = n if counts or frame.pts is None else bisect_left(part.pts, frame.pts)
@@ -236,7 +236,7 @@ def _all_frames(part: ClipPart, *, threads: int, strict: bool) -> Iterator[Video
     """
     What the decoder gives for *part*, in its order.
 
-    *strict*: its first complaint is an error; else packets that it can do nothing with are stepped over.
+    *strict*: its first complaint is an error; otherwise packets that it cannot use are skipped.
     """
     with open_clip(part.path, part.demuxer, probe=True) as container:
         stream = find_picture(container)
@@ -251,7 +251,7 @@ def _all_frames(part: ClipPart, *, threads: int, strict: bool) -> Iterator[Video
 
 
 def _target(picture: TrackFormat) -> TrackFormat:
-    """What all frames become: as the first shot is displayed, in square pixels, even sides, eight bits and SDR."""
+    """The form that all frames take: as the first shot is displayed, in square pixels, even sides, eight bits, SDR."""
     width, height = _display_size(picture)
     upright = replace(picture, codec="h264", pixel_shape=Fraction(1), orientation=Orientation(), says_siting=False)
     target = replace(upright, size=(width + width % 2, height + height % 2), pixel_format="yuv420p", headers=b"")
@@ -266,9 +266,10 @@ def _display_size(picture: TrackFormat) -> tuple[int, int]:
 
 def is_developed(picture: TrackFormat) -> bool:
     """
-    Whether frames first become what would be handed on of them, by the same code, which takes longer.
+    Whether frames are first converted as if they were handed on, by the same code, which takes longer.
 
-    The scaler alone knows no HDR, reads gray otherwise, and leaves color where it lies if nothing else is to be done.
+    The scaler alone does not handle HDR, reads gray differently, and leaves chroma where it is if nothing else has to
+    be done.
     """
     is_sited = picture.says_siting and picture.codec in SEQUENCE_HEADERS
     return picture.transfer in CURVES or picture.pixel_format.startswith("gray") or is_sited
@@ -292,7 +293,7 @@ class Converter:
             image, _ = to_rgb(frame, self._part.tags, self._part.picture.pixel_shape)
             frame = VideoFrame.from_ndarray(image, format="rgb24")
         form = (frame.width, frame.height, frame.format.name)
-        if form != self._form:  # The first one, or the clip goes on in another size.
+        if form != self._form:  # The first one, or the clip continues in another size.
             self._form = form
             size = frame.width, frame.height
             self._graph = _graph(replace(self._source, size=size, pixel_format=frame.format.name), self._target)
@@ -303,7 +304,7 @@ class Converter:
 
 
 def _graph(source: TrackFormat, target: TrackFormat) -> Graph | None:
-    """What makes *target* of *source*; None where they are alike."""
+    """What converts *source* to *target*; None if they match."""
     if replace(source, codec="h264", rate=target.rate, headers=b"") == target:
         return None
     width, height = _display_size(source)
@@ -326,7 +327,7 @@ def _graph(source: TrackFormat, target: TrackFormat) -> Graph | None:
 
 
 def _colors(source: TrackFormat, target: TrackFormat) -> str:
-    """The scaler's options for range and matrix; what is not tagged counts as limited range and BT.601."""
+    """The scaler's options for range and matrix; untagged frames count as limited range and BT.601."""
     matrices = [MATRIX_NAMES.get(picture.matrix, "smpte170m") for picture in (source, target)]
     ranges = ["full" if picture.range == FULL_RANGE else "limited" for picture in (source, target)]
     return ":".join(

@@ -1,8 +1,8 @@
 """
-Shots of a film that were encoded, each in a file of its own beside the film that is being made.
+Encoded shots of a film, each in a file of its own next to the film that is being made.
 
-A join that is cut short leaves them, and the next join takes over what is finished: a deploy costs a film
-the shot that was under way. Each is encoded by itself, so a film is the same, no matter which join made which shot.
+An interrupted join leaves them, and the next join reuses what is finished: a deploy costs a film only the shot that was
+being encoded. Each is encoded separately, so a film is the same, no matter which join made which shot.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ from av.container import InputContainer, OutputContainer
 from framerelay.store.files import hold
 
 ENDING: Final = struct.Struct(">I4s8sI")
-"""A box that readers of MP4 skip, behind everything else: the file is whole, and lacks so many frames of its clip's."""
+"""A box that readers of MP4 skip, at the end: the file is complete, and lacks this many frames of its clip's."""
 FREE, OURS = b"free", b"fr-shot:"
 
 Write = Callable[[OutputContainer], int]
-"""Encodes a shot into a container; returns how many of its frames are not the clip's own."""
+"""Encodes a shot into a container; returns how many of its frames are substitutes."""
 
 
 class EncodedShots:
@@ -37,9 +37,9 @@ class EncodedShots:
     @contextmanager
     def shot_of(self, about: object, write: Write) -> Iterator[tuple[InputContainer, int]]:
         """
-        The shot that *about* describes, and how many of its frames are stood in for; made by *write* if it is missing.
+        The shot that *about* describes, and how many of its frames are substitutes; made by *write* if it is missing.
 
-        *about*: everything that its bytes follow from, by its repr.
+        *about*: everything that its bytes depend on, by its repr.
         """
         key = hashlib.sha256(f"{av.__version__} {about!r}".encode()).hexdigest()[:32]
         path = self._folder / f".shot-{key}.mp4"
@@ -51,7 +51,7 @@ class EncodedShots:
             yield container, missing
 
     def remove(self) -> None:
-        """The film is there, and nobody needs its shots any more."""
+        """The film exists, and nobody needs its shots any more."""
         for path in self._in_use:
             path.unlink(missing_ok=True)
 
@@ -73,7 +73,7 @@ class EncodedShots:
 
 
 def _missing(path: Path) -> int | None:
-    """What the ending of a shot says; None if it is not there, or not whole."""
+    """What the end of a shot's file says; None if it is missing or incomplete."""
     with suppress(OSError, struct.error), path.open("rb") as file:
         file.seek(-ENDING.size, os.SEEK_END)
         size, kind, whose, missing = ENDING.unpack(file.read())

@@ -28,7 +28,7 @@ ENCODING = {"aac_coder": "fast", "aac_is": "0", "aac_pns": "0"}
 """
 At this many bits the quick search leaves less noise than the default one (at 44.1 kHz stereo: 37 against 30 dB below
 music, 44 against 36 below plain tones, 17 against 14 below rain), in a fifth to a half of the time. No intensity stereo
-and no made-up noise: there are bits enough for the real waves.
+and no synthetic noise: there are enough bits for the real waves.
 """
 
 Samples = npt.NDArray[np.float32]
@@ -70,9 +70,9 @@ class Soundtrack:
 
     def add(self, shot: SoundPlace) -> None:
         """
-        Write the sound of *shot*, from where the last one ended up to its end; silence where it has none.
+        Write the sound of *shot*, from where the last one ended up to its end; silence if it has none.
 
-        Sound that cannot be decoded is silence, too, from there on: no film fails for it.
+        Sound that cannot be decoded is silence, too, from there on: no film fails because of it.
         """
         length = round(shot.end * self._sound.rate) - self._sample_count
         samples = np.zeros((self._sound.channels, length), np.float32)
@@ -119,8 +119,8 @@ class Soundtrack:
             form, resampler = None, None
             for n, packet in enumerate(container.demux(container.streams[sound.index])):
                 if n == 0 and part.demuxer == "matroska" and packet.pts == -part.pts[0]:
-                    shown_at = 0  # FFmpeg up to 5 put the picture later by what is to be skipped of Opus: not meant.
-                for frame in decode(packet):  # A damaged packet gives none, its place stays silent.
+                    shown_at = 0  # FFmpeg up to 5 delayed the picture by what Opus skips: not intended.
+                for frame in decode(packet):  # A damaged packet gives none; its place stays silent.
                     if form != (frame.format.name, frame.layout.name, frame.sample_rate) or resampler is None:
                         form = (frame.format.name, frame.layout.name, frame.sample_rate)
                         resampler = AudioResampler(format="fltp", layout=self._layout, rate=self._sound.rate)

@@ -1,8 +1,8 @@
 """
-Whether an MP4 in fragments has all of them, as far as it says how many there are to be.
+Whether a fragmented MP4 has all its fragments, as far as it says how many there should be.
 
-Cut between two of them, it looks whole: each holds its own index. An overview that some writers put in front (sidx), or
-the length that all of them have together (mehd), tells. ISO 14496-12, 8.8 and 8.16.3.
+Cut between two of them, it looks complete: each holds its own index. An overview that some writers put at the beginning
+(sidx), or the total length of all fragments (mehd), tells. ISO 14496-12, 8.8 and 8.16.3.
 """
 
 import struct
@@ -12,7 +12,7 @@ from typing import Final
 from framerelay.media.child.boxes import Box, ByteSource, children, descend, read_body
 from framerelay.runs.errors import ClipUnusable
 
-MISSING_S_MAX: Final = 0.1  # What is said is rounded; the shortest fragments of a writer hold a second.
+MISSING_S_MAX: Final = 0.1  # Stated durations are rounded; the shortest fragments of a writer hold a second.
 
 HEADER_FIELDS: Final = ((0x01, 8), (0x02, 4))  # What may be in a tfhd before the duration, and how long it is.
 HEADER_DURATION: Final = 0x08
@@ -20,7 +20,7 @@ RUN_FIELDS: Final = (0x100, 0x200, 0x400, 0x800)  # Duration, size, flags and of
 
 
 def check_overview(file: ByteSource, sidx: Box, size: int) -> None:
-    """All parts of which *sidx* tells must end within the file of *size* bytes."""
+    """All parts listed in *sidx* must end within the file of *size* bytes."""
     body = read_body(file, sidx)
     head, wide = (">QQHH", 12) if body[0] else (">IIHH", 12)
     _, first, _, count = struct.unpack_from(head, body, wide)
@@ -32,7 +32,7 @@ def check_overview(file: ByteSource, sidx: Box, size: int) -> None:
 
 
 def check_length(file: ByteSource, moov: Box, moofs: Sequence[Box]) -> None:
-    """The longest track must last as long as is said in front that all fragments do together."""
+    """The longest track must last as long as the beginning says that all fragments do together."""
     boxes = descend(file, moov, b"mvex", b"mehd")
     header = descend(file, moov, b"mvhd")
     if not boxes or not header:
@@ -63,7 +63,7 @@ def longest_s(file: ByteSource, moov: Box, moofs: Sequence[Box]) -> float:
 
 
 def measure(file: ByteSource, traf: Box, usual: dict[int, int]) -> tuple[int, int | None, int]:
-    """A fragment's track, when it begins if it says so, and how long its samples last together."""
+    """A fragment's track, when it begins if it says so, and the total duration of its samples."""
     bodies: dict[bytes, list[bytes]] = {b"tfhd": [], b"tfdt": [], b"trun": []}
     for box in children(file, traf):
         if box.name in bodies:
@@ -77,7 +77,7 @@ def measure(file: ByteSource, traf: Box, usual: dict[int, int]) -> tuple[int, in
 
 
 def run_ticks(run: bytes, each: int) -> int:
-    """How long the samples of a trun last together; *each* where it does not say."""
+    """The total duration of the samples of a trun; *each* if it does not say."""
     flags, count = struct.unpack_from(">II", run)
     if not flags & RUN_FIELDS[0]:
         return int(count * each)

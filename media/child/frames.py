@@ -1,4 +1,4 @@
-"""The last frame of a clip, exactly. Runs in the decoder process alone: it feeds strangers' bytes to libav."""
+"""The last frame of a clip, exactly. Only runs in the decoder process: it feeds strangers' bytes to libav."""
 
 import os
 from collections.abc import Callable
@@ -38,7 +38,7 @@ from framerelay.media.model import ClipFacts, Examination, FrameFacts
 from framerelay.runs.errors import ClipUnusable
 
 SPARING_CODECS = frozenset({"h264", "hevc"})
-"""Their decoders can leave out frames to which no other refers; dav1d cannot change its mind about that."""
+"""Their decoders can skip frames to which no other refers; dav1d cannot change that setting later."""
 
 THREADS_MAX = 8
 PAST_THE_END = 1 << 40
@@ -68,9 +68,9 @@ def examine(clip: Path | GrowingFile, *, frame_into: Path) -> Examination:
     Measure *clip* and write its last frame, in presentation order, to *frame_into* as PNG.
 
     Only what the last frame depends on is decoded: from the last keyframe before it, and there only frames to which
-    others refer. What comes out must carry the largest time stamp of the clip. If it does not, or if the decoder
-    complains (it may after a jump to a keyframe which later frames reach across), everything is decoded once from
-    the start, in one thread. What fails then is damaged, and no frame is written.
+    others refer. The result must have the largest time stamp of the clip. If it does not, or if the decoder complains
+    (it may after a jump to a keyframe which later frames reach across), everything is decoded once from the start, in
+    one thread. If that fails, the clip is damaged, and no frame is written.
     Raises: ClipUnusable; its ``reason`` tells a truncated file (fetch it again) from the others.
     """
     demuxer = identify(clip)
@@ -88,11 +88,11 @@ def examine(clip: Path | GrowingFile, *, frame_into: Path) -> Examination:
 
 def examine_coming(clip: GrowingFile, *, frame_into: Path, announce: Callable[[FrameFacts], object]) -> Examination:
     """
-    As `examine`, of a clip that is still coming; an MP4 is decoded while it comes.
+    Like `examine`, for a clip that is still downloading; an MP4 is decoded at the same time.
 
-    Its index is read first, wherever it lies, then the pictures from the last keyframe on: what is read before it has
-    come may be fetched ahead of the rest (media/child/growing.py). *announce* is called with a frame that is written
-    while the rest is still to come and to be measured. Whatever does not work out is done again as `examine` does it.
+    Its index is read first, wherever it is, then the pictures from the last keyframe on: a position that is read before
+    it has arrived may be fetched before the rest (media/child/growing.py). *announce* is called when a frame is written
+    while the rest has yet to arrive and be measured. Whatever does not work out is done again in the way of `examine`.
     Raises: as `examine`; GaveWay.
     """
     if identify(clip) == "mp4":
@@ -110,7 +110,7 @@ def examine_coming(clip: GrowingFile, *, frame_into: Path, announce: Callable[[F
 
 
 def examination(facts: ClipFacts, frame: FrameFacts, picture: Picture) -> Examination:
-    """Both; a clip is as large as its frames turned out to be, whatever it says."""
+    """Both; a clip is as large as its decoded frames, whatever it says."""
     return Examination(
         clip=replace(facts, width=frame.width, height=frame.height, notes=picture.notes),
         frame=frame,
@@ -118,22 +118,22 @@ def examination(facts: ClipFacts, frame: FrameFacts, picture: Picture) -> Examin
 
 
 def tags_of(clip: Path | GrowingFile, demuxer: str, stream: VideoStream) -> Tags:
-    """What *clip* says of the colors of *stream*, of which nothing was decoded yet."""
+    """What *clip* says about the colors of *stream*, of which nothing was decoded yet."""
     if not needs_first_packet(stream):
         return read_tags(stream)
-    with open_clip(clip, demuxer, probe=False) as container:  # Read apart: no jump back can be relied on.
+    with open_clip(clip, demuxer, probe=False) as container:  # Opened separately: no jump back can be relied on.
         return read_tags(stream, bytes(next(container.demux(find_picture(container)))))
 
 
 def take_coming(clip: GrowingFile) -> LastPicture | None:
-    """The last frame of an MP4, decoded as it comes; None if that did not work out."""
+    """The last frame of an MP4, decoded as it arrives; None if that did not work out."""
     with open_clip(clip, "mp4", probe=False) as container:
         stream = find_picture(container)
         tags = tags_of(clip, "mp4", stream)
         entries = stream.index_entries
         keyframes = [n for n in range(len(entries)) if entries[n].is_keyframe]
         if not keyframes:
-            return None  # Fragmented, most often: what comes is known when it is there.
+            return None  # Usually a fragmented one: its contents are known when it is complete.
         samples: list[Sample] = []
         try:
             if keyframes[-1]:
@@ -167,11 +167,11 @@ def measure_whole(clip: GrowingFile) -> tuple[ClipFacts, int]:
 def decode_from_keyframe(
     container: InputContainer, stream: VideoStream, samples: list[Sample], tags: Tags
 ) -> Picture | None:
-    """The last frame, by decoding as little as can be; None if that did not work out."""
+    """The last frame, by decoding as little as possible; None if that did not work out."""
     last = last_sample(samples)
     keyframes = [sample for sample in samples[: samples.index(last) + 1] if sample.is_keyframe]
     begin = keyframes[-1] if keyframes else samples[0]
-    # Frame threads wait for each other's reference rows, so that twice as many as cores took a tenth less time.
+    # Frame threads wait for each other's reference rows, so twice as many as cores took a tenth less time.
     set_up_decoder(stream, threads=min(THREADS_MAX, 2 * cores()))
     try:
         container.seek(begin.pts, stream=stream)
@@ -185,7 +185,7 @@ def decode_from_keyframe(
 
 
 def decode_everything(clip: Path | GrowingFile, demuxer: str, last_pts: int, tags: Tags) -> Picture:
-    """The last frame, by decoding all of *clip* in order, every complaint being final."""
+    """The last frame, by decoding all of *clip* in order, with every complaint being final."""
     with open_clip(clip, demuxer, probe=True) as container:
         stream = find_picture(container)
         set_up_decoder(stream, threads=1)
@@ -196,7 +196,7 @@ def decode_everything(clip: Path | GrowingFile, demuxer: str, last_pts: int, tag
 
 
 def set_up_decoder(stream: VideoStream, *, threads: int) -> None:
-    """Frame threads, and an error instead of a repaired picture; av.open does not hand its options to the decoder."""
+    """Frame threads, and an error instead of a repaired picture; av.open does not pass options on to the decoder."""
     context = stream.codec_context
     context.options = {"err_detect": "explode", "max_pixels": str(PIXELS_MAX)}
     context.thread_count = threads
@@ -217,10 +217,10 @@ def decode_latest(
     sparing: bool,
 ) -> VideoFrame | None:
     """
-    The frame of the largest time, decoding from the packet of *begin_pts* (None: from the next one) to the end.
+    The frame with the largest time, decoding from the packet of *begin_pts* (None: from the next one) to the end.
 
-    What is read is added to *samples*. *sparing* leaves out frames to which none refers, except those that are due
-    later than all before them: any of these may be the last.
+    What is read is added to *samples*. *sparing* skips frames to which none refers, except those that are due later
+    than all before them: any of these may be the last.
     """
     latest: VideoFrame | None = None
     has_begun, front = begin_pts is None, None
@@ -245,7 +245,7 @@ def decode_latest(
 
 
 def to_picture(latest: VideoFrame | None, last_pts: int, stream: VideoStream, tags: Tags) -> Picture | None:
-    """*latest* as RGB; None if it is not the frame of *last_pts*, or not sound."""
+    """*latest* as RGB; None if it is not the frame of *last_pts*, or is damaged."""
     if latest is None or latest.pts != last_pts or latest.is_corrupt:
         return None
     return develop(latest, stream, tags)

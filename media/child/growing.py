@@ -1,4 +1,4 @@
-"""A file as it comes: what a decoder reads of it waits until it is there. Runs in the decoder process alone."""
+"""A growing file: a decoder that reads from it waits until the bytes have arrived. Only runs in the decoder process."""
 
 import os
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from framerelay.media.wire import GaveWay, Has, Stop, merge_parts
 
 class GrowingFile:
     """
-    A file of *size* bytes at *path* that a download is still writing, front and tail at once perhaps.
+    A file of *size* bytes at *path* that a download is still writing, perhaps front and tail at once.
 
-    Reads as a binary file does, but for the waiting. *listen* gives the owner's next word about it; *want* is called,
-    once each time, where something is read that has not come yet: the owner may fetch that first.
+    Reads like a binary file, except that it waits. *listen* gives the owner's next word about it; *want* is called,
+    once each time, when a position is read that has not arrived yet: the owner may fetch that first.
     """
 
     def __init__(
@@ -22,10 +22,10 @@ class GrowingFile:
         self._file = os.open(path, os.O_RDONLY)
         self._listen, self._want = listen, want
         self._at = 0
-        self._parts: list[tuple[int, int]] = []  # (first, end), apart from each other, in order.
+        self._parts: list[tuple[int, int]] = []  # (first, end), with gaps between them, in order.
 
     def read(self, count: int = -1) -> bytes:
-        """What is there at this place, at most *count* bytes and at least one; none at the end of the file alone."""
+        """The bytes at this position, at most *count* and at least one; none only at the end of the file."""
         length = self.size - self._at if count < 0 else min(count, self.size - self._at)
         if length <= 0:
             return b""
@@ -34,7 +34,7 @@ class GrowingFile:
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go there, whether it has come or not."""
+        """Go there, whether it has arrived or not."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
         if base + offset < 0:
             raise ValueError("before the beginning of the file")
@@ -46,8 +46,8 @@ class GrowingFile:
         return self._at
 
     def _wait_for(self, at: int) -> int:
-        """Wait until the byte *at* is there; how far the bytes from it on go without a gap."""
-        has_asked = any(at == end for _, end in self._parts)  # What comes next anyway is not asked for.
+        """Wait until the byte *at* has arrived; how far the bytes after it go without a gap."""
+        has_asked = any(at == end for _, end in self._parts)  # The next bytes of the download need no request.
         while True:
             for first, end in self._parts:
                 if first <= at < end:

@@ -1,8 +1,8 @@
 """
-Whether a packet holds a frame that shows, told from its first bytes; nothing is decoded.
+Whether a packet holds a frame that shows, judged by its first bytes; nothing is decoded.
 
-VP9 and AV1 have frames that only others refer to. They should be in one packet with a frame that shows, and do not
-always: some tools write them as packets of their own. H.264 and HEVC may have packets without any picture.
+VP9 and AV1 have frames that only others refer to. They should be in one packet with a frame that shows, but are not
+always: some tools write them as separate packets. H.264 and HEVC may have packets without any picture.
 """
 
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from av.packet import Packet
 
 Bytes = bytes | memoryview
 LENGTH_AT = {"h264": 4, "hevc": 21}
-"""Where the decoder's configuration says in how many bytes the length of a unit stands (ISO 14496-15)."""
+"""Where the decoder's configuration says how many bytes the length of a unit has (ISO 14496-15)."""
 
 WITHOUT_PICTURE = {"h264": range(6, 13), "hevc": range(32, 41)}
 """Kinds of units: parameters, notes, marks and filling (H.264 and H.265, table 7-1)."""
 
 
 def holds_picture(packet: "Packet[Any]", codec: str, headers: bytes) -> bool:
-    """True wherever it cannot be known. *headers*: the decoder's configuration."""
+    """True if it cannot be known. *headers*: the decoder's configuration."""
     data = memoryview(packet)
     try:
         match codec:
@@ -54,15 +54,15 @@ def frames_of_vp9(data: Bytes) -> Iterator[Bytes]:
 
 def shows_vp9(frame: Bytes) -> bool:
     """By its uncompressed header (section 6.2): show_existing_frame, or show_frame, which follows frame_type."""
-    if frame[0] >> 6 != 2:  # No frame at all: damaged, which is for the decoder to say.
+    if frame[0] >> 6 != 2:  # No frame at all: damaged, which is for the decoder to report.
         return True
-    at = 5 if frame[0] & 0x30 == 0x30 else 4  # Profile 3 has a bit of reserve.
+    at = 5 if frame[0] & 0x30 == 0x30 else 4  # Profile 3 has a reserved bit.
     shows_existing, shows = (frame[0] >> 7 - bit & 1 for bit in (at, at + 2))
     return bool(shows_existing or shows)
 
 
 def shows_av1(data: Bytes) -> bool:
-    """By the first frame header of each of its units (AV1 specification, 5.3 and 5.9.2) that says so."""
+    """According to the first frame header in any of its units (AV1 specification, 5.3 and 5.9.2) that says so."""
     at, has_headers = 0, False
     while at < len(data):
         kind, has_extension, has_size = data[at] >> 3 & 15, data[at] >> 2 & 1, data[at] >> 1 & 1
@@ -91,15 +91,15 @@ def leb128(data: Bytes, at: int) -> tuple[int, int]:
 
 
 def kind(codec: str, first: int) -> int:
-    """Of the unit that begins with the byte *first*."""
+    """The kind of the unit that begins with the byte *first*."""
     return first >> 1 & 0x3F if codec == "hevc" else first & 0x1F
 
 
 def first_bytes_of_units(data: Bytes, codec: str, headers: bytes) -> Iterator[int]:
     """
-    The first byte of each unit of H.264 or HEVC, which tells its `kind`; each is preceded by its length.
+    The first byte of each unit of H.264 or HEVC, which gives its `kind`; each is preceded by its length.
 
-    Raises: IndexError where configuration or lengths are not in the form that MP4 wants.
+    Raises: IndexError if configuration or lengths are not in the form that MP4 requires.
     """
     if headers[0] != 1:
         raise IndexError

@@ -1,4 +1,4 @@
-"""Look at pictures, each a stranger's: compare two, or check one. Runs in the decoder process alone."""
+"""Examine strangers' pictures: compare two, or check one. Only runs in the decoder process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,10 +37,10 @@ def difference(a: Path, b: Path) -> float | None:
 
 def distance(image: npt.NDArray[np.uint8], picture: Path) -> float:
     """
-    As `difference`, of *image* (RGB, height x width x 3) and a *picture* that is brought to its size if it has another.
+    Like `difference`, for *image* (RGB, height x width x 3) and a *picture* that is scaled to its size if necessary.
 
-    As providers do with a first frame: scaled until it covers the whole (bicubic), and cut evenly at the sides that
-    stand out.
+    As providers do with a first frame: scaled until it covers the whole (bicubic), and cropped evenly at the sides that
+    stick out.
     """
     height, width, _ = image.shape
     other = load(picture)
@@ -51,7 +51,8 @@ def distance(image: npt.NDArray[np.uint8], picture: Path) -> float:
 
 def check(picture: Path) -> tuple[int, int]:
     """
-    Width and height of a picture that a person gave, all of whose pixels (of a GIF: of its first frame) are there.
+    Width and height of a picture that a person gave, after checking that all its pixels (of a GIF: of its first frame)
+    are there.
 
     Raises: ClipUnusable, with the reasons of a clip, if it is not a picture, damaged or too large.
     """
@@ -68,9 +69,9 @@ def load(path: Path) -> npt.NDArray[np.uint8]:
 
 @contextmanager
 def open_picture(path: Path, formats: tuple[str, ...], *, side_max: int, pixels_max: int) -> Iterator[Image.Image]:
-    """The picture at *path*, one of *formats*; its size is checked before memory is taken for it."""
+    """The picture at *path*, one of *formats*; its size is checked before memory is allocated for it."""
     try:
-        # By its name Pillow would import what it thinks fitting, and in a job no code can be opened any more.
+        # Given its name, Pillow would import what it thinks fitting, and in a job no code can be opened any more.
         with path.open("rb") as file, Image.open(file, formats=formats) as image:
             if max(image.size) > side_max or image.width * image.height > pixels_max:
                 raise ClipUnusable(f"the picture is too large: {image.width}x{image.height}", reason="not_allowed")
@@ -83,7 +84,7 @@ def open_picture(path: Path, formats: tuple[str, ...], *, side_max: int, pixels_
         ) from error
     except Image.DecompressionBombError as error:
         raise ClipUnusable("the picture is too large", reason="not_allowed") from error
-    except Exception as error:  # Pillow says OSError without a number, SyntaxError, ValueError, … to damaged files.
+    except Exception as error:  # Pillow raises OSError without a number, SyntaxError, ValueError, … for damaged files.
         if isinstance(error, OSError) and error.errno:
             raise
         raise ClipUnusable(f"the picture cannot be read: {in_words(error)}", reason="corrupt") from error

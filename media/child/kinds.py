@@ -1,4 +1,4 @@
-"""What a file is that is not a clip of ours, by its first bytes: the sender wants to hear its name."""
+"""What a file is if it is not a clip that we accept, by its first bytes: the sender should be told its name."""
 
 HEAD_BYTES = 512
 
@@ -25,14 +25,14 @@ MARKS = (
 """Where, which bytes, and what they mean."""
 
 TS_PACKETS = ((188, 0), (192, 4))
-"""How long a packet of MPEG-TS is, and where its mark stands; the longer kind is that of Blu-ray."""
+"""How long a packet of MPEG-TS is, and where its sync byte is; the longer kind is that of Blu-ray."""
 
 RAW_STREAMS = ((0x1F, frozenset({6, 7, 9}), "an H.264"), (0x7E, frozenset({64, 66, 70, 78}), "an HEVC"))
 """Which bits of a unit's first byte are its kind, the kinds that streams begin with, and their names."""
 
 
 def name_of(head: bytes) -> str | None:
-    """The name of what begins with *head* (`HEAD_BYTES` of it, if there are as many); None if we do not know it."""
+    """The name of a file that begins with *head* (`HEAD_BYTES`, if there are as many); None if we do not know it."""
     if any(head[at : at + 1] == head[at + size : at + size + 1] == b"G" for size, at in TS_PACKETS):
         return "MPEG-TS"
     if head.startswith(b"\x89PNG") and b"acTL" in head:
@@ -44,7 +44,7 @@ def name_of(head: bytes) -> str | None:
 
 
 def name_of_raw_stream(head: bytes) -> str | None:
-    """What it is if it is the units of a codec, each after a mark of its beginning and nothing more."""
+    """What it is if it consists of the units of a codec, each after a start code and nothing else."""
     unit = head.lstrip(b"\0")
     if len(head) - len(unit) not in (2, 3) or unit[:1] != b"\1" or len(unit) < 2:
         return None

@@ -1,13 +1,13 @@
 """
-The decoder process: the one place where libav and Pillow meet a stranger's bytes.
+The decoder process: the one place where libav and Pillow touch a stranger's bytes.
 
-It loads them once and then, for each job, forks a confined process (media/child/cage.py) that does the job and ends.
-So a job starts warm, its limits are its own, and what a hostile file did to it ends with it. The next process is made
-while there is nothing to do. Requests come from the standard input and answers go to what was the standard output, one
+It loads them once and then, for each job, forks a confined process (media/child/cage.py) that does the job and ends. So
+a job starts warm, its limits are its own, and what a hostile file did to it ends with it. The next process is made
+while there is nothing to do. Requests come from the standard input and answers go to the original standard output, one
 at a time; it ends when its input does. It has no secrets in its environment, and dies with its owner.
 
-Elsewhere than on Linux a process that has loaded libraries of the system cannot be forked: there it does the jobs
-itself, less confined.
+On systems other than Linux a process that has loaded system libraries cannot be forked: there it does the jobs itself,
+less confined.
 """
 
 import gc
@@ -54,7 +54,7 @@ NO_MORE = 3
 """How the process of a job ends when there is no job left."""
 
 NICE = 10
-"""Of a job that nobody waits for: a submit on its way, or another clip, goes first."""
+"""For a job that nobody waits for: a submit on its way, or another clip, takes precedence."""
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def main() -> None:
         return do_job(requests, answers, work)
 
     if cage.IS_LINUX:
-        gc.freeze()  # What is loaded is shared by all jobs; collecting it would copy it.
+        gc.freeze()  # Whatever is loaded is shared by all jobs; collecting it would copy it.
         while (ending := run_in_fork(next_job)) in (0, -signal.SIGXCPU):
             if ending:
                 answers.write(to_json(answer_for_death(ending)) + b"\n")
@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def run_in_fork(job: Callable[[], bool]) -> int:
-    """Do *job* in a fork and wait for it; returns how that ended: 0, NO_MORE, or minus the signal that killed it."""
+    """Do *job* in a fork and wait for it; returns how it ended: 0, NO_MORE, or minus the signal that killed it."""
     ourselves = os.getpid()
     child = os.fork()
     if child:
@@ -93,14 +93,14 @@ def run_in_fork(job: Callable[[], bool]) -> int:
         cage.die_with(ourselves)
         ending = 0 if job() else NO_MORE
     finally:
-        os._exit(ending)  # The owner's open files and the end of the program are not ours to tidy up.
+        os._exit(ending)  # The owner's open files and the end of the program are not ours to clean up.
 
 
 def do_job(requests: BinaryIO, answers: BinaryIO, work: Work) -> bool:
-    """Answer one request; False if there is none, or if this process should meet no other clip after that one."""
+    """Answer one request; False if there is none, or if this process should not get another clip after this one."""
     while line := requests.readline():
         request = read_request(line)
-        if not isinstance(request, Has | Stop):  # Else it is about a clip that was answered for meanwhile.
+        if not isinstance(request, Has | Stop):  # Otherwise it is about a clip with an answer by now.
             break
     else:
         return False
@@ -112,7 +112,7 @@ def do_job(requests: BinaryIO, answers: BinaryIO, work: Work) -> bool:
 
 
 def confine(request: Request) -> None:
-    """Leave this process what *request* needs; a film takes minutes and gigabytes, a frame neither."""
+    """Set the limits that *request* needs; a film takes minutes and gigabytes, a frame neither."""
     match request:
         case Examine(clip=clip, frame_into=into) | Follow(clip=clip, frame_into=into):
             cage.confine(reading=[clip], writing=into.parent, cpu_s_max=300, file_bytes_max=128 * 1024 * 1024)
@@ -149,7 +149,7 @@ def take_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 def load() -> Work:
-    """Import libav and its users now, under the limits, so that no job waits for it; what does the work."""
+    """Import libav and its users now, under the limits, so that no job waits for it; returns what does the work."""
     from framerelay.media.child.film import join
     from framerelay.media.child.frames import examine
     from framerelay.media.child.images import check, difference
@@ -178,14 +178,14 @@ def load() -> Work:
 
 
 def work_of_follow(request: Follow, requests: BinaryIO, answers: BinaryIO) -> Work:
-    """What does the work of *request*, for which words go to and fro while it is done."""
+    """Does the work of *request*, during which messages go back and forth."""
     from framerelay.media.child.frames import examine_coming
 
     def say(answer: Answer) -> None:
         answers.write(to_json(answer) + b"\n")
 
     def listen() -> Word:
-        word = read_request(requests.readline() or to_json(Stop()))  # Without an owner nothing comes any more.
+        word = read_request(requests.readline() or to_json(Stop()))  # Without an owner nothing arrives any more.
         if not isinstance(word, Has | Stop):
             raise DecoderFailed("the decoder process was given two jobs at once")
         return word
@@ -198,7 +198,7 @@ def work_of_follow(request: Follow, requests: BinaryIO, answers: BinaryIO) -> Wo
 
 
 def prepare() -> Callable[[], None]:
-    """What the process of a job does while it waits for one (see media/child/rehearsal.py)."""
+    """What the process for a job does while it waits for one (see media/child/rehearsal.py)."""
     from framerelay.media.child.rehearsal import make_clip, rehearse
 
     clip = make_clip()

@@ -1,9 +1,9 @@
 """
 The first frame of a clip, as it is shown, and how far it is from the picture that the clip was to begin with.
 
-Runs in the decoder process alone, when the clip was examined and its last frame handed on. Only what is before the
-first frame is decoded, most often nothing: that costs less than carrying it along while the last frame is taken would,
-where every millisecond is one before the next submit.
+Only runs in the decoder process, after the clip was examined and its last frame handed on. Only what is before the
+first frame is decoded, usually nothing: that costs less than carrying it along while the last frame is taken, where
+every millisecond delays the next submit.
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,10 @@ def take_opening(
     clip: Path, *, frame_into: Path, begun_with: Path | None, small: Sequence[tuple[Path, Path]] = ()
 ) -> Opening:
     """
-    Write the frame of *clip* that is shown first to *frame_into* as PNG, by the same way of colors as the last one.
+    Write the frame of *clip* that is shown first to *frame_into* as PNG, with the same color conversion as the last
+    one.
 
-    *small*: frames, and where a small copy of each goes (see media.child.small), that of this frame among them.
+    *small*: frames, and where a small copy of each goes (see media.child.small), including that of this frame.
     The difference is from the picture *begun_with* (see media.child.images.distance); None without one.
     Raises: ClipUnusable, also if *begun_with* is not a picture; the frame is written then.
     """
@@ -43,7 +44,7 @@ def take_opening(
 
 
 def first_picture(container: InputContainer, stream: VideoStream, tags: Tags) -> Picture:
-    """The frame of the smallest time that is shown; an edit list may hide some that are decoded before it."""
+    """The frame with the smallest time that is shown; an edit list may hide some that are decoded before it."""
     samples = list_samples(container, stream)
     first_pts = min(sample.pts for sample in samples if sample.is_shown)
     set_up_decoder(stream, threads=1)

@@ -1,8 +1,8 @@
 """
-How a decoded picture has to be turned, mirrored and stretched to look as a player shows it.
+How a decoded picture has to be rotated, mirrored and stretched to look as a player shows it.
 
-Runs in the decoder process alone. The display matrix itself is read: the angle that libraries make of it cannot tell a
-mirror from half a turn.
+Only runs in the decoder process. The display matrix itself is read: the angle that libraries derive from it cannot tell
+a mirror image from half a turn.
 """
 
 import struct
@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 SHAPE_TOLERANCE = Fraction(1, 100)
-"""Pixels that are this close to square stay as they are: scaling would blur all for the sake of a rounding."""
+"""Pixels that are this close to square stay as they are: scaling would blur everything because of a rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +35,11 @@ class Orientation:
         return np.ascontiguousarray(view)
 
     def turn_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Width and height, of a picture that had *size* before."""
+        """Width and height of a picture that had *size* before."""
         return (size[1], size[0]) if self.swapped else size
 
     def filters(self) -> tuple[tuple[str, str | None], ...]:
-        """The same in the words of FFmpeg's filters: names and their arguments, in order."""
+        """The same as FFmpeg filters: names and their arguments, in order."""
         steps = {
             ("transpose", "cclock_flip"): self.swapped,
             ("hflip", None): self.mirrored_x,
@@ -51,7 +51,7 @@ class Orientation:
 def orientation_of(frame: VideoFrame) -> Orientation:
     """By the display matrix that *frame* carries; upright without one."""
     # Not ``frame.side_data``: a frame keeps that, and it keeps the frame, with its pixels and the threads of its
-    # conversion, until somebody collects garbage.
+    # conversion, until garbage is collected.
     side_data = cast(Any, SideDataContainer)(frame)  # Its types say less than it can do.
     matrix = side_data.get(Type.DISPLAYMATRIX)
     return Orientation() if matrix is None else orientation_by(bytes(matrix))
@@ -59,10 +59,10 @@ def orientation_of(frame: VideoFrame) -> Orientation:
 
 def orientation_by(matrix: bytes) -> Orientation:
     """
-    By a display matrix, as libav keeps it.
+    From a display matrix, as libav keeps it.
 
-    One that turns by no quarter counts as the nearest that does. (ISO 14496-12, 6.2.2: a point x, y is shown at
-    ax + cy, bx + dy; the nine numbers are a b u c d v x y w.)
+    A rotation that is not a quarter turn counts as the nearest one that is. (ISO 14496-12, 6.2.2: a point x, y is shown
+    at ax + cy, bx + dy; the nine numbers are a b u c d v x y w.)
     """
     a, b, _, c, d = struct.unpack_from("=5i", matrix)
     if abs(a) + abs(d) >= abs(b) + abs(c):
@@ -72,17 +72,17 @@ def orientation_by(matrix: bytes) -> Orientation:
 
 def pixel_shape(stream: VideoStream) -> Fraction:
     """
-    Width through height of a pixel; 1 where nobody says.
+    Width divided by height of a pixel; 1 if nothing says.
 
-    What the container says goes first, as in players. What the codec says is known when a frame was decoded, or the
-    opening probed.
+    What the container says takes precedence, as in players. What the codec says is known once a frame was decoded, or
+    opening has probed.
     """
     shape = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
     return Fraction(shape) if shape and shape > 0 else Fraction(1)
 
 
 def square_pixel_size(width: int, height: int, shape: Fraction) -> tuple[int, int]:
-    """The size at which pixels of that *shape* become square: as high as before, and wider or narrower."""
+    """The size at which pixels of that *shape* become square: the same height, and wider or narrower."""
     if abs(shape - 1) <= SHAPE_TOLERANCE:
         return width, height
     return max(1, round(width * shape)), height

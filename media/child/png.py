@@ -1,4 +1,4 @@
-"""Write pictures as PNG, fast: Up filter and light compression cost a tenth of what Pillow does by default."""
+"""Write pictures as PNG, fast: the Up filter and light compression cost a tenth of what Pillow does by default."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 try:
     from isal.isal_zlib import compress
-except ImportError:  # No wheel for this platform; the standard library is three times slower, and good enough.
+except ImportError:  # No wheel for this platform; the standard library is three times slower, which is good enough.
     from zlib import compress
 
 Image = npt.NDArray[np.uint8]
@@ -57,7 +57,7 @@ def encode_png(image: Image) -> bytes:
 
 
 def filter_up(image: Image) -> npt.NDArray[np.uint8]:
-    """The scan lines, each as its difference from the one above and led by the number of that filter."""
+    """The scan lines, each as its difference from the one above, preceded by the number of that filter."""
     height, width, _ = image.shape
     rows = image.reshape(height, width * 3)
     lines = np.empty((height, 1 + width * 3), np.uint8)

@@ -1,9 +1,9 @@
 """
-Where the samples of color of a 4:2:0 or 4:2:2 picture lie between those of brightness.
+Where the chroma samples of a 4:2:0 or 4:2:2 picture lie between the luma samples.
 
-Encoders that are fed RGB put them in the center and rarely say so. The decoders of H.264 and HEVC take silence for
-"left", as the standards would have it, and the converter believes them: eight hand-offs would move all color by a
-pixel or more. So what the decoder says counts if the clip itself says it, and else the center.
+Encoders that are fed RGB put them in the center and rarely say so. The decoders of H.264 and HEVC take a missing value
+for "left", as the standards would have it, and the converter believes them: eight hand-offs would move all color by a
+pixel or more. So what the decoder says counts only if the clip itself says it; otherwise, it is the center.
 """
 
 from fractions import Fraction
@@ -15,20 +15,20 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 SEQUENCE_HEADERS = {"h264": 7, "hevc": 33}
-"""The kinds of unit that hold what is said of color (ITU-T H.264 table 7-1, H.265 table 7-1)."""
+"""The kinds of units that describe color (ITU-T H.264 table 7-1, H.265 table 7-1)."""
 
 TRUTHFUL_CODECS = frozenset({"av1", "vp9"})
-"""Their decoders say nothing where the clip says nothing; that counts as the center already."""
+"""Their decoders say nothing if the clip says nothing; that already counts as the center."""
 
-ANY_TIME_BASE = Fraction(1, 1000)  # Nobody asks a single picture when it is shown.
+ANY_TIME_BASE = Fraction(1, 1000)  # The display time of a single picture does not matter.
 KINDS = range(6)  # Of siting (ITU-T H.273, figure 1).
 
 
 def says_siting(stream: VideoStream, first_packet: bytes = b"") -> bool:
     """
-    Whether the clip itself says where its color lies, so that its frames are to be believed.
+    Whether the clip itself says where its chroma is sited, so that its frames can be trusted.
 
-    *first_packet*: of a picture that needs no other; its headers count where the container holds none.
+    *first_packet*: of a picture that needs no other; its headers count if the container holds none.
     """
     codec = stream.codec_context.codec.canonical_name
     if codec not in SEQUENCE_HEADERS:
@@ -38,23 +38,23 @@ def says_siting(stream: VideoStream, first_packet: bytes = b"") -> bool:
 
 
 def needs_first_packet(stream: VideoStream) -> bool:
-    """Whether what is said of its pictures comes with them alone."""
+    """Whether the description of its pictures only comes with them."""
     codec = stream.codec_context.codec.canonical_name
     return codec in SEQUENCE_HEADERS and not sequence_headers(stream.codec_context.extradata or b"", codec)
 
 
 def matches_retelling(headers: bytes, stream: VideoStream, codec: str) -> bool:
     """
-    Whether *headers* stay the same when they are made to say one kind of siting or another.
+    Whether *headers* stay the same when they are rewritten to say one kind of siting or another.
 
-    A filter of libav writes them again; they change by that unless just this kind was there before.
+    A filter of libav rewrites them; this changes them unless exactly this kind was there before.
     """
     try:
         before = retell(headers, stream, f"{codec}_metadata")
         retellings = [retell(headers, stream, f"{codec}_metadata=chroma_sample_loc_type={n}") for n in KINDS]
-    except Exception:  # What the filter cannot read is seen by the decoder, which says so better.
+    except Exception:  # If the filter cannot read it, the decoder notices, and reports it better.
         return False
-    return retellings.count(before) == 1  # Where nothing is said of pictures at all, nothing changes.
+    return retellings.count(before) == 1  # If pictures are not described at all, nothing changes.
 
 
 def retell(headers: bytes, stream: VideoStream, bit_filter: str) -> list[bytes]:
@@ -64,7 +64,7 @@ def retell(headers: bytes, stream: VideoStream, bit_filter: str) -> list[bytes]:
 
 def sequence_headers(configuration: bytes, codec: str) -> bytes:
     """
-    Those in the decoder's *configuration* (ISO 14496-15, 5.3.3 and 8.3.3), each with its length before it.
+    Those in the decoder's *configuration* (ISO 14496-15, 5.3.3 and 8.3.3), each preceded by its length.
 
     Empty if it has another form, or holds none: then they come with the pictures.
     """
@@ -88,7 +88,7 @@ def sequence_headers(configuration: bytes, codec: str) -> bytes:
 
 
 def center_chroma(frame: VideoFrame) -> VideoFrame:
-    """The same picture, its color in the center; no pixel is copied."""
+    """The same picture, with its chroma in the center; no pixel is copied."""
     graph = Graph()
     graph.threads = 1
     source = graph.add_buffer(None, frame.width, frame.height, frame.format, time_base=frame.time_base or ANY_TIME_BASE)

@@ -1,5 +1,5 @@
 """
-Small copies of frames, for pages of many pictures: beside the frame, under its name, as JPEG.
+Small copies of frames, for pages with many pictures: next to the frame, under its name, as JPEG.
 
 Made in the decoder process, in the job that nobody waits for: a frame of 1080p is read and scaled in some 60 ms there,
 and a page of a hundred shots weighs 4 MB instead of 300.
@@ -14,7 +14,7 @@ from PIL import Image
 from framerelay.media.child.images import FRAME_FORMATS, PIXELS_MAX, SIDE_MAX, open_picture
 from framerelay.media.child.png import write_file
 
-SMALL_SIDE: Final = 480  # As wide as half a phone's screen has pixels.
+SMALL_SIDE: Final = 480  # The width of half a phone's screen in pixels.
 QUALITY: Final = 80
 
 

@@ -1,4 +1,4 @@
-"""Which sound of a clip goes into the film: its codec has to be one whose decoder we trust with a stranger's bytes."""
+"""Which sound of a clip goes into the film: it has to be in a codec whose decoder we trust with a stranger's bytes."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ PLAIN_SAMPLES = frozenset(
     {"pcm_u8", "pcm_s8", "pcm_alaw", "pcm_mulaw"}
     | {f"pcm_{sample}{order}" for sample in ("s16", "s24", "s32", "s64", "f32", "f64") for order in ("le", "be")}
 )
-"""Their decoders copy, swap or look up; those of discs and broadcasts (``pcm_bluray``, …) read headers: left out."""
+"""Their decoders copy, swap or look up; those for discs and broadcasts (``pcm_bluray``, …) read headers: left out."""
 
 SOUND_CODECS = PLAIN_SAMPLES | {"aac", "mp3", "mp2", "opus", "vorbis", "flac", "alac", "ac3", "eac3"}
-"""MP2 is decoded by the code of MP3. DTS, TrueHD, WMA and the ADPCMs are old and large, and no model makes them."""
+"""MP2 is decoded by MP3's code. DTS, TrueHD, WMA and the ADPCMs are old and large, and no model makes them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +27,9 @@ class Sound:
 
 def find_sound(container: InputContainer) -> tuple[Sound | None, str | None]:
     """
-    The sound of a clip; and, in words, why the film will not have it where there is one that we do not decode.
+    The sound of a clip; and, in words, why the film will not have it if there is only sound that we do not decode.
 
-    Of several that we do, the default one goes first.
+    Of several that we do decode, the default one is preferred.
     """
     streams = sorted(container.streams.audio, key=lambda stream: not stream.disposition & Disposition.default)
     for stream in streams:

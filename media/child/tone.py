@@ -1,11 +1,11 @@
 """
-From HDR to SDR: what a PQ or HLG picture looks like on a screen of the usual kind, as codes of BT.709.
+From HDR to SDR: what a PQ or HLG picture looks like on an ordinary screen, as codes of BT.709.
 
-Generators take and give SDR. Codes of PQ that are handed on as they are look gray and dim to them.
+Generators take and give SDR. Codes of PQ that are handed on unchanged look gray and dim to them.
 
-Light up to `KNEE` of a paper's white is shown as it is, and what is brighter comes nearer to white the brighter it is,
-all three channels alike, so that no hue moves. Paper white is at 203 cd/m² (ITU-R BT.2408), and codes of SDR are those
-of a screen by ITU-R BT.1886 (gamma 2.4).
+Light up to `KNEE` of paper white is shown as it is, and anything brighter gets closer to white the brighter it is, all
+three channels alike, so that no hue shifts. Paper white is at 203 cd/m² (ITU-R BT.2408), and codes of SDR are those of
+a screen according to ITU-R BT.1886 (gamma 2.4).
 """
 
 from functools import cache
@@ -35,14 +35,14 @@ AS_THEY_ARE: Final = 1
 LUMA: Final = np.array((0.2627, 0.6780, 0.0593), np.float32)  # Of BT.2020, which HLG counts by.
 STEPS: Final = 4096
 ROWS: Final = 64
-"""Converted at once: light takes four times the room of codes, and of a whole picture of 4K half a gigabyte."""
+"""Converted at once: light takes four times as much memory as codes, and for a whole picture of 4K half a gigabyte."""
 
 
 def to_sdr(codes: npt.NDArray[np.uint16], curve: str, primaries: int) -> npt.NDArray[np.uint8]:
     """
     *codes* (RGB, full range, 65535 is one, height x width x 3) of the *curve* ``pq`` or ``hlg`` as SDR of 8 bits.
 
-    *primaries* are the number that the clip is tagged with; untagged ones count as BT.2020.
+    *primaries* is the number that the clip is tagged with; untagged ones count as BT.2020.
     """
     picture = np.empty(codes.shape, np.uint8)
     for top in range(0, len(codes), ROWS):
@@ -56,7 +56,7 @@ def rows_in_sdr(codes: npt.NDArray[np.uint16], curve: str, primaries: int) -> np
     light = light_of_pq()[codes] if curve == "pq" else light_of_hlg(codes)
     if primaries != AS_THEY_ARE:
         light = light @ np.array(TO_BT709.get(primaries, TO_BT709[9]), np.float32).T
-    roots = np.sqrt(roll_off(light))  # Of light itself as many steps would not do: eight codes lie below the first.
+    roots = np.sqrt(roll_off(light))  # This many steps of light itself would not do: eight codes lie below the first.
     return codes_of_screen()[(roots * (STEPS - 1) + 0.5).astype(np.uint16)]
 
 
@@ -79,7 +79,7 @@ def scene_of_hlg() -> Light:
 
 
 def light_of_hlg(codes: npt.NDArray[np.uint16]) -> Light:
-    """On a screen of 1,000 cd/m²: what is bright before the camera is brighter on it."""
+    """On a screen of 1,000 cd/m²: what is bright in the scene is even brighter on it."""
     scene = scene_of_hlg()[codes]
     gain: Light = np.maximum(scene @ LUMA, 1e-6) ** np.float32(HLG_GAMMA - 1)
     light: Light = scene * (gain * np.float32(PEAK))[..., np.newaxis]
@@ -87,7 +87,7 @@ def light_of_hlg(codes: npt.NDArray[np.uint16]) -> Light:
 
 
 def roll_off(light: Light) -> Light:
-    """*light* within 0 to 1 (see above); what lies outside BT.709 is cut off."""
+    """*light* within 0 to 1 (see above); colors outside BT.709 are clipped."""
     light = np.maximum(light, 0)
     brightest = np.minimum(light.max(-1, keepdims=True), np.float32(PEAK))
     past = (brightest - np.float32(KNEE)) / np.float32(1 - KNEE)

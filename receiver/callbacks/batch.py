@@ -1,8 +1,9 @@
 """
-Callbacks that came in one piece, read several at a time: the other half of the fast path, `receiver.door.fast_path`.
+Callbacks that arrived in one piece, read several at a time: one half of the fast path; the other is
+`receiver.door.fast_path`.
 
-What both files save: a callback takes 0.05 ms of a core, where the way through the route takes 0.15, so three times as
-many fit into a second. The other file says how to remove them.
+What both files save: a callback takes 0.05 ms of a core instead of 0.15 by way of the route, so three times as many fit
+into a second. The other file says how to remove them.
 """
 
 import asyncio
@@ -37,16 +38,16 @@ from framerelay.runs.errors import StoreUnavailable
 from framerelay.runs.tokens import Address
 from framerelay.store.inbox import Callback
 
-READ_TOGETHER_MAX: Final = 16  # Redis is given those while the next are read; each by itself would cost more.
+READ_TOGETHER_MAX: Final = 16  # Redis gets these while the next are read; one at a time would cost more.
 
 Respond = Callable[[Response | None], None]
 
 
 class Batch:
     """
-    The callbacks that came in one round of the event loop.
+    The callbacks that arrived in one round of the event loop.
 
-    ``body_bytes_max``: a larger body may not come in one piece.
+    ``body_bytes_max``: a larger body may not arrive in one piece.
     """
 
     def __init__(self, state: State) -> None:
@@ -58,7 +59,7 @@ class Batch:
         self._are_traced = False
 
     def accept(self, token: str, body: bytes, respond: Respond) -> None:
-        """Call *respond* when *body* is kept; with None, soon, if nothing was done and it has to go the long way."""
+        """Call *respond* when *body* is kept; with None, soon, if nothing was done: take the regular path."""
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._read_some)
         self._waiting.append((token, body, respond))
@@ -72,7 +73,7 @@ class Batch:
         for (token, body, respond), safe, callback_id in zip(some, bodies, random_ids(len(some)), strict=True):
             try:
                 is_taken = self._read(token, body, safe, respond, now, callback_id)
-            except Exception:  # It comes again on the long way, where there is a log and an answer for it.
+            except Exception:  # It is processed again on the regular path, which has a log and an answer for it.
                 is_taken = False
             if not is_taken:
                 respond(None)
@@ -80,7 +81,7 @@ class Batch:
     def _read(
         self, token: str, body: bytes, safe: bytes | None, respond: Respond, now: float, callback_id: str
     ) -> bool:
-        """Whether it was taken; *safe*: its body without secrets, if looking through all bodies at once was enough."""
+        """Whether it was accepted; *safe*: its body without secrets, if searching all bodies at once was enough."""
         state = self._state
         address = state.tokens.read(token, now=now)
         if address is None or state.verification.recipe_of(address) is not None or wants_own_answer(state, address):
@@ -122,12 +123,12 @@ class Batch:
             if not isinstance(error, StoreUnavailable):
                 raise error
             respond(await spool(self._state, callback, address, error.message))
-        except BaseException as error:  # Also when the writer is cancelled: whoever sent it waits for an answer.
+        except BaseException as error:  # Also when the writer is cancelled: the sender waits for an answer.
             respond(internal_error(error))
 
 
 class CallbackLine(CleanLine, kw_only=True, rename={"shot_id": "shot"}):
-    """``callback_received`` of a callback that was kept, as `receiving` says it."""
+    """``callback_received`` for a callback that was kept, in the form that `receiving` logs it."""
 
     callback_id: str
     job_id: str | None
@@ -161,6 +162,6 @@ def _is_clean(callback: Callback) -> bool:
     """
     Whether a log line about it needs no redaction, given that only queries of addresses were redacted in its body.
 
-    What a stranger chose of the line was in the body; if it had a query there, it has one here.
+    Anything in the line that a stranger chose was in the body; if it had a query there, it has one here.
     """
     return "?" not in f"{callback.job_id}{callback.word}"

@@ -1,4 +1,4 @@
-"""What a callback says, and the look-up that it is a reason for; nothing slow, nothing believed."""
+"""What a callback says, and the look-up that it gives reason for; nothing slow, nothing trusted."""
 
 import hashlib
 import json
@@ -28,20 +28,20 @@ from framerelay.upstream.reading import challenge_in, read_callback_news
 from framerelay.upstream.senders import profile_at
 from framerelay.upstream.wire import JobState
 
-JOB_ID_CHARS_MAX: Final = 200  # Both go into tasks and log lines, while a body may have a mebibyte.
+JOB_ID_CHARS_MAX: Final = 200  # Both go into tasks and log lines, while a body may be as large as a mebibyte.
 WORD_CHARS_MAX: Final = 100
 ID_BYTES: Final = 10
 PROBED: Final = "sent by `framerelay doctor`"
 
 
 def random_ids(number: int) -> Sequence[str]:
-    """*number* ids of callbacks; asking the kernel for each would cost more than making it."""
+    """*number* ids for callbacks; asking the kernel for each one would cost more than making it."""
     digits = os.urandom(ID_BYTES * number).hex()
     return [f"cb_{digits[at : at + 2 * ID_BYTES]}" for at in range(0, len(digits), 2 * ID_BYTES)]
 
 
 def callback_at(address: Address, now: float, body: bytes = b"", callback_id: str | None = None) -> Callback:
-    """A callback to this address, of which nothing is known yet; under *callback_id*, or an id of its own."""
+    """A callback to this address, of which nothing is known yet; under *callback_id*, or a new id."""
     name = callback_id or random_ids(1)[0]
     match address:
         case TakeAddress(run_id=run_id, shot_id=shot_id, take=take, provider=provider):
@@ -65,9 +65,9 @@ def interpret(
     state: State, address: Address, callback: Callback, clean_body: bytes | None = None
 ) -> tuple[Callback, Response | None]:
     """
-    What the body of a callback says that needs no more proof, and the answer to it if that is not 200.
+    What the body of a callback says if it needs no more proof, and the answer to it if that is not 200.
 
-    *clean_body*: the body as it may be kept if it is JSON, where that is known already.
+    *clean_body*: the body as it may be kept if it is JSON, if that has been computed already.
     """
     body = callback.body
     sha256 = hashlib.sha256(body).hexdigest()
@@ -99,7 +99,7 @@ def interpret(
 
 
 def _profile_at(state: State, address: Address) -> Profile | None:
-    """By which profile a callback there is read; None: leniently."""
+    """The profile by which a callback there is read; None: leniently."""
     if isinstance(address, HookAddress):
         return profile_at(state.providers, state.providers.default)
     return profile_at(state.providers, address.provider) if isinstance(address, TakeAddress) else None
@@ -107,9 +107,9 @@ def _profile_at(state: State, address: Address) -> Profile | None:
 
 def reply_at(state: State, address: Address, body: bytes) -> Response | None:
     """
-    What the provider at *address* has to be answered beyond a 200, if anything: a challenge in *body*, given back.
+    What the provider at *address* must be answered besides a 200, if anything: a challenge in *body*, sent back.
 
-    A challenge comes while the create is under way, and says nothing of a job.
+    A challenge arrives while the create is under way, and says nothing about a job.
     """
     profile = _profile_at(state, address)
     challenge = profile.callback.challenge if profile else None
@@ -123,7 +123,7 @@ def reply_at(state: State, address: Address, body: bytes) -> Response | None:
 
 
 def acknowledgement_at(state: State, address: Address) -> Response | None:
-    """The very answer that the provider at *address* wants for a callback that was kept; None: any 200."""
+    """The exact answer that the provider at *address* wants for a callback that was kept; None: any 200."""
     profile = _profile_at(state, address)
     answer = profile.callback.answer if profile else None
     if answer is None or (answer.body is None and answer.status == 200):
@@ -132,7 +132,7 @@ def acknowledgement_at(state: State, address: Address) -> Response | None:
 
 
 def reply_of(status: int, body: str | None = None) -> Response:
-    """An answer as a profile has it; without a *body* ours, where that *status* has one at all."""
+    """An answer as a profile gives it; without a *body*, our own, if that *status* has one at all."""
     if body is not None:
         return Response(body, status, media_type="text/plain")
     return (
@@ -143,14 +143,15 @@ def reply_of(status: int, body: str | None = None) -> Response:
 
 
 def strangers_status(state: State, address: Address) -> int | None:
-    """What a callback is answered that comes to a take's *address*, and is about no job of ours, if that is said."""
+    """What to answer a callback to a take's *address* that is about an unknown job, if the profile says."""
     profile = _profile_at(state, address) if isinstance(address, TakeAddress) else None
     return profile.callback.strangers if profile else None
 
 
 async def is_stranger(state: State, address: Address, body: bytes) -> bool:
     """
-    Whether *body* came to a take whose job is known, and names another one, or none of ours at all: a test, say.
+    Whether *body* arrived at a take whose job is known, and names a different one, or no job of ours: a test, for
+    example.
 
     Raises: StoreUnavailable.
     """
@@ -167,7 +168,7 @@ async def is_stranger(state: State, address: Address, body: bytes) -> bool:
 
 
 def wants_own_answer(state: State, address: Address) -> bool:
-    """Whether the provider may want another answer than ours to callbacks there: those go the long way."""
+    """Whether the provider may want a different answer than ours to callbacks there: those take the regular path."""
     profile = _profile_at(state, address)
     return profile is not None and (
         profile.callback.challenge is not None
@@ -184,7 +185,7 @@ def _status_word(news: JobNews, state: State) -> str | None:
 
 
 def _is_reference(text: str | None) -> bool:
-    """Whether *text* may be one of ours: a UUID, and nothing else goes into a task."""
+    """Whether *text* may be one of our ids: a UUID; nothing else goes into a task."""
     return text is not None and re.fullmatch("[0-9a-f-]{36}", text) is not None
 
 
@@ -196,7 +197,7 @@ def _job_id(news: JobNews) -> str | None:
 
 
 def trace(callback: Callback) -> tuple[Callback, Span | None]:
-    """*callback* with its trace, and the span from when it came to when it is kept, which whoever keeps it ends."""
+    """*callback* with its trace, and the span from its arrival until it is kept; who keeps it ends the span."""
     span = begin("callback", began=callback.received_at, callback_id=callback.id, **_about(callback))
     return (callback, None) if span is None else (replace(callback, trace=traceparent(span)), span)
 
@@ -206,12 +207,12 @@ def _about(callback: Callback) -> dict[str, str | int | None]:
 
 
 def fingerprint_of(address: Address, callback: Callback) -> str:
-    """What is equal for callbacks that say the same at the same address."""
+    """Equal for callbacks that say the same at the same address."""
     return f"{address.name}:{callback.outcome}:{callback.sha256}"
 
 
 def task_for(address: Address, callback: Callback) -> Task | None:
-    """The look-up that this callback is a reason for; one about a take is, whatever its body says."""
+    """The look-up that this callback gives reason for; a callback about a take always does, whatever its body says."""
     source = {"callback": callback.id, "received_at": None if callback.replay_of else callback.received_at}
     if isinstance(address, TakeAddress):
         ids = {"run": address.run_id, "shot": address.shot_id, "take": address.take}

@@ -1,4 +1,4 @@
-"""``POST /webhook/{token}``: limit, authenticate, keep, enqueue, answer; nothing slow, nothing believed."""
+"""``POST /webhook/{token}``: limit, authenticate, keep, enqueue, answer; nothing slow, nothing trusted."""
 
 import hashlib
 import logging
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 class CallbackEndpoint:
-    """The route's endpoint: an ASGI application, which spares thousands a second two wrappers of Starlette's."""
+    """The route's endpoint: an ASGI application, which saves thousands a second two of Starlette's wrappers."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One callback."""
@@ -56,10 +56,11 @@ class CallbackEndpoint:
 
 async def receive_callback(request: Request) -> Response:
     """
-    Keep one callback and answer: 200 kept (or before) · 400 not JSON · 401 · 404 unknown token · 413 · 415 · 429 · 503.
+    Keep one callback and answer: 200 kept (or kept before) · 400 not JSON · 401 · 404 unknown token · 413 · 415 · 429 ·
+    503.
 
-    Whatever it says is a hint: the task that it queues asks the provider. A body that is refused is one, too, unless
-    it had to prove where it comes from: then nothing comes of it, and it is held in quarantine.
+    Whatever it says is a hint: the task that it queues asks the provider. A refused body is a hint, too, unless it had
+    to prove where it comes from: then it has no effect, and is held in quarantine.
     """
     state = state_of(request)
     address = state.tokens.read(request.scope["path_params"]["token"], now=time.time())
@@ -81,9 +82,9 @@ async def receive_callback(request: Request) -> Response:
 
 async def _answer_to_stranger(state: State, address: Address, callback: Callback) -> Response | None:
     """
-    The answer that a provider wants for a callback about no job of ours, such as the test of its console.
+    The answer that a provider wants for a callback about an unknown job, such as a test from its console.
 
-    It may be unsigned, and is kept like any other: the answer changes nothing of what follows from it.
+    It may be unsigned, and is kept like any other: the answer does not change what follows from it.
     """
     status = strangers_status(state, address)
     if status is None or callback.outcome not in ("accepted", "quarantined"):
@@ -102,7 +103,7 @@ def _count(state: State, limit: Callable[..., None], *what: object) -> None:
 
 
 async def _accept(state: State, callback: Callback, address: Address) -> Response:
-    """Keep *callback* in Redis, else in the spool, log it, and return the answer."""
+    """Keep *callback* in Redis, or else in the spool, log it, and return the answer."""
     callback, span = trace(callback)
     fingerprint, task = fingerprint_of(address, callback), task_for(address, callback)
     try:
@@ -116,7 +117,7 @@ async def _accept(state: State, callback: Callback, address: Address) -> Respons
 
 
 async def spool(state: State, callback: Callback, address: Address, reason: str) -> Response:
-    """Keep on disk what Redis does not take, for the *reason* given; 503 where the disk does not take it either."""
+    """Keep on disk what Redis does not take, for the *reason* given; 503 if the disk does not take it either."""
     fingerprint, task = fingerprint_of(address, callback), task_for(address, callback)
     try:
         await state.spool.keep(callback, fingerprint=fingerprint, task=task)
@@ -134,7 +135,7 @@ async def spool(state: State, callback: Callback, address: Address, reason: str)
 def acknowledge(
     state: State, callback: Callback, *, is_new: bool, log_line: Callable[[], None] | None = None
 ) -> Response:
-    """200 for what is in Redis, and a line about it; *log_line*: what writes that, where there is a quicker way."""
+    """200 for what is in Redis, and a log line about it; *log_line*: a quicker way to write that, if there is one."""
     state.counts["kept" if is_new else "repeated"] += 1
     ACKNOWLEDGE.observe(time.time() - callback.received_at)
     if log_line is not None:
@@ -145,7 +146,7 @@ def acknowledge(
 
 
 def _fields(callback: Callback) -> dict[str, Any]:
-    """What a line says of *callback*, beside what became of it."""
+    """What a log line says about *callback*, apart from what became of it."""
     what = {"job_id": callback.job_id, "word": callback.word, "outcome": callback.outcome}
     if callback.run_id is not None:
         ids = {"run_id": callback.run_id, "shot": callback.shot_id, "take": callback.take}
@@ -155,7 +156,7 @@ def _fields(callback: Callback) -> dict[str, Any]:
 
 
 async def _refusal(request: Request, state: State) -> Response:
-    """404, or 429 after too many of them; a sample of it, if one is kept, is written after the answer."""
+    """404, or 429 after too many of them; if a sample of it is kept, it is written after the answer."""
     state.counts["refused"] += 1
     state.limits.count_stranger(request)
     log.info("callback_refused", reason="unknown_token")
@@ -170,7 +171,7 @@ async def _refusal(request: Request, state: State) -> Response:
 
 
 async def _quarantine(state: State, callback: Callback, refusal: Response) -> Response:
-    """*refusal*, once the callback is in quarantine: what is not kept there, the sender has to send again."""
+    """*refusal*, once the callback is in quarantine: if it is not kept there, the sender has to send it again."""
     fields = _fields(callback) | {"reason": callback.reason}
     try:
         is_kept = await state.quarantine.hold(callback, within_s=KEEP_WITHIN_S)
@@ -193,7 +194,8 @@ async def _read(request: Request, state: State, address: Address) -> tuple[Callb
     """
     The callback, its answer if that is not 200, and the reply to a challenge in it, if there is one.
 
-    A body that could not be verified says nothing. A challenge is given back as it came, not as it may be kept.
+    A body that could not be verified tells us nothing. A challenge is sent back as it came, not in the form that may be
+    kept.
     """
     callback = callback_at(address, time.time())
     recipe = state.verification.recipe_of(address)

@@ -1,4 +1,4 @@
-"""What is kept of a callback's body: what it says, without what opens anything."""
+"""What is kept of a callback's body: what it says, without anything that grants access."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,15 +8,15 @@ from framerelay.config.logs import redact, redact_queries
 from framerelay.upstream.paths import PathStep, read_path
 
 HIDDEN: Final = "[redacted]"
-"""Stands in place of what a profile says is a secret."""
+"""Takes the place of what a profile calls a secret."""
 
 
 def without_secrets(body: bytes, document: Mapping[str, object] | None, *, secrets: tuple[str, ...]) -> bytes:
     """
-    *body* as it may be kept and shown; *document* is what it holds, if it is JSON.
+    *body* as it may be kept and shown; *document* is its content, if it is JSON.
 
-    A body that opens nothing stays as it came, byte by byte. From any other the queries of addresses, tokens, keys and
-    *secrets* are taken: nobody here needs them, since the provider is asked again for all that it says.
+    A body that grants no access stays as it came, byte by byte. From any other, the queries of addresses, tokens, keys
+    and *secrets* are removed: nobody here needs them, since the provider is asked again about everything it says.
     """
     text = body.decode("utf-8", "replace")
     if not any(map(text.__contains__, secrets)):
@@ -31,7 +31,7 @@ def without_secrets(body: bytes, document: Mapping[str, object] | None, *, secre
 
 
 def without_paths(document: Mapping[str, object], paths: Sequence[str]) -> Mapping[str, object]:
-    """*document* without what is at *paths*, those of a profile's ``redact``; itself where nothing is there."""
+    """*document* without what is at *paths*, those of a profile's ``redact``; the same object if nothing is there."""
     for path in paths:
         for _, steps in read_path(path).alternatives:
             document = cast("Mapping[str, object]", _without(document, steps))
@@ -39,7 +39,7 @@ def without_paths(document: Mapping[str, object], paths: Sequence[str]) -> Mappi
 
 
 def _without(value: object, steps: Sequence[PathStep]) -> object:
-    """A copy of *value* with a word in place of what is at *steps*; of entries that are alike, in all of them."""
+    """A copy of *value* with a placeholder for what is at *steps*; in lists, in every matching entry."""
     if not steps:
         return HIDDEN if value else value
     first, rest = steps[0], steps[1:]
@@ -59,7 +59,8 @@ def _is_at(step: int | tuple[str, str], at: int, one: object) -> bool:
 
 def all_without_secrets(bodies: Sequence[bytes], *, secrets: tuple[str, ...]) -> Sequence[bytes | None]:
     """
-    As `without_secrets`, for many JSON bodies at once, for little more than the cost of one; None: read that one alone.
+    Like `without_secrets`, for many JSON bodies at once, at little more than the cost of one; None: read that one
+    alone.
 
     They are searched together, so if one of them may hold a secret, each has to be read alone.
     """

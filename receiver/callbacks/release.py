@@ -1,7 +1,7 @@
 """
 ``POST /v1/callbacks/{id}/release`` and ``POST /v1/callbacks/release``: verify again what is in quarantine.
 
-It is verified as of its receipt, under the secrets as they stand now, and then goes the way of every callback.
+It is verified as of the time of its receipt, under the current secrets, and then treated like every callback.
 """
 
 import structlog
@@ -24,13 +24,13 @@ log = structlog.get_logger()
 
 async def release(request: Request) -> Response:
     """
-    One callback. Raises: NotFound; Conflict when it is not in quarantine, or still does not prove where it comes from.
+    One callback. Raises: NotFound; Conflict if it is not in quarantine, or still does not prove where it comes from.
     """
     return shape_answer(await release_one(state_of(request), request.path_params["callback"]))
 
 
 async def release_one(state: State, text: str) -> shapes.Release:
-    """Verify the callback that *text* means again. Raises: as `release`."""
+    """Verify again the callback that *text* refers to. Raises: as `release`."""
     await read_again_everywhere(state)
     callback = await kept_callback(state, text)
     if not callback.held:
@@ -42,12 +42,12 @@ async def release_one(state: State, text: str) -> shapes.Release:
 
 
 async def release_all(request: Request) -> Response:
-    """All that is in quarantine, oldest first; each says what became of it."""
+    """Everything in quarantine, oldest first; the answer says what became of each."""
     return shape_answer(shapes.Releases(object="list", data=await release_each(state_of(request))))
 
 
 async def release_each(state: State) -> list[shapes.Release]:
-    """Verify all that is in quarantine again, oldest first."""
+    """Verify everything in quarantine again, oldest first."""
     await read_again_everywhere(state)
     outcomes: list[shapes.Release] = []
     for callback_id in await state.inbox.held_ids():
@@ -64,9 +64,10 @@ async def release_each(state: State) -> list[shapes.Release]:
 
 async def _release(state: State, callback: Callback) -> shapes.Release:
     """
-    Accept it as if it came now, with the same dedupe: the sender may have tried again meanwhile, and been accepted.
+    Accept it as if it came now, with the same dedupe: the sender may have tried again in the meantime, and been
+    accepted.
 
-    Under its own id: releasing it again after a crash between the two steps does no harm.
+    It keeps its id: releasing it again after a crash between the two steps does no harm.
     Raises: Unverified.
     """
     address = address_of(callback)

@@ -1,4 +1,4 @@
-"""``POST /v1/callbacks/{id}/replay``: process a kept callback again; first it says what that would do."""
+"""``POST /v1/callbacks/{id}/replay``: process a kept callback again, after saying what that would do."""
 
 import asyncio
 import secrets
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outlook:
-    """What a replay would do, in words; *may_spend*: new jobs might be submitted that otherwise were not."""
+    """What a replay would do, in words; *may_spend*: new jobs might be submitted that otherwise would not be."""
 
     would: str
     may_spend: bool = False
@@ -37,7 +37,7 @@ class _Outlook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayOffer:
-    """A callback as it would come once more, with its task, and what that would do."""
+    """A callback as if it arrived once more, with its task, and what that would do."""
 
     callback: Callback
     task: Task
@@ -56,7 +56,7 @@ class ReplayOffer:
 
 async def replay(request: Request) -> Response:
     """
-    Say what the callback would do now; with ``{"spend": true}`` do it: never a repeat, and a callback of its own.
+    Say what the callback would do now; with ``{"spend": true}`` do it: never as a repeat, but as a new callback.
 
     Raises: NotFound; Conflict for one that names nothing to ask about.
     """
@@ -80,7 +80,7 @@ async def replay(request: Request) -> Response:
 
 
 async def kept_callback(state: State, text: str) -> Callback:
-    """The callback that *text* means. Raises: NotFound; IdAmbiguous."""
+    """The callback that *text* refers to. Raises: NotFound; IdAmbiguous."""
     callback = await state.inbox.find_by_name(text)
     if callback is None:
         raise NotFound("there is no such callback, or it is no longer kept")
@@ -88,7 +88,7 @@ async def kept_callback(state: State, text: str) -> Callback:
 
 
 async def replay_offer(state: State, callback: Callback) -> ReplayOffer:
-    """What processing *callback* once more would be. Raises: Conflict for one that names nothing to ask about."""
+    """What processing *callback* once more would do. Raises: Conflict for one that names nothing to ask about."""
     if callback.held:
         raise Conflict("it did not prove where it comes from; `framerelay release` verifies it again")
     address = address_of(callback)
@@ -116,7 +116,7 @@ def _wants_to_spend(request: Request) -> bool:
 
 
 def address_of(callback: Callback) -> TakeAddress | HookAddress:
-    """Where it came to. Raises: Conflict when that was none of our addresses."""
+    """The address that it came to. Raises: Conflict if that was none of ours."""
     if callback.hook is not None:
         return HookAddress(hook=callback.hook)
     if callback.outcome == "probe":
@@ -152,7 +152,7 @@ async def _outlook_of_take(state: State, address: TakeAddress) -> _Outlook:
 
 
 async def _outlook_of_hook(state: State, name: str, job_id: str) -> _Outlook:
-    """What this receiver's own settings file says; the worker's decides."""
+    """From this receiver's own settings file; the worker's decides."""
     action = f"ask the provider about job {job_id}, and make a run of it"
     try:
         hooks = await asyncio.to_thread(read_hooks, state.settings.config_file)

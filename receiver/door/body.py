@@ -1,4 +1,4 @@
-"""Reading a request's body no further than allowed."""
+"""Reading the body of a request, up to a limit."""
 
 import asyncio
 from contextlib import suppress
@@ -36,7 +36,7 @@ async def read_body(request: Request, *, bytes_max: int) -> bytes:
 
 
 async def _within(receive: Receive, bytes_max: int) -> tuple[bytes | None, bool]:
-    """The body, None if it is larger than *bytes_max*; and whether there is more of it."""
+    """The body, or None if it is larger than *bytes_max*; and whether there is more of it."""
     chunk, more = await _next(receive)
     if not more and len(chunk) <= bytes_max:
         return chunk, more
@@ -55,7 +55,7 @@ async def _next(receive: Receive) -> tuple[bytes, bool]:
 
 
 async def _pass_over(receive: Receive) -> None:
-    """A connection that is closed with bytes unread is reset, and the sender never sees our answer: listen a little."""
+    """A connection closed with unread bytes is reset, and the sender never sees our answer: keep reading a little."""
     with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE_S):
             while (await _next(receive))[1]:

@@ -1,4 +1,4 @@
-"""Who asks: the address that a request came from, by proxies only where the settings trust them."""
+"""Who sent a request: the address that it came from, as named by proxies only if the settings trust them."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -12,10 +12,10 @@ IpAddress = IPv4Address | IPv6Address
 
 def client_of(request: Request, *, proxies: frozenset[Network]) -> str:
     """
-    The address that counts, as text: of IPv6 the first 64 bits, since whoever has one has all of them.
+    The address that counts, as text: for IPv6 the first 64 bits, since somebody who has one address has all of them.
 
-    Headers are believed from *proxies* alone, from right to left: each proxy adds on the right whom it heard, and what
-    stands left of the first that is not a proxy of ours was written by a stranger.
+    Headers are only trusted from *proxies*, from right to left: each proxy adds on the right whom it heard, and
+    anything left of the first address that is not one of our proxies was written by a stranger.
     """
     peer = _read(request.client.host) if request.client else None
     if peer is None:
@@ -34,10 +34,10 @@ def client_of(request: Request, *, proxies: frozenset[Network]) -> str:
 
 def _hops(headers: Headers) -> list[str]:
     """
-    Whom the proxies name, in their order.
+    The addresses that the proxies name, in their order.
 
-    A proxy writes one of the two headers and may pass the other on as it came: where both are there, nobody knows which
-    is the stranger's, and neither counts.
+    A proxy writes one of the two headers and may pass the other on as it came: if both are there, nobody knows which
+    one the stranger wrote, and neither counts.
     """
     by_name = ",".join(headers.getlist("x-forwarded-for")), ",".join(headers.getlist("forwarded"))
     match by_name:
@@ -54,7 +54,7 @@ def _for(element: str) -> str:
 
 
 def _read(text: str) -> IpAddress | None:
-    """An address with or without a port, brackets and quotes; one of IPv4 within IPv6 is what it stands for."""
+    """An address with or without a port, brackets and quotes; IPv4 within IPv6 becomes the IPv4 address."""
     text = text.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]

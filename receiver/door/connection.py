@@ -1,7 +1,8 @@
 """
-One connection: uvicorn's protocol with what it lacks: deadlines for both sides, bounds for heads, room for others.
+One connection: uvicorn's protocol plus what it lacks: timeouts for both sides, limits for request heads, eviction of
+idle connections.
 
-Each connection has one timer, which looks once a second; a request costs a few assignments.
+Each connection has one timer, which checks once a second; a request costs a few assignments.
 """
 
 import logging
@@ -29,7 +30,7 @@ HEAD_TOO_LARGE: Final = "the head of the request, or the framing of its body, is
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionRules:
-    """What the connections of one server go by, and those of them that wait for a whole head, the longest first."""
+    """The settings of the connections of one server, and those that wait for a whole head, the longest first."""
 
     timeout_s: float
     connections_max: int
@@ -37,7 +38,7 @@ class ConnectionRules:
 
 
 def connection_factory(kind: "type[Connection]", settings: Settings) -> "Callable[..., Connection]":
-    """Makes the connections of one server, each a *kind*, as uvicorn asks for them."""
+    """Makes the connections of one server, each of them a *kind*, as uvicorn requests them."""
     logging.getLogger("uvicorn.error").addFilter(limit_lines)
     rules = ConnectionRules(timeout_s=settings.request_timeout_s, connections_max=settings.connections_max)
     return partial(kind, rules=rules)
@@ -47,20 +48,20 @@ class Connection(HttpToolsProtocol):
     """
     One connection.
 
-    The head of a request may take ``timeout_s``, and so may its body, with a second more for each 50 kB that came; then
-    408. A reader that takes nothing for ``timeout_s`` is cut off. Past ``connections_max`` the connection goes that has
-    waited longest without a whole head, so that idlers cannot keep callbacks out; where all are at work: 503.
+    The head of a request may take ``timeout_s``, and so may its body, plus a second for each 50 kB that came; then 408.
+    A reader that takes nothing for ``timeout_s`` is cut off. Past ``connections_max``, the connection that has waited
+    longest without a whole head is closed, so that idle connections cannot keep callbacks out; if all are busy: 503.
     """
 
-    _due: float | None = None  # When the sender must have done its part; None while it has, or while we work.
+    _due: float | None = None  # When the sender must have done its part; None once it has, or while we work.
     _stalled_at: float | None = None
-    _whole = True  # Nothing of a request is outstanding.
+    _whole = True  # No part of a request is outstanding.
     _in_head = False
-    _answered = False  # Before it was whole: what still comes is ignored.
+    _answered = False  # Before it was whole: anything that still arrives is ignored.
     _refused = False
     _deaf = False  # What followed a request was not HTTP; that request still gets its answer.
     _body_bytes = 0
-    _framing_bytes = 0  # Of this request, without its body and without the read that it began in.
+    _framing_bytes = 0  # Of this request, without its body and without the read in which it began.
     _read_bytes = 0
     _requests = 0
     _looking: TimerHandle | None = None
@@ -73,7 +74,7 @@ class Connection(HttpToolsProtocol):
     # --- what asyncio calls
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # uvicorn narrows it, too.
-        """Make room for it if necessary; its time begins."""
+        """Close others for it if necessary; its time begins."""
         super().connection_made(transport)
         self._has_room()
         self._wait()
@@ -88,9 +89,9 @@ class Connection(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn never wants the connection kept.
         """
-        Whoever sends no more may still wait for an answer: the connection stays until it is written.
+        A client that sends no more may still wait for an answer: the connection stays open until it is written.
 
-        Not so a stream without an end, whose reader has most likely gone.
+        This does not apply to a stream without an end, whose reader is most likely gone.
         """
         if not self._whole or not self._is_at_work() or self.cycle.chunked_encoding:
             return False
@@ -98,7 +99,7 @@ class Connection(HttpToolsProtocol):
         return True
 
     def data_received(self, data: bytes) -> None:
-        """Count what frames a body; a request with much more framing than body is refused."""
+        """Count the bytes that frame a body; a request with much more framing than body is refused."""
         if self._refused or self._deaf:
             return
         requests, self._read_bytes = self._requests, len(data)
@@ -114,7 +115,7 @@ class Connection(HttpToolsProtocol):
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """The reader has taken something."""
+        """The reader has taken some of it."""
         self._stalled_at = None
         super().resume_writing()
 
@@ -137,7 +138,7 @@ class Connection(HttpToolsProtocol):
         self._begin()
 
     def on_body(self, body: bytes) -> None:
-        """Whoever sends gets time to send more."""
+        """The sender gets time to send more."""
         if not self._answered:
             self._body_bytes += len(body)
         self._framing_bytes -= len(body)
@@ -152,22 +153,22 @@ class Connection(HttpToolsProtocol):
         """Wait for the next request, or, if the rest of this one is still coming, for ``LINGER_S``."""
         super().on_response_complete()
         if not self.cycle.response_complete:
-            return  # One that came behind it is under way, with a time of its own.
+            return  # The one that came after it is under way, with its own time limit.
         if self._whole:
             self._wait()
         elif not self._in_head:
             self._answered, self._body_bytes, self._due = True, 0, self.loop.time() + LINGER_S
 
     def send_400_response(self, msg: str) -> None:
-        """uvicorn's name for what the parser does not understand."""
-        if self._is_at_work() and not self.cycle.more_body:  # A line end too many, or a length in characters.
+        """Called by uvicorn for input that the parser does not understand."""
+        if self._is_at_work() and not self.cycle.more_body:  # One line end too many, or a length in characters.
             self._deaf, self._whole, self._in_head, self._due = True, True, False, None
             self.cycle.keep_alive = False
             return
         self._refuse(400, "not_http", "this is not HTTP/1.1 as it should be")
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Who asks for another protocol gets HTTP/1.1, and no line in the log for it."""
+        """A client that asks for another protocol gets HTTP/1.1, without a log line."""
 
     # --- bounds and deadlines
 
@@ -175,15 +176,15 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _wait(self) -> None:
-        """Wait for a request: until its head is whole, the connection may be closed to make room for another one."""
+        """Wait for a request: until its head is whole, the connection may be closed in favor of another one."""
         self._due = self.loop.time() + self.timeout_s
         self.waiting[self] = None
 
     def _has_room(self) -> bool:
         """
-        Whether there is room for this one, after as many as necessary of those that wait longest were closed.
+        Whether this one can be admitted, after closing as many as necessary of those that have waited longest.
 
-        An abort takes effect a moment later; until then nobody else should choose the same one, nor count it.
+        An abort takes effect a moment later; until then, others should neither choose the same connection nor count it.
         """
         while len(self.connections) > self.connections_max and self.waiting:
             oldest = next(iter(self.waiting))
@@ -194,7 +195,7 @@ class Connection(HttpToolsProtocol):
         return over <= 0 or sum(map(_is_gone, self.connections)) >= over
 
     def _refusal(self) -> Response | None:
-        """The answer instead of the application's, if there is one."""
+        """The answer that replaces the application's, if there is one."""
         head_bytes = self._read_bytes + self._framing_bytes
         if len(self.headers) > HEADERS_MAX or (head_bytes > HEAD_BYTES_MAX and self._head_bytes() > HEAD_BYTES_MAX):
             return error_answer(431, "head_too_large", HEAD_TOO_LARGE, headers={"Connection": "close"})
@@ -218,7 +219,7 @@ class Connection(HttpToolsProtocol):
             self._give_up(now)
 
     def _is_at_work(self) -> bool:
-        """A request has no whole answer yet."""
+        """A request does not have its whole answer yet."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def _give_up(self, now: float) -> None:
@@ -226,7 +227,7 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing() or self._refused or self._whole:
             self.transport.abort()
         elif self._in_head and at_work:
-            self._due = now + self.timeout_s  # The beginning of a second request, while the first has no answer yet.
+            self._due = now + self.timeout_s  # A second request has begun while the first has no answer yet.
         elif self._in_head or at_work:
             self._refuse(408, "too_slow", "the request did not come within its time")
         else:
@@ -237,7 +238,7 @@ class Connection(HttpToolsProtocol):
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             if cycle.response_started or self._in_head or self.pipeline:
-                self.transport.abort()  # An answer is under way already; this one would be taken for a part of it.
+                self.transport.abort()  # An answer is under way already; this one would be read as part of it.
                 return
             cycle.disconnected = True
             cycle.message_event.set()
@@ -253,7 +254,7 @@ class Connection(HttpToolsProtocol):
 
 
 def _is_gone(connection: Protocol) -> bool:
-    """Whether it is closed, and asyncio is about to say so; one whose answer is still being written is not."""
+    """Whether it is closed, and asyncio is about to say so; not if its answer is still being written."""
     transport: Transport = connection.transport  # type: ignore[attr-defined]  # Each of uvicorn's has one.
     return transport.is_closing() and not transport.get_write_buffer_size()
 
@@ -262,5 +263,5 @@ _garbage: Final = Rate(LINES_A_MINUTE, keys_max=1)
 
 
 def limit_lines(record: logging.LogRecord) -> bool:
-    """Let a few of uvicorn's lines about what is not HTTP pass: strangers could fill the disk with them."""
+    """Let only a few of uvicorn's lines about input that is not HTTP pass: strangers could fill the disk with them."""
     return record.msg != "Invalid HTTP request received." or not _garbage.wait_s("line")

@@ -1,9 +1,9 @@
 """
-A quick way for callbacks that are as they should be, in front of the parser: half of the fast path of callbacks.
+A fast path for well-formed callbacks, in front of the parser: one half of it.
 
-Authenticating and keeping such a callback costs less than the parser, uvicorn's cycle, Starlette's way to the route and
-a task around them. So one that comes in one piece, plainly written and alone, is handed over as it stands, and its
-answer is written at once. Whatever is not so, or turns out not to be, is given to the parser as if it had just come.
+Authenticating and keeping a callback costs less than the parser, uvicorn's cycle, Starlette's routing and the task
+around them. So one that arrives in one piece, plainly written and alone, is handed over as it is, and its answer is
+written at once. Anything else, even if that turns out later, is given to the parser as if it had just arrived.
 
 The other half, `receiver.callbacks.batch`, says what both save. To remove them, give `connection_factory` in
 `cli.serve` a `Connection` in place of a `FastConnection`, and delete the two files: nothing else changes.
@@ -20,7 +20,7 @@ from framerelay.receiver.callbacks.batch import Batch
 from framerelay.receiver.door.connection import HEAD_BYTES_MAX, Connection
 from framerelay.receiver.state import STATE
 
-# One reading is possible, or none: no header that frames or encodes a body in another way, nothing but printable ASCII.
+# Only one reading is possible: no header that frames or encodes a body differently, nothing but printable ASCII.
 _HEADER: Final = (
     rb"(?:(?!(?i:content-length|content-encoding|transfer-encoding|connection|expect|upgrade):)"
     rb"[A-Za-z0-9-]++:[\t -~]*+|(?i:connection: ?keep-alive))\r\n"
@@ -37,7 +37,7 @@ _LAST: Final = ((b"connection", b"close"),)
 class FastConnection(Connection):
     """One connection."""
 
-    _under_way: bytes | None = None  # A callback on the short way, as it came.
+    _under_way: bytes | None = None  # A callback on the fast path, as it came.
     _behind = b""  # What came after it.
     _closing = False
 
@@ -45,7 +45,7 @@ class FastConnection(Connection):
         """A callback, anything else, or a piece of it."""
         if self._under_way is not None:
             self._behind += data
-            self.flow.pause_reading()  # Answers leave in the order of their requests.
+            self.flow.pause_reading()  # Answers are sent in the order of their requests.
             return
         plain = PLAIN.match(data)
         if plain is None or not self._is_whole(plain, data) or not self._is_idle():
@@ -61,14 +61,14 @@ class FastConnection(Connection):
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # As in `Connection`.
-        """Whoever sends no more may still wait for an answer."""
+        """A client that sends no more may still wait for an answer."""
         if self._under_way is None:
             return super().eof_received()
         self._closing = True
         return True
 
     def shutdown(self) -> None:
-        """Whoever waits for an answer gets it first; a stream has no end to wait for, and its reader comes back."""
+        """Clients that wait for an answer get it first; a stream has no end to wait for, and its reader reconnects."""
         if self._under_way is not None:
             self._closing = True
         elif self._is_streaming():
@@ -77,14 +77,14 @@ class FastConnection(Connection):
             super().shutdown()
 
     def _batch(self) -> Batch:
-        """That of this server: all its connections share what the application hands to them."""
+        """The batch of this server: all its connections share what the application gives them."""
         batch: Batch | None = self.app_state.get(BATCH)
         if batch is None:
             batch = self.app_state[BATCH] = Batch(self.app_state[STATE])
         return batch
 
     def _is_streaming(self) -> bool:
-        """Whether an answer has begun whose length nobody knows: of ours, events alone."""
+        """Whether an answer of unknown length has begun: of our answers, only event streams."""
         cycle = self.cycle
         return cycle is not None and not cycle.response_complete and bool(cycle.chunked_encoding)
 
@@ -93,16 +93,16 @@ class FastConnection(Connection):
         return head <= HEAD_BYTES_MAX and length <= self._batch().body_bytes_max and head + length == len(data)
 
     def _is_idle(self) -> bool:
-        """Nothing of another request is outstanding, on either side, and this one may be let in."""
+        """No other request is outstanding, on either side, and this one may be admitted."""
         if not self._whole or self._refused or self.flow.write_paused or self.transport.is_closing():
             return False
         if self.cycle is not None and not self.cycle.response_complete:
             return False
-        self.waiting.pop(self, None)  # Room is not made of the one that it is for.
+        self.waiting.pop(self, None)  # It must not be closed to admit itself.
         return self._has_room()
 
     def _respond(self, answer: Response | None) -> None:
-        """Write *answer*; None: the callback has to go the long way."""
+        """Write *answer*; None: the callback has to take the regular path."""
         data, behind = self._under_way, self._behind
         if data is None:
             return  # The sender is gone.
@@ -125,8 +125,8 @@ class FastConnection(Connection):
             self.data_received(behind)
 
 
-@lru_cache(maxsize=8)  # Nearly all are the same two for a second: uvicorn's headers hold the date.
+@lru_cache(maxsize=8)  # Within a second, nearly all are the same two: uvicorn's headers include the date.
 def _bytes_of(answer: Response, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    """*answer* as it leaves, with *headers* before its own."""
+    """*answer* as it is sent, with *headers* before its own."""
     head = b"".join([b"%b: %b\r\n" % header for header in (*headers, *answer.raw_headers)])
     return b"%b%b\r\n%b" % (STATUS_LINE[answer.status_code], head, bytes(answer.body))

@@ -1,4 +1,4 @@
-"""The keys of a receiver: what each opens, sessions that stand for them, and guesses slowed down."""
+"""The keys of a receiver: what each gives access to, sessions that stand for them, and slower answers to guesses."""
 
 import hmac
 import time
@@ -19,9 +19,9 @@ from framerelay.config.settings import Settings
 from framerelay.receiver.door.clients import client_of
 from framerelay.receiver.door.sessions import Sessions
 
-FREE_GUESSES: Final = 10  # A person mistypes; a program guesses on.
+FREE_GUESSES: Final = 10  # A person mistypes; a program keeps guessing.
 GUESS_S_MAX: Final = 1.0
-GUESSING_S: Final = 60.0  # After so long without a guess an address starts over.
+GUESSING_S: Final = 60.0  # After this long without a guess, an address starts over.
 ADDRESSES_MAX: Final = 10_000
 WAITING_MAX: Final = 64
 
@@ -30,14 +30,14 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """What a request may do, and whether a browser sends its proof by itself."""
+    """What a request may do, and whether a browser sends its credentials automatically."""
 
     right: Right
     by_cookie: bool
 
 
 class KeyCheck:
-    """The keys of this receiver, and a memory for addresses that guess."""
+    """The keys of this receiver, and a memory of addresses that guess."""
 
     def __init__(self, keys: Keys, settings: Settings) -> None:
         self.use(keys)
@@ -49,7 +49,7 @@ class KeyCheck:
         self.sessions = Sessions(str(keys.secret), secure=https)
 
     def use(self, keys: Keys) -> None:
-        """From now on these keys count; sessions of one that is not among them end."""
+        """From now on these keys count; sessions of keys that are not among them end."""
         self._keys = [(str(key), Right.OPERATE) for key in keys.operate] + [(str(key), Right.READ) for key in keys.read]
 
     def access(self, request: Request) -> Access | None:
@@ -64,12 +64,12 @@ class KeyCheck:
         return Access(right=max(rights), by_cookie=True) if rights else None
 
     def right_of(self, key: str) -> Right | None:
-        """What *key* opens; all keys are compared, whichever fits."""
+        """What *key* gives access to; all keys are compared, whichever one matches."""
         rights = [right for ours, right in self._keys if hmac.compare_digest(key.encode(), ours.encode())]
         return max(rights, default=None)
 
     def begin_session(self, answer: Response) -> None:
-        """Let *answer* begin a session of the key that may do everything: for whoever was invited."""
+        """Let *answer* begin a session of the full-access key: for somebody who was invited."""
         self.sessions.begin(answer, max(self._keys, key=lambda each: each[1])[0])
 
     def is_own_origin(self, request: Request) -> bool:
@@ -84,15 +84,15 @@ class KeyCheck:
             return False
 
     async def reject(self, request: Request) -> None:
-        """A wrong key is a guess; no key at all is none, nor is a session that is over. Raises: as `delay_guess`."""
+        """A wrong key is a guess; no key at all is not, nor is a session that has ended. Raises: as `delay_guess`."""
         if "authorization" in request.headers:
             await self.delay_guess(request)
 
     async def delay_guess(self, request: Request) -> None:
         """
-        Hold a wrong key's answer back, ever longer for the same address; right keys are never held back.
+        Delay the answer to a wrong key, longer and longer for the same address; correct keys are never delayed.
 
-        Raises: HTTPException 429 when too many wait already.
+        Raises: HTTPException 429 when too many are already waiting.
         """
         address = client_of(request, proxies=self._proxies)
         wait_s = self._wait_s(address, time.monotonic())

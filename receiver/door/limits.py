@@ -1,13 +1,13 @@
 """
-How often: callbacks at one address of ours, and requests without a good token or key from one address of theirs. How
-much: bytes that are kept of callbacks at one address.
+Rate limits: callbacks at one address of ours, and requests without a valid token or key from one address of theirs; and
+limits on size: the bytes that are kept of callbacks at one address.
 
-The order is the point. A token costs one MAC to check and no database, so it is checked first, and whoever has a good
-one is never counted by where they come from: a studio's whole output comes from a few addresses of its provider. Only
-those who were refused are.
+The order matters. A token costs one MAC to check and no database, so it is checked first, and senders with a valid
+token are never counted by where they come from: a studio's whole output comes from a few addresses of its provider.
+Only those who were refused are.
 
-Counted in this process: arithmetic cannot fail, and so neither lets everybody in nor turns a callback away when some
-server is down. Several receivers each allow as much.
+Counts are kept in this process: arithmetic cannot fail, so it neither lets everybody in nor turns a callback away when
+some server is down. With several receivers, each allows as much.
 """
 
 import math
@@ -26,12 +26,12 @@ from framerelay.receiver.door.clients import Network, client_of
 from framerelay.runs.errors import Busy
 from framerelay.runs.tokens import Address, HookAddress
 
-ADDRESSES_MAX: Final = 20_000  # Some 4 MB; whoever hammers is among the last used, and so is never forgotten.
+ADDRESSES_MAX: Final = 20_000  # Some 4 MB; a persistent attacker is among the last used, and so is never forgotten.
 CLIENTS_MAX: Final = 10_000
-HOOK_SHARE: Final = 100  # The address of a hook is that of many jobs.
+HOOK_SHARE: Final = 100  # The address of a hook serves many jobs.
 A_DAY_S: Final = 86_400.0
-RECORD_BYTES: Final = 1024  # What Redis needs for a callback beside its body.
-BODIES_MIN: Final = 4  # Of the largest size that is allowed so many are kept, whatever the budget.
+RECORD_BYTES: Final = 1024  # What Redis needs for a callback in addition to its body.
+BODIES_MIN: Final = 4  # This many of the largest allowed size are kept, whatever the budget.
 STREAMS_MAX: Final = 200
 LINES_A_MINUTE: Final = 10
 THE_REST: Final = "the rest"
@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 
 class Limits:
-    """What this receiver lets pass; each method counts one request. Raises: HTTPException 429 if it is one too many."""
+    """What this receiver lets through; each call counts one request. Raises: HTTPException 429 if one too many."""
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         a_minute = settings.callbacks_per_minute
@@ -54,19 +54,19 @@ class Limits:
         self._proxies: frozenset[Network] = settings.trusted_proxies
 
     def count_callback(self, address: Address) -> None:
-        """After the token was found good; generous, since a provider tries three times and no more."""
+        """After the token was found valid; generous, since a provider tries three times and no more."""
         if wait_s := self._of(address).wait_s(address.name):
             self._say("callbacks_limited", address=repr(address))
             raise _too_many("there are too many callbacks at this address", wait_s)
 
     def count_body(self, address: Address, size: int) -> None:
-        """Before *size* bytes are kept: whoever learned an address must not fill Redis through it."""
+        """Before *size* bytes are kept: somebody who learned an address must not fill Redis through it."""
         if wait_s := self._bytes_of(address).wait_s(address.name, size + RECORD_BYTES):
             self._say("callback_bytes_limited", address=repr(address))
             raise _too_many("there is too much in the callbacks at this address", wait_s)
 
     def lets_in(self, address: Address, size: int) -> bool:
-        """`count_callback` and `count_body` without their words: False if one of them would raise."""
+        """`count_callback` and `count_body` without their messages: False if one of them would raise."""
         is_hook, name = isinstance(address, HookAddress), address.name
         calls, volume = (self._hooks, self._hook_bytes) if is_hook else (self._takes, self._take_bytes)
         if calls.wait_s(name):
@@ -77,7 +77,7 @@ class Limits:
         return True
 
     def count_stranger(self, request: Request) -> None:
-        """After a token, link or key was found wrong; strict. The connection stays: a new one would cost more."""
+        """After a token, link or key was found wrong; strict. The connection stays open: a new one would cost more."""
         client = client_of(request, proxies=self._proxies)
         if wait_s := self._clients.wait_s(client if self._clients.has_room_for(client) else THE_REST):
             self._say("strangers_limited", client=client)
@@ -90,7 +90,7 @@ class Limits:
         return self._hook_bytes if isinstance(address, HookAddress) else self._take_bytes
 
     def _say(self, event: str, **fields: str) -> None:
-        """A few lines in a minute tell as much as thousands, and do not fill the disk."""
+        """A few lines a minute tell as much as thousands, and do not fill the disk."""
         if not self._lines.wait_s(event):
             log.warning(event, **fields)
 
@@ -99,8 +99,8 @@ class Rate:
     """
     At most *number* in any minute (*over_s*) for each key, even all at once; at most *keys_max* keys are remembered.
 
-    One number is kept for each: when its minute will be empty again. The key that was used longest ago is forgotten
-    first; `has_room_for` says whether that can be done without forgetting one that still counts.
+    One number is kept for each: when its minute will be empty again. The least recently used key is forgotten first;
+    `has_room_for` says whether that is possible without forgetting one that still counts.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Rate:
         )  # In a plain dict, finding the first key takes longer each time.
 
     def wait_s(self, key: Hashable, number: int = 1) -> float:
-        """0.0, and *number* are counted; else the seconds until they would be let in, and nothing is counted."""
+        """0.0, and *number* are counted; otherwise the seconds until they would be admitted, and nothing is counted."""
         now, buckets = self._clock(), self._empty_at
         empty_at = buckets.pop(key, now)
         if empty_at < now:
@@ -135,7 +135,7 @@ class Rate:
         self._empty_at[key] -= self._each_s
 
     def has_room_for(self, key: Hashable) -> bool:
-        """Whether *key* can be counted without forgetting one that is not empty yet."""
+        """Whether *key* can be counted without forgetting one that is not yet empty."""
         if key in self._empty_at or len(self._empty_at) < self._keys_max - 1:
             return True
         return self._empty_at[next(iter(self._empty_at))] <= self._clock()

@@ -1,4 +1,4 @@
-"""Callbacks that did not prove where they come from: nothing comes of them, and a wrong secret of ours loses none."""
+"""Callbacks that did not prove where they come from: they have no effect, and a wrong secret of ours loses none."""
 
 import asyncio
 import time
@@ -9,11 +9,11 @@ from typing import Final
 from framerelay.runs.errors import StoreUnavailable
 from framerelay.store.inbox import Callback, Inbox
 
-A_MINUTE: Final = 60  # Callbacks of half a hundred jobs; a flood of forged ones costs Redis one write in a second.
+A_MINUTE: Final = 60  # Callbacks of fifty jobs; a flood of forged ones costs Redis one write a second.
 
 
 class Quarantine:
-    """Keeps at most ``A_MINUTE`` by this process, whatever comes; `Inbox.hold` bounds how many stay."""
+    """Keeps at most ``A_MINUTE`` in this process, whatever comes; `Inbox.hold` limits how many stay."""
 
     def __init__(self, inbox: Inbox, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._inbox = inbox
@@ -24,7 +24,7 @@ class Quarantine:
         """
         Keep *callback*; False if so many came that this one was not kept.
 
-        Raises: StoreUnavailable, also when it takes longer than *within_s*.
+        Raises: StoreUnavailable, also if it takes longer than *within_s*.
         """
         now = self._clock()
         if len(self._times) == A_MINUTE and now - self._times[0] < 60:

@@ -1,9 +1,8 @@
 """
-The page's session: a cookie that stands for a key, so that the key itself is typed once and kept by no browser.
+The page's session: a cookie that stands for a key, so that the key itself is typed once and stored by no browser.
 
-The cookie says until when it counts and which key was given, under our MAC. Nothing is stored but the names of sessions
-that were ended before their time. Whoever takes a key out of the settings ends its sessions, and a new
-``FRAMERELAY_SECRET`` ends them all.
+The cookie contains its expiry and which key was given, under our MAC. Only the names of sessions that were ended early
+are stored. Removing a key from the settings ends its sessions, and a new ``FRAMERELAY_SECRET`` ends all of them.
 """
 
 import base64
@@ -23,7 +22,7 @@ INVITED_S: Final = 600
 
 
 class Sessions:
-    """Makes and reads the cookie; *secure*: it only travels by https."""
+    """Makes and reads the cookie; *secure*: it is only sent over https."""
 
     def __init__(self, secret: str, *, secure: bool) -> None:
         self._key = hmac.digest(secret.encode(), b"framerelay session v1", hashlib.sha256)
@@ -40,7 +39,7 @@ class Sessions:
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=self._secure)
 
     def names(self, request: Request, key: str) -> bool:
-        """Whether *request* comes in a session of *key* that is not over."""
+        """Whether *request* comes in a session of *key* that has not ended."""
         value = request.cookies.get(COOKIE, "")
         payload, _, mac = value.rpartition(".")
         sound = hmac.compare_digest(mac.encode(), self._mac(payload).encode())
@@ -49,23 +48,23 @@ class Sessions:
         return sound and same and int(until) > time.time()
 
     def name_of(self, request: Request) -> str:
-        """The name of the session that *request* comes in, which opens nothing."""
+        """The name of the session that *request* comes in, which gives no access."""
         return f"session:{hashlib.sha256(request.cookies.get(COOKIE, '').encode()).hexdigest()[:32]}"
 
     def invite(self) -> str:
-        """A word that begins a session, once, in the next ten minutes; only who has the secret can make one."""
+        """A word that begins a session, once, in the next ten minutes; only somebody with the secret can make one."""
         payload = f"{int(time.time()) + INVITED_S}.{secrets.token_urlsafe(8)}"
         return f"{payload}.{self._seal(payload)}"
 
     def invitation(self, word: str) -> str | None:
-        """The name of the invitation that *word* is, while it counts; its first use has to be found out elsewhere."""
+        """The name of the invitation that *word* is, while it is valid; the caller makes sure that it is used once."""
         payload, _, mac = word.rpartition(".")
         sound = hmac.compare_digest(mac.encode(), self._seal(payload).encode())
         until, _, name = payload.partition(".")
         return name if sound and int(until) > time.time() else None
 
     def _seal(self, invitation: str) -> str:
-        """128 bits are enough for ten minutes, and let the link stand in one line of a terminal."""
+        """128 bits are enough for ten minutes, and let the link fit on one line of a terminal."""
         mac = hmac.digest(self._key, f"invited {invitation}".encode(), hashlib.sha256)
         return base64.urlsafe_b64encode(mac[:16]).decode().rstrip("=")
 

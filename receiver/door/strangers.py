@@ -20,7 +20,7 @@ REASON: Final = "no such address: it was altered, made under another FRAMERELAY_
 
 
 class Strangers:
-    """Takes samples, at most ``A_MINUTE`` by this process whatever comes; `Inbox.refuse` bounds how many stay."""
+    """Takes samples, at most ``A_MINUTE`` in this process whatever comes; `Inbox.refuse` limits how many stay."""
 
     def __init__(self, inbox: Inbox, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._inbox = inbox
@@ -38,7 +38,7 @@ class Strangers:
         return Callback(id=name, received_at=time.time(), outcome="refused", body=body, reason=REASON)
 
     async def keep(self, callback: Callback) -> None:
-        """Called after the answer; without Redis the sample is lost, which harms nobody."""
+        """Called after the answer; without Redis the sample is lost, which does no harm."""
         with suppress(StoreUnavailable):
             await self._inbox.refuse(callback)
 

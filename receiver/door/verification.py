@@ -1,4 +1,4 @@
-"""Whether a callback proves where it comes from, by what the settings file asks of its address."""
+"""Whether a callback proves where it comes from, according to the settings file's rules for its address."""
 
 from dataclasses import dataclass, field
 
@@ -12,13 +12,13 @@ from framerelay.upstream.verifiers import Verifiers
 
 @dataclass(slots=True, kw_only=True)
 class Verification:
-    """*public_keys* must be there if a verifier needs some; ``verifiers`` are others once secrets were read again."""
+    """*public_keys* must be there if a verifier needs some; ``verifiers`` is replaced once secrets are read again."""
 
     verifiers: Verifiers = field(default_factory=Verifiers)
     public_keys: PublicKeys | None = None
 
     def recipe_of(self, address: Address) -> Recipe | None:
-        """What callbacks at *address* have to fulfill; None: nothing beyond the token (as those of `doctor`)."""
+        """What callbacks at *address* have to fulfill; None: nothing except the token (like those of `doctor`)."""
         if isinstance(address, ProbeAddress):
             return None
         if isinstance(address, TakeAddress) and address.provider is not None:

@@ -1,4 +1,4 @@
-"""The callbacks as a table, and one of them: as it came, and what a person may do about it."""
+"""The callbacks as a table, and one of them: as it came, and what a person can do about it."""
 
 import json
 import time
@@ -23,12 +23,12 @@ from framerelay.store.inbox import Callback
 CALLBACKS_A_PAGE: Final = 50
 RUNS_LOOKED_AT: Final = 100
 OUTCOMES: Final = ("accepted", "late", "conflict", "quarantined", "refused", "unreadable", "replay", "probe")
-OTHERS: Final = ("too_large", "encoded", "cut_off")  # Rare: found by their name alone.
+OTHERS: Final = ("too_large", "encoded", "cut_off")  # Rare: only found by their name.
 WITHIN_H: Final = (1, 24, 168)
 
 
 async def show_callbacks(request: Request) -> Response:
-    """``GET /callbacks?outcome=&run=&hours=&after=``: how they are, and what came in. Raises: RequestInvalid."""
+    """``GET /callbacks?outcome=&run=&hours=&after=``: their state, and what came in. Raises: RequestInvalid."""
     state, query = state_of(request), request.query_params
     outcome, run, hours = query.get("outcome", ""), query.get("run", "").strip(), query.get("hours", "")
     if outcome and outcome not in (*OUTCOMES, *OTHERS):
@@ -83,7 +83,7 @@ async def show_callback(request: Request) -> Response:
 
 
 async def act_on_callback(request: Request) -> Response:
-    """``POST /callbacks/{callback}/act``: replay or release; 303 to the callback that came of it. Raises: as those."""
+    """``POST /callbacks/{callback}/act``: replay or release; 303 to the resulting callback. Raises: as those."""
     state, action = state_of(request), fields_of(request).get("action")
     text = request.path_params["callback"]
     if action == "replay":
@@ -97,13 +97,13 @@ async def act_on_callback(request: Request) -> Response:
 
 
 async def release_callbacks(request: Request) -> Response:
-    """``POST /callbacks/release``: all that is in quarantine; 303 to what is still there."""
+    """``POST /callbacks/release``: everything in quarantine; 303 to what is still there."""
     await release_each(state_of(request))
     return _to("/callbacks?outcome=quarantined")
 
 
 def format_body(callback: shapes.Callback) -> str:
-    """The body, indented where it is JSON and shown whole."""
+    """The body, indented if it is JSON and shown whole."""
     try:
         value: Any = json.loads(callback.body)
     except ValueError:

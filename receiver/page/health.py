@@ -1,4 +1,4 @@
-"""How the callbacks are, in figures: of the newest ones, and of the newest runs."""
+"""The state of callbacks in figures: over the newest ones, and the newest runs."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -52,7 +52,7 @@ _TROUBLE: Final = frozenset({"submit_refused", "submit_lost", "preparation_faile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """One thing that happened; *callback*: as the API shows it, where it is one. ``why``: what went wrong."""
+    """One thing that happened; *callback*: as the API shows it, if it is one. ``why``: what went wrong."""
 
     at: float
     words: str
@@ -86,9 +86,9 @@ async def _history(state: State, run_id: str) -> list[LoggedEvent]:
 
 async def _callbacks(state: State, run: Run, shot: Shot) -> Iterable[shapes.Callback]:
     """
-    Those that came while a take of it was under way, or an hour later.
+    Those that arrived while a take of it was under way, or up to an hour later.
 
-    Callbacks are not filed by run: the ones of that time are looked through, as many as a page can take.
+    Callbacks are not stored by run: those of that time are searched, as many as a page can take.
     """
     if not shot.takes:
         return []
@@ -110,7 +110,7 @@ def _event(fields: Mapping[str, Any]) -> Moment:
 
 
 def _detail(name: str, value: str) -> tuple[str, str]:
-    """What it is and what it says; of the frame that was handed on the one says it all."""
+    """What it is and what it says; the frame that was handed on is not described further."""
     return (FRAMES[value], "") if name == "first_frame" and value in FRAMES else (_DETAILS[name], value)
 
 

@@ -1,4 +1,4 @@
-"""The installation on two pages: who makes clips, and whether everything that has to run does."""
+"""The installation on two pages: who makes clips, and whether everything that has to run is running."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -28,16 +28,16 @@ from framerelay.upstream.providers import Provider
 from framerelay.upstream.summary import is_old, summary_of
 
 RUNS_LOOKED_AT: Final = 100
-SCARCE_BYTES: Final = 2 << 30  # As `doctor` has it: some hundred clips and their film.
+SCARCE_BYTES: Final = 2 << 30  # As in `doctor`: some hundred clips and their film.
 FULL_BYTES: Final = 256 << 20
-LATE_S: Final = 30.0  # A task that should have run so long ago has no worker, or too few.
-# What must be the same wherever they run (`doctor` names each).
+LATE_S: Final = 30.0  # A task that should have run this long ago has no worker, or too few.
+# Must be the same wherever they run (`doctor` names each).
 EVERYWHERE: Final = ("FRAMERELAY_UPSTREAM_URL", "FRAMERELAY_UPSTREAM_KEY", "FRAMERELAY_PUBLIC_URL", SECRET)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastTrouble:
-    """What went wrong last at a provider, as far as the newest runs tell."""
+    """The last failure at a provider, as far as the newest runs show."""
 
     words: str
     run_id: str
@@ -46,12 +46,12 @@ class LastTrouble:
 
 
 async def show_providers(request: Request) -> Response:
-    """``GET /providers``: which have a key (never which key), what each can do, what it is doing, its last trouble."""
+    """``GET /providers``: which have a key (never which key), what each can do, what it is doing, its last failure."""
     state = state_of(request)
     workers = [each for each in await _processes(state) if each.part == "worker"]
     names = list(dict.fromkeys((state.providers.default, *state.providers.entries)))
     every = list(dict.fromkeys((*names, *profile_names())))
-    # Each profile that is shipped is read from its file, once.
+    # Each shipped profile is read from its file, once.
     rows = await run_in_threadpool(lambda: [_row(state.providers.of(name), workers) for name in every])
     places = Places(state.watch_redis)
     busy, limits = await places.tally(), await places.limits(every)
@@ -68,7 +68,7 @@ async def show_providers(request: Request) -> Response:
 
 
 async def show_health(request: Request) -> Response:
-    """``GET /health``: what /readyz, /metrics and the processes themselves say. It answers without Redis, too."""
+    """``GET /health``: what /readyz, /metrics and the processes themselves report. It also answers without Redis."""
     state = state_of(request)
     readiness = await state.readiness.find_out()
     totals: Figures | None = None
@@ -99,7 +99,7 @@ async def show_health(request: Request) -> Response:
 
 
 def _room(free: int | None) -> str:
-    """How the disk is marked; one that does not say is not."""
+    """How the disk is marked; not at all if it does not answer."""
     if free is None or free >= SCARCE_BYTES:
         return ""
     return "bad" if free < FULL_BYTES else "warn"
@@ -111,7 +111,7 @@ async def _processes(state: State) -> list[Process]:
 
 
 def _differing(process: Process, ours: dict[str, str]) -> list[str]:
-    """What *process* has another value of; another secret makes all marks differ, and is named alone."""
+    """Where *process* has a different value; another secret makes all marks differ, and is named alone."""
     differences = [name for name in EVERYWHERE if process.marks.get(name, ours.get(name)) != ours.get(name)]
     return [SECRET] if SECRET in differences else differences
 

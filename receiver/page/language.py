@@ -1,4 +1,4 @@
-"""The switch at the end of each page: what is chosen there is kept in the browser."""
+"""The switch at the end of each page: the choice is stored in the browser."""
 
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -30,7 +30,7 @@ async def choose_language(request: Request) -> Response:
 
 
 def _place_before(request: Request) -> str:
-    """Where the browser says that it was, if that is one of our pages that can be looked at again."""
+    """Where the browser says that it was, if that is one of our pages that can be visited again."""
     try:
         before = urlsplit(request.headers.get("referer", ""))
     except ValueError:

@@ -1,4 +1,4 @@
-"""A page of a list that is kept by time alone: it is looked through until enough is found that is wanted."""
+"""A page of a list that is only indexed by time: it is searched until enough matches are found."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListPage(Generic[T]):
-    """``items``: newest first. ``more``: behind which of them to look on; None at the end."""
+    """``items``: newest first. ``more``: after which of them to continue; None at the end."""
 
     items: Sequence[T]
     more: str | None
@@ -28,9 +28,9 @@ async def look_through(
     after: str | None,
 ) -> ListPage[T]:
     """
-    At most *limit* of those that *batch* (how many, behind which) gives and that are wanted.
+    At most *limit* of the items that *batch* (how many, after which) gives and that are wanted.
 
-    It ends where one *is_past*, or after `LOOKED_AT_MAX`; then ``more`` leads on from there.
+    It ends where one *is_past*, or after `LOOKED_AT_MAX`; then ``more`` continues from there.
     """
     items: list[T] = []
     for _ in range(LOOKED_AT_MAX // BATCH):

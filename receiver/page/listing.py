@@ -1,4 +1,4 @@
-"""The runs on a page: what waits for a person first, then all others; and what can be done about one from there."""
+"""The runs on a page: first those that wait for a person, then all others; and what can be done about them there."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from framerelay.store.run_index import RunQuery
 
 RUNS_A_PAGE: Final = 20
 NEEDS_MAX: Final = 50  # Of those that wait for a person, on top; a link leads to the others.
-SORTED_MAX: Final = 200  # Whatever else than time they are sorted by is not indexed: only this many of the newest are.
+SORTED_MAX: Final = 200  # Sorting by anything other than time has no index: only this many of the newest are sorted.
 SORTS: Final[dict[str, tuple[Callable[[Run, shapes.Run], Any], bool]]] = {
     "changed": (lambda run, view: run.updated_at, True),
     "title": (lambda run, view: run.title.casefold(), False),
@@ -70,7 +70,7 @@ async def list_runs(request: Request) -> Response:
 
 
 async def remove_run(request: Request) -> Response:
-    """``POST /runs/{run}/remove``: a run that has ended goes for good; 303 to the list. Raises: NotFound; Conflict."""
+    """``POST /runs/{run}/remove``: a finished run is removed for good; 303 to the list. Raises: NotFound; Conflict."""
     state = state_of(request)
     run = await stored_run(state, request.path_params["run"])
     revision = str(request.state.fields.get("revision", ""))
@@ -82,7 +82,7 @@ async def remove_run(request: Request) -> Response:
 async def _page(
     state: State, selection: RunQuery, *, after: str | None, sort: str, but: set[str]
 ) -> tuple[list[Run], str | None]:
-    """Those of this page, and behind which the next one begins; *but* those that are shown already."""
+    """Those of this page, and after which the next one begins; *but* those that are shown already."""
     if sort:
         runs = await state.store.runs(limit=SORTED_MAX, query=selection)
         return await run_in_threadpool(_sort, runs, sort), None
@@ -117,7 +117,7 @@ def _row(run: Run) -> dict[str, Any]:
 
 
 def _cost(run: shapes.Run) -> str | None:
-    """``2.10 of 12.00 USD``; None where no price is known."""
+    """``2.10 of 12.00 USD``; None if no price is known."""
     cost, money = run.cost, run.budget.money
     if not isinstance(cost, shapes.RunCost):
         return None

@@ -1,4 +1,4 @@
-"""What is shown where a picture or a clip would be: words, for a person rather than a program."""
+"""What is shown in the place of a missing picture or clip: words, for a person rather than a program."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from framerelay.languages.reader import language
 from framerelay.receiver.page.rendering import error_page, fill
 from framerelay.runs.errors import FrameRelayError
 
-# A picture of its own takes no rules from the page, and needs the right to its own style.
+# A separate image takes no rules from the page, and needs permission for its own style.
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
     "Vary": "Accept, Accept-Language, Cookie",
@@ -18,10 +18,10 @@ HEADERS: Final = {
 
 async def stand_in(request: Request, plain: Response, error: FrameRelayError) -> Response:
     """
-    The answer that file is missing, as whoever asked can show it; *plain*: as programs get it.
+    The answer that the file is missing, in a form that the client can show; *plain*: as programs get it.
 
     A browser that asks for a picture gets one with the words in it, under the same status; it shows that whatever the
-    status is, in the room that the picture would have had. One that was led here by a link gets a page.
+    status is, in the space of the picture. A browser that followed a link gets a page.
     """
     accept = request.headers.get("accept", "")
     if accept.startswith("image/"):

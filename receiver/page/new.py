@@ -1,7 +1,7 @@
 """
-A new film: a storyboard as it is typed, its plan beside it, and its start, bound to that plan.
+A new film: a storyboard as it is typed, with its plan, and its start, bound to that plan.
 
-The form that is filled in shot by shot (`static/new.js`) writes the same text; everything here works on that alone.
+The form that is filled in shot by shot (`static/new.js`) writes the same text; everything here only works on the text.
 """
 
 import asyncio
@@ -37,14 +37,14 @@ from framerelay.storyboards.writing import write_storyboard
 from framerelay.upstream.quotes import with_estimates
 
 FIELDS: Final = ("storyboard", "files", "plan", "max_jobs", "nonce", "action")
-FORM_BYTES_MAX: Final = 4 * STORYBOARD_BYTES_MAX  # A form writes a Chinese sign of three bytes in nine.
+FORM_BYTES_MAX: Final = 4 * STORYBOARD_BYTES_MAX  # A form encodes a Chinese character of three bytes as nine.
 FILES_MAX: Final = 500
 MODELS_MAX: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manuscript:
-    """What was typed. ``files``: pictures that were handed over, by their names: ``{"street.png": "file:given/…"}``."""
+    """What was typed. ``files``: uploaded pictures, by their names: ``{"street.png": "file:given/…"}``."""
 
     text: str = ""
     files: dict[str, str] = field(default_factory=dict)
@@ -54,17 +54,18 @@ class Manuscript:
 
     @property
     def form(self) -> Form:
-        """As it begins."""
+        """The empty form."""
         return "json" if self.text.lstrip().startswith("{") else "yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sketch:
     """
-    What is known of a manuscript. ``plan``: once it has no mistakes. ``pictures``: what it names, and under which name
-    it was handed over; None: not yet. ``takes_s``: how long its longest chain takes, where such jobs were done before.
+    What is known about a manuscript. ``plan``: once it has no mistakes. ``pictures``: what it names, and the name under
+    which it was uploaded; None: not yet. ``takes_s``: how long its longest chain takes, if similar jobs were done
+    before.
 
-    ``document``: its plain values, as far as it can be read. ``trouble``: what stood in the way of its start.
+    ``document``: its plain values, as far as it can be read. ``trouble``: what prevented its start.
     """
 
     plan: shapes.Plan | None = None
@@ -76,12 +77,12 @@ class Sketch:
 
     @property
     def missing(self) -> list[str]:
-        """Pictures that have to be handed over first."""
+        """Pictures that have to be uploaded first."""
         return [name for name, address in self.pictures.items() if address is None]
 
 
 async def show_new(request: Request) -> Response:
-    """``GET /new?from=RUN``: empty, or with the storyboard of a run, as it is now. Raises: NotFound; Conflict."""
+    """``GET /new?from=RUN``: empty, or with the current storyboard of a run. Raises: NotFound; Conflict."""
     state, source = state_of(request), request.query_params.get("from")
     if not source:
         return await _page(request, Manuscript(), Sketch())
@@ -99,7 +100,7 @@ async def show_plan(request: Request) -> Response:
 
 
 async def start_new(request: Request) -> Response:
-    """``POST /new``: ``action=start`` makes a run of the plan that was shown; what cannot be is said there."""
+    """``POST /new``: ``action=start`` makes a run of the plan that was shown; if that is impossible, it says so."""
     state, fields = state_of(request), fields_of(request)
     manuscript = _manuscript(fields)
     sketch = await sketch_of(state, manuscript)
@@ -140,7 +141,7 @@ async def _begin(state: State, manuscript: Manuscript) -> Run:
 
 
 def _board(state: State, manuscript: Manuscript, pictures: dict[str, str | None]) -> Storyboard:
-    """As the API would read it, with the pictures that it names; these are put into *pictures*."""
+    """As the API would read it, with the pictures that it names; these are added to *pictures*."""
     trusted_hosts = TrustedHosts(state.settings.trusted_hosts)
     board = read_storyboard(manuscript.text, form=manuscript.form, trusted_hosts=trusted_hosts)
     pictures.update({name: _address_of(name, manuscript.files) for name in board.local_files()})
@@ -156,7 +157,7 @@ def _board(state: State, manuscript: Manuscript, pictures: dict[str, str | None]
 
 
 def _address_of(name: str, files: Mapping[str, str]) -> str | None:
-    """By its whole name, else by the last part: a picture that was dropped has no folder."""
+    """By its whole name, or else by the last part: a picture that was dropped has no folder."""
     return files.get(name) or files.get(PurePosixPath(name.replace("\\", "/")).name)
 
 
@@ -169,7 +170,7 @@ def _document(manuscript: Manuscript) -> dict[str, Any] | None:
 
 
 async def _takes_s(state: State, board: Storyboard) -> float | None:
-    """Along its longest chain, as such jobs took before; None where too few of one kind were done."""
+    """Along its longest chain, based on earlier jobs; None if too few of one kind were done."""
     run = start_run(board, run_id=RunId("run_planned"), now=0.0, terms=terms_of(state.settings))
     pace, usual, ends = Pace(state.watch_redis), dict[str, float | None](), dict[str, float]()
     for shot in run.story:
@@ -198,7 +199,7 @@ def _manuscript(fields: Mapping[str, str]) -> Manuscript:
 
 
 def _files(text: str) -> dict[str, str]:
-    """What a script of ours wrote; whatever else it may be is left out."""
+    """What a script of ours wrote; anything else in it is ignored."""
     try:
         value = json.loads(text or "{}")
     except ValueError:

@@ -1,4 +1,4 @@
-"""What happens to a run next, in one sentence, and what a person can decide; with what each decision spends."""
+"""What happens to a run next, in one sentence, and what a person can decide, with what each decision spends."""
 
 import math
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ from framerelay.runs.text import clause, duration, join_names, number_of, range_
 
 UNDER_WAY: Final = frozenset({"submitting", "generating", "collecting"})
 NEED_MAX: Final = 40  # Shots that a retake may help: the outlook of each looks at the whole run.
-ASKED_MAX: Final = 12  # Of each kind, in one card; the others have their turn when these are decided.
+ASKED_MAX: Final = 12  # Of each kind, in one card; the others follow when these are decided.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
     """
-    A shot that waits for a yes. ``spends``: jobs, and about how much. ``seed``: as text.
+    A shot that waits for approval. ``spends``: jobs, and about how much. ``seed``: as text.
 
-    ``begins``: the frame it would begin with; ``clip``: what ends with that, of the shot *source*.
+    ``begins``: the frame it would begin with; ``clip``: the clip that ends with it, of the shot *source*.
     """
 
     shot_id: str
@@ -43,7 +43,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A shot whose takes are done. ``then``: what goes on from the one that is picked."""
+    """A shot whose takes are done. ``then``: what continues from the one that is picked."""
 
     shot_id: str
     takes: Sequence[TakeCell]
@@ -52,7 +52,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostJob:
-    """A shot whose job nobody knows; a person who finds it at the provider can name it. ``then``: what follows else."""
+    """A shot whose job nobody knows; a person who finds it at the provider can name it. ``then``: otherwise."""
 
     shot_id: str
     then: str
@@ -61,10 +61,10 @@ class LostJob:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retake:
     """
-    Whether a shot can be made again: ``spends``, ``follows`` and ``stale`` if so, else ``why_not``.
+    Whether a shot can be made again: ``spends``, ``follows`` and ``stale`` if so, otherwise ``why_not``.
 
-    ``jobs``: what the button says; ``jobs_of_all``: with all that is made from it, if anything is, as ``all`` says.
-    ``follows``: jobs that a run which had stopped goes on with.
+    ``jobs``: what the button says; ``jobs_of_all``: including everything made from it, if anything is, as ``all`` says.
+    ``follows``: jobs with which a stopped run continues.
     """
 
     jobs: str
@@ -78,7 +78,7 @@ class Retake:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class More:
-    """A budget that is spent: what has to be added for the whole film, if nothing fails. ``money``: in *currency*."""
+    """A budget that is spent: what the whole film still needs, if nothing fails. ``money``: in *currency*."""
 
     jobs: int
     money: float
@@ -89,7 +89,7 @@ class More:
 class Next:
     """
     One sentence, and the decisions that are open. ``resume``: what it spends; None if there is nothing to resume.
-    ``more``: where the budget holds a shot back.
+    ``more``: if the budget holds a shot back.
 
     ``to_retake``: the shots that a retake may help.
     """
@@ -107,7 +107,7 @@ class Next:
 
 
 def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
-    """Of *run*, which is *view* in the API."""
+    """For *run*, which is *view* in the API."""
     waiting = [shot for shot in view.shots if shot.status == "waiting"]
     in_question = {shot.id for shot in waiting if waits_for(shot) == "answer"}
     in_need = [shot for shot in run.story if shot.status is ShotStatus.FAILED or shot.name in in_question][:NEED_MAX]
@@ -129,7 +129,7 @@ def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
 
 
 def next_sentence(view: shapes.Run, *, now: float) -> str:
-    """What the run that is *view* waits for, without the decisions, which look at the whole of it."""
+    """What the run that is *view* waits for, without the decisions, which look at all of it."""
     waiting = [shot for shot in view.shots if shot.status == "waiting"]
     return _capital(_sentence(view, waiting, now=now))
 
@@ -268,7 +268,7 @@ def _may_be_retaken(shot: Shot) -> bool:
 
 
 def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
-    """As its form sends it, with a prompt, which some refusals ask for; None where nobody would ask for one."""
+    """As its form sends it, with a prompt, which some refusals require; None if nobody would ask for one."""
     if not _may_be_retaken(shot):
         return None
     event = events.Retaken(shot_id=shot.id, prompt=shot.input.get("prompt"))
@@ -296,7 +296,7 @@ def _jobs_words(jobs: int, cost: Estimate | None, rest_words: str = "") -> str:
 
 
 def _follows(run: Run, event: events.Retaken, jobs: int, now: float) -> str | None:
-    """The jobs that a run which had stopped would go on with, once the retake is done."""
+    """The jobs with which a stopped run would continue, once the retake is done."""
     if run.status is not RunStatus.FAILED:
         return None
     more = submits_to_come(apply_decision(run, event, now)) - jobs

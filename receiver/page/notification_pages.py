@@ -1,4 +1,4 @@
-"""Notifications: to whom they went, what came of each try, and sending one again."""
+"""Notifications: to whom they went, the outcome of each try, and sending one again."""
 
 from typing import Final
 from urllib.parse import urlencode
@@ -48,6 +48,6 @@ async def show_notifications(request: Request) -> Response:
 
 
 async def redeliver(request: Request) -> Response:
-    """``POST /notifications/{notification}/replay``: sent again at once; 303 to where it stands. Raises: NotFound."""
+    """``POST /notifications/{notification}/replay``: sent again at once; 303 to its row. Raises: NotFound."""
     notification = await send_again(state_of(request).outbox, request.path_params["notification"])
     return Response(status_code=303, headers={"Location": f"/notifications#{notification.notice.id}"})

@@ -1,4 +1,4 @@
-"""Going on from another take of a shot, and back again: decisions of a person that spend nothing. Pure."""
+"""Continuing from another take of a shot, and back again: decisions of a person that spend nothing. Pure functions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ UNDO_NAMES = ("undo", "shot")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undo:
-    """A pick that can be taken back: of *shot*, where *pick* was picked and *take* had been before."""
+    """A pick that can be undone: of *shot*, where *pick* was picked and *take* had been before."""
 
     shot_id: str
     pick: int
@@ -25,8 +25,8 @@ class Undo:
 
 def other_picks(run: Run, shot: Shot, now: float) -> Mapping[int, str]:
     """
-    The takes of *shot*, which has gone on from one, that it can go on from instead; each with the shots that are stale
-    then, in words, empty without any.
+    The takes that *shot*, which has continued from one, can continue from instead; each with the shots that would then
+    be stale, in words, empty if there are none.
     """
     if shot.picked is None:
         return {}
@@ -41,15 +41,15 @@ def other_picks(run: Run, shot: Shot, now: float) -> Mapping[int, str]:
 
 
 def undo_address(before: Run, event: events.Picked) -> str:
-    """The query of the page where the pick can be taken back; empty where none had been made before it."""
+    """The query of the page where the pick can be undone; empty if there was no pick before it."""
     shot = before.shot(event.shot_id)
     return f"?undo={shot.picked}&shot={shot.name}" if shot and shot.picked is not None else ""
 
 
 def check_pick(run: Run, form: Mapping[str, str], now: float) -> None:
     """
-    Raises: Conflict if ``picked`` of *form*, what the person who picks had before their eyes, is not so any more, or if
-    something was spent on the pick that ``undo`` would take back.
+    Raises: Conflict if ``picked`` in *form*, what the person saw when picking, has changed since, or if something was
+    spent on the pick that ``undo`` would take back.
     """
     shot = run.shot_by_name(form.get("shot", ""))
     if shot is None or str(shot.picked) != form["picked"]:
@@ -60,7 +60,7 @@ def check_pick(run: Run, form: Mapping[str, str], now: float) -> None:
 
 def undo_of(run: Run, query: Mapping[str, str], now: float) -> Undo | None:
     """
-    What takes back the last pick, as long as that has spent nothing: until a shot is submitted from the take picked.
+    What takes back the last pick, as long as that has spent nothing: until a shot is submitted from the picked take.
     """
     shot, number = run.shot_by_name(query.get("shot", "")), query.get("undo", "")
     if shot is None or shot.picked is None or not (number.isascii() and number.isdigit() and len(number) < 6):

@@ -1,4 +1,4 @@
-"""Why a decision from the page was not made, for the person who has the run as it stands now before their eyes."""
+"""Why a decision from the page was not carried out, for a person who sees the run in its current state."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -10,7 +10,7 @@ NOTHING_DONE: Final = "somebody acted in the meantime, so nothing was done; this
 
 
 def refusal_words(error: FrameRelayError, form: Mapping[str, str], run: Run) -> str:
-    """What stands in the way of the decision in *form*, lower case: where another decided the same, that."""
+    """What prevents the decision in *form*, lower case; if another person decided the same, that."""
     if not isinstance(error, Conflict):
         return error.message
     shot = run.shot_by_name(form.get("shot", ""))

@@ -1,4 +1,4 @@
-"""How a page is answered: its template filled in, with headers of its own, and its errors in words."""
+"""How a page is answered: its template filled in, with its own headers, and its errors in words."""
 
 import re
 import time
@@ -36,13 +36,13 @@ POLICY: Final = (
     "media-src 'self'{storage}; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 HEADERS: Final = {
-    # Without a referrer browsers say that a form came from "null", and it would be taken for another site's.
+    # Without a referrer, browsers say that a form came from "null", and it would be taken for another site's.
     "Referrer-Policy": "same-origin",
     "Vary": "Accept, Accept-Language, Cookie",
 }
 NO_NAMES: Final = Names()
 APART: Final = ("/webhook/", "/v1/", "/media/", "/static/")
-PARTS: Final = ("strip.html", "plan.html")  # Of a page that is there: its names with their figures are not in them.
+PARTS: Final = ("strip.html", "plan.html")  # Of an open page: they do not contain the page names with their counts.
 HEADINGS: Final = {
     401: "Log in",
     403: "Not allowed",
@@ -63,9 +63,9 @@ def page(
     names: Names = NO_NAMES,
 ) -> Route:
     """
-    A route of the page: rights as everywhere (`receiver.access`), errors as pages for browsers.
+    A route of the page: access as everywhere (`receiver.access`), errors as pages for browsers.
 
-    *names*: what its query, and the form that is sent to it, may name.
+    *names*: the names allowed in its query, and in the form that is sent to it.
     """
     right = Right.READ if SAFE.issuperset(methods) else Right.OPERATE
 
@@ -84,7 +84,7 @@ def page(
 
 
 async def render_page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
-    """*template* filled in, beside the event loop: a long run takes some milliseconds, and callbacks come meanwhile."""
+    """*template* filled in, off the event loop: a long run takes some milliseconds, and callbacks wait."""
     access = state_of(request).key_check.access(request)
     session = access is not None and access.by_cookie
     common = {
@@ -102,19 +102,19 @@ async def render_page(request: Request, template: str, *, status: int = 200, **v
 
 
 async def fill(template: str, **values: Any) -> str:
-    """*template* filled in with *values* alone."""
+    """*template* filled in with only *values*."""
     return await run_in_threadpool(lambda: _templates.get_template(template).render(values))
 
 
 async def _tally(request: Request) -> InstallationTally | None:
-    """The figures beside the names of the pages; a page that says what is wrong is shown without Redis, too."""
+    """The counts next to the page names; an error page is shown without Redis, too."""
     with suppress(StoreUnavailable):
         return await installation_tally(state_of(request).watch_redis)
     return None
 
 
 async def _policy(request: Request) -> str:
-    """What the page may load: our own, and pictures and clips from the object storage where we send readers there."""
+    """What the page may load: our own files, and pictures and clips from object storage if readers are sent there."""
     origin = None
     with suppress(FrameRelayError):
         origin = await state_of(request).media.origin()
@@ -147,13 +147,13 @@ async def error_page(request: Request, error: HTTPException | FrameRelayError) -
 
 
 def _run_of(request: Request) -> str | None:
-    """The run that the address is about; of a file that is its folder."""
+    """The run that the address is about; for a file, that of its folder."""
     folder = request.path_params.get("path", "").partition("/")[0]
     return request.path_params.get("run") or (folder if folder.startswith("run_") else None)
 
 
 async def refused_page(request: Request, error: Exception) -> Response:
-    """What no route answers: a page for browsers, else as `answers.answer_refusal`."""
+    """For addresses without a route: a page for browsers, otherwise as `answers.answer_refusal`."""
     reads_html = "text/html" in request.headers.get("accept", "")
     if isinstance(error, HTTPException) and reads_html and not request.url.path.startswith(APART):
         return await error_page(request, error)
@@ -163,7 +163,7 @@ async def refused_page(request: Request, error: Exception) -> Response:
 async def login_form(
     request: Request, *, status: int = 200, is_wrong: bool = False, is_spent: bool = False
 ) -> Response:
-    """The form that asks for the key; *is_wrong*: the one before did not fit. *is_spent*: the link was used before."""
+    """The form that asks for the key; *is_wrong*: the previous one was wrong. *is_spent*: the link was used before."""
     here = "/" if request.url.path in ("/login", "/logout") or request.method == "POST" else request.url.path
     next_path = getattr(request.state, "next_path", here)
     return await render_page(
@@ -180,7 +180,7 @@ def _gigabytes(size: int) -> str:
 
 
 def _ago(seconds: float) -> str:
-    """``just now``, ``6 min ago``; from an hour on as `duration` says it."""
+    """``just now``, ``6 min ago``; from an hour on in the form of `duration`."""
     if seconds < 3600:
         return f"{int(seconds // 60)} min ago" if seconds >= 60 else "just now"
     return f"{duration(seconds)} ago"
@@ -199,17 +199,17 @@ def _clock(seconds: float, form: str = "%H:%M:%S") -> str:
 
 
 def _moment(seconds: float, form: str) -> str:
-    """A time in UTC, as it is where no script tells it in the reader's zone; *form*: one of `MOMENTS`."""
+    """A time in UTC, as shown if no script converts it to the reader's zone; *form*: one of `MOMENTS`."""
     return _clock(seconds, MOMENTS[form]) if language() == ENGLISH else measures.moment(seconds, form, language())
 
 
 def _currency(currency: str) -> str:
-    """``USD``, or what it is called in the reader's language."""
+    """``USD``, or its name in the reader's language."""
     return currency if language() == ENGLISH else measures.currency_name(currency, language())
 
 
 def _language(text: str) -> str | None:
-    """Which of the languages that share their signs *text* is in, so that it is drawn by the right font."""
+    """Which of the languages that share their characters *text* is in, so that it is drawn in the right font."""
     return next((name for name, signs in _SIGNS.items() if signs.search(text)), None)
 
 
@@ -230,7 +230,7 @@ def _in_language(say: Callable[P, str]) -> Callable[P, str]:
 
 
 def _sentence(message: str) -> str:
-    """*message* by itself, for its reader; an id that it begins with stays small where a sentence begins so."""
+    """*message* on its own, for its reader; an id at its beginning stays lower case."""
     words = translate(sentence(message))
     if words.endswith(".") and not message.endswith(".") and _SIGNS["zh"].search(words):
         words = words[:-1] + FULL_STOP
@@ -239,7 +239,7 @@ def _sentence(message: str) -> str:
 
 
 def _environment() -> jinja2.Environment:
-    """Everything is escaped, and a name that is missing is a mistake."""
+    """Everything is escaped, and a missing name is an error."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("framerelay.receiver.page"),
         autoescape=True,

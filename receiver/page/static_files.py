@@ -1,4 +1,4 @@
-"""``GET /static/{file}``: style and scripts of the page, for everybody; their address changes with what they hold."""
+"""``GET /static/{file}``: style and scripts of the page, for everybody; their address changes with their content."""
 
 import hashlib
 from functools import cache
@@ -16,7 +16,7 @@ _KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/sv
 
 
 async def serve(request: Request) -> Response:
-    """The file; asked for by its present address it may be kept forever. Raises: HTTPException 404; RequestInvalid."""
+    """The file; under its current address it may be cached forever. Raises: HTTPException 404; RequestInvalid."""
     check_query(request, ("v",))
     name = request.path_params["file"]
     content = _files().get(name)
@@ -34,7 +34,7 @@ def address_of(name: str) -> str:
 
 @cache
 def _files() -> dict[str, bytes]:
-    """All there is, by name: nothing that a request says becomes a path."""
+    """All files, by name: nothing in a request becomes a path."""
     return dict(_below(resources.files("framerelay.receiver.page") / "static", ""))
 
 

@@ -1,4 +1,4 @@
-"""The storyboard of a run on the page: read, changed, and given back once it is seen what that would do."""
+"""The storyboard of a run on the page: read, changed, and applied once its effect has been shown."""
 
 import asyncio
 import hashlib
@@ -27,15 +27,15 @@ from framerelay.storyboards.writing import write_storyboard
 from framerelay.upstream.quotes import with_estimates
 
 FIELDS: Final = ("action", "revision", "seen", "text")
-FORM_BYTES_MAX: Final = 4 * STORYBOARD_BYTES_MAX  # A form sends a Chinese sign as nine bytes.
+FORM_BYTES_MAX: Final = 4 * STORYBOARD_BYTES_MAX  # A form sends a Chinese character as nine bytes.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """
-    A storyboard in the making. ``digest``: of the text whose outlook a person saw last.
+    A storyboard in the making. ``digest``: of the text whose outlook a person last saw.
 
-    ``notice``: why it cannot be given to the run as it stands. ``is_now``: it is what the run is made of already.
+    ``notice``: why it cannot be applied to the current run. ``is_now``: the run already has it.
     """
 
     text: str
@@ -47,13 +47,13 @@ class Proposal:
 
     @property
     def cost(self) -> str:
-        """About how much; empty where no price is known."""
+        """About how much; empty if no price is known."""
         cost = self.outlook.cost if self.outlook else None
         return range_words(cost.low, cost.high, cost.currency) if cost else ""
 
 
 async def show_storyboard(request: Request) -> Response:
-    """``GET /runs/{run}/storyboard``: as it is now. Raises: NotFound; Conflict of a run that began elsewhere."""
+    """``GET /runs/{run}/storyboard``: the current one. Raises: NotFound; Conflict for a run that began elsewhere."""
     state = state_of(request)
     run = await stored_run(state, request.path_params["run"])
     return await _page(request, run, Proposal(text=await _text_of(state, run), is_now=True))
@@ -61,8 +61,8 @@ async def show_storyboard(request: Request) -> Response:
 
 async def change_storyboard(request: Request) -> Response:
     """
-    ``POST /runs/{run}/storyboard``: ``action=look`` says what the text would do; ``action=apply`` does it, if it is the
-    text that was looked at and nobody changed the run since.
+    ``POST /runs/{run}/storyboard``: ``action=look`` says what the text would do; ``action=apply`` does it, if the text
+    is the one that was looked at and nobody has changed the run since.
     """
     state, form = state_of(request), await _form(request)
     run = await stored_run(state, request.path_params["run"])
@@ -117,7 +117,7 @@ def _read(state: State, text: str) -> Storyboard:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """Larger than other forms may be. Raises: RequestInvalid for a field that is none of it."""
+    """Larger than other forms may be. Raises: RequestInvalid for an unknown field."""
     text = (await read_body(request, bytes_max=FORM_BYTES_MAX)).decode("utf-8", "replace")
     try:
         fields = parse_qs(text, keep_blank_values=True, max_num_fields=len(FIELDS))

@@ -1,4 +1,4 @@
-"""A run as a film strip, purely: scenes of shots, each with the seam it begins at. Made of the API's JSON."""
+"""A run as a film strip, as pure functions: scenes of shots, each with its seam. Made from the API's JSON."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,13 +13,13 @@ from framerelay.runs.outlook import SEAM_LEVELS_MAX
 from framerelay.runs.text import amount_words
 
 LIGHT_FROM: Final = 120  # Shots; from this many on, each is one frame, its state and the beginning of its prompt.
-FOLD_FROM: Final = 25  # Shots; from this many on, a scene that is done begins folded.
+FOLD_FROM: Final = 25  # Shots; from this many on, a finished scene is folded at first.
 SQUARE: Final = (0.8, 1.25)  # From 4:5 to 5:4.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeCell:
-    """One take, in words. ``is_chosen``: the film goes on from it. ``clip`` · ``first`` · ``frame``: addresses."""
+    """One take, in words. ``is_chosen``: the film continues from it. ``clip`` · ``first`` · ``frame``: addresses."""
 
     number: int
     status: str
@@ -35,10 +35,10 @@ class TakeCell:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeamView:
     """
-    Where one shot ends and the next begins, as soon as that is there. ``handover``: which picture went over it.
+    Where one shot ends and the next begins, as soon as that exists. ``handover``: which picture was handed over.
 
-    ``difference``: of 255; None where it was not measured. ``fits``: whether the pictures belong together, which they
-    no longer do once the source was made again.
+    ``difference``: of 255; None if it was not measured. ``fits``: whether the pictures belong together, which they no
+    longer do once the source was made again.
     """
 
     source: str
@@ -50,7 +50,7 @@ class SeamView:
 
     @property
     def jumps(self) -> bool:
-        """Whether the difference will be seen."""
+        """Whether the difference is visible."""
         return self.difference is not None and self.difference > SEAM_LEVELS_MAX
 
     @property
@@ -64,7 +64,7 @@ class ShotCell:
     """
     One shot. ``share``: percent of the usual time. ``jobs``: those that were paid for.
 
-    ``maker``: provider and model, where they are not those of the run. ``stale_source``: the stale shot that it begins
+    ``maker``: provider and model, if they differ from those of the run. ``stale_source``: the stale shot that it begins
     with, which has to be made again first.
     """
 
@@ -85,7 +85,7 @@ class ShotCell:
 
     @property
     def look(self) -> str:
-        """The state that its color and icon stand for."""
+        """The state shown by its color and icon."""
         return "stale" if self.stale and self.status == "done" else self.status
 
 
@@ -99,7 +99,7 @@ class Scene:
 
     @property
     def done_count(self) -> int:
-        """How many of its shots are."""
+        """How many of its shots are done."""
         return sum(shot.status == "done" for shot in self.shots)
 
 
@@ -117,7 +117,7 @@ def scenes_of(run: shapes.Run, *, now: float) -> list[Scene]:
 
 
 def clips_of(run: shapes.Run) -> list[tuple[str, str]]:
-    """What can be played so far: shot and address of each clip that is there, in the order of the film."""
+    """What can be played so far: shot and address of each existing clip, in the order of the film."""
     takes = ((shot.id, shown_take(shot)) for shot in run.shots)
     return [(name, take.video.url) for name, take in takes if take and take.video]
 
@@ -129,27 +129,27 @@ def opening_of(run: shapes.Run) -> str | None:
 
 
 def latest_frame(run: shapes.Run) -> str | None:
-    """The frame that was made last."""
+    """The newest frame."""
     takes = [take for shot in run.shots for take in shot.takes if _frame(take)]
     return _frame(max(takes, key=lambda take: float(take.rendered or 0))) if takes else None
 
 
 def shape_of(run: shapes.Run) -> str:
-    """``tall``, ``square`` or ``wide``: how its frames stand, as far as one is there."""
+    """``tall``, ``square`` or ``wide``: the shape of its frames, if there is one."""
     ratios = (_ratio_of(take.last_frame) for shot in run.shots for take in shot.takes)
     ratio = next(filter(None, ratios), 16 / 9)
     return "tall" if ratio < SQUARE[0] else "wide" if ratio > SQUARE[1] else "square"
 
 
 def _ratio_of(frame: shapes.Frame | None) -> float | None:
-    """Width by height, where they are known."""
+    """Width by height, if they are known."""
     if frame is None or frame.width is UNSET or frame.height is UNSET:
         return None
     return frame.width / frame.height
 
 
 def shown_take(shot: shapes.Shot) -> shapes.Take | None:
-    """The take that stands for the shot: the one it goes on from, else the newest that has a clip, else the newest."""
+    """The take that represents the shot: the one it continues from, else the newest with a clip, else the newest."""
     takes = shot.takes
     picks = [take for take in takes if take.number == shot.picked]
     with_clip = [take for take in takes if take.video]
@@ -157,7 +157,7 @@ def shown_take(shot: shapes.Shot) -> shapes.Take | None:
 
 
 def cell_of(run: shapes.Run, shot: shapes.Shot, *, now: float) -> ShotCell:
-    """*shot* as it is in the strip."""
+    """*shot* as shown in the strip."""
     return _cell(run, shot, {each.id: each for each in run.shots}, now)
 
 

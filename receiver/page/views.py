@@ -1,4 +1,4 @@
-"""The pages of one run: its film strip, its decisions, the history of a shot; and the way in."""
+"""The pages of one run: its film strip, its decisions, the history of a shot; and the login."""
 
 import re
 import time
@@ -59,7 +59,7 @@ EVENT_NAMES: Final = ("started", *map(name_of, get_args(Event)))
 
 
 async def show_run(request: Request) -> Response:
-    """``GET /runs/{run}``: the film strip, and what happens next; from the beginning of an id on to the whole one."""
+    """``GET /runs/{run}``: the film strip, and what happens next; the beginning of an id redirects to the whole one."""
     run = await stored_run(state_of(request), request.path_params["run"])
     if run.id != request.path_params["run"]:
         return Response(status_code=303, headers={"Location": f"/runs/{run.id}"})
@@ -74,9 +74,9 @@ async def show_strip(request: Request) -> Response:
 
 async def act(request: Request) -> Response:
     """
-    ``POST /runs/{run}/act``: a decision from a form; 303 back to where on the run's page it was made.
+    ``POST /runs/{run}/act``: a decision from a form; 303 back to the place on the run's page where it was made.
 
-    One that is not possible any more is answered by the run as it stands now, with a line that says why.
+    If it is no longer possible, the answer is the run in its current state, with a line that says why.
     Raises: NotFound.
     """
     run = await stored_run(state_of(request), request.path_params["run"])
@@ -179,7 +179,7 @@ def _decision(form: dict[str, str], run: Run) -> Decision:
 
 
 def _resume(form: dict[str, str], run: Run) -> events.Resumed:
-    """Its fields say how much more; what the whole is then follows from the run that was looked at (its revision)."""
+    """Its fields say how much more; the total then follows from the run that was looked at (its revision)."""
     jobs, money = _number(form, "more_jobs"), form.get("more_money", "").strip()
     if jobs is not None and not 0 <= jobs <= JOBS_MAX:
         raise RequestInvalid(f"this is not a number of jobs from 0 to {JOBS_MAX}", param="more_jobs")
@@ -193,7 +193,7 @@ def _resume(form: dict[str, str], run: Run) -> events.Resumed:
 
 
 def _change(form: dict[str, str], run: Run) -> dict[str, Any]:
-    """A prompt or seed that was left as it stood is not a change."""
+    """A prompt or seed that was left unchanged is not a change."""
     shot = run.shot_by_name(form.get("shot", ""))
     seed, prompt = _number(form, "seed"), form.get("prompt", "").replace("\r\n", "\n").strip()
     same = shot is not None and prompt == str(shot.input.get("prompt", "")).strip()
@@ -220,7 +220,7 @@ def _number(form: dict[str, str], name: str) -> int | None:
 async def _run_page(
     request: Request, run: Run, template: str, *, notice: str | None = None, status: int = 200
 ) -> Response:
-    """*notice*: why what was asked for was not done."""
+    """*notice*: why the request was not carried out."""
     now, view = time.time(), await _whole_view(request, run)
     return await render_page(
         request,
@@ -247,7 +247,7 @@ async def _run_page(
 
 
 def _promotion(state: State, run: Run) -> str | None:
-    """What the final of a draft would spend; None where there is none to make."""
+    """What the final of a draft would spend; None if there is none to make."""
     if why_not_promoted(run):
         return None
     try:

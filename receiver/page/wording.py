@@ -1,4 +1,4 @@
-"""What a template is given, with the sentences in it in the reader's language."""
+"""The values for a template, with their sentences in the reader's language."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ SENTENCES: Final = frozenset(
         *("cost", "film_in", "would"),
     }
 )
-"""Names under which nothing but sentences and measures of ours stand; all else is a person's, or no words."""
+"""Names whose values are only sentences and measures of ours; all else is a person's, or no words."""
 
 
 def translate_values(value: Any, name: str = "") -> Any:
     """
-    *value*, which is called *name*, with the sentences in it in the reader's language.
+    *value*, which is called *name*, with its sentences in the reader's language.
 
     It looks into mappings, lists, and what the page makes of a run; the template names what is elsewhere.
     """

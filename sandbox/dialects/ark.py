@@ -154,7 +154,7 @@ class _ArkApi:
         return JSONResponse({"items": jobs[begin : begin + int(size)], "total": len(jobs)})
 
     async def delete(self, request: Request) -> Response:
-        """A queued job is cancelled, the record of one that has ended removed; any other is refused."""
+        """A queued job is cancelled, the record of a finished one removed; any other is refused."""
         job = self._job(request)
         if job.state in (JobState.SUCCEEDED, JobState.FAILED, JobState.EXPIRED):
             self._desk.renderer.forget(job)
@@ -219,7 +219,7 @@ def describe(job: Job) -> dict[str, object]:
 
 
 def facts(job: Job) -> dict[str, Any]:
-    """What is beside the result: facts of a success, the reason of a failure."""
+    """What comes with the result: facts of a success, the reason of a failure."""
     if job.error:
         code, message = job.error
         return {"error": {"code": code, "message": message}}

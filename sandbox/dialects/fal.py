@@ -1,8 +1,8 @@
 """
 fal.ai's queue: ``/fal/{model}``, ``/fal/{app}/requests/{id}``.
 
-Source: fal.ai/docs (queue, webhooks, request errors), fal-client 1.0.3. The queue takes any JSON object: what is wrong
-with it is said by the model, when the request runs.
+Source: fal.ai/docs (queue, webhooks, request errors), fal-client 1.0.3. The queue takes any JSON object: mistakes in it
+are reported by the model, when the request runs.
 """
 
 import base64
@@ -34,7 +34,7 @@ MODERATED: Final = (
 
 
 def routes(desk: Desk) -> list[Route]:
-    """Its paths; those of a request have the app alone, without the rest of the model's name."""
+    """Its paths; those of a request contain only the app, without the rest of the model's name."""
     api = _FalApi(desk)
     requests = "/fal/{owner}/{app}/requests/{job_id}"
     return [
@@ -131,7 +131,7 @@ class _FalApi:
         return JSONResponse({"upload_url": f"{base}/fal/storage/upload/{name}", "file_url": f"{base}/files/{name}"})
 
     async def put(self, request: Request) -> Response:
-        """The second one; the address is the permission."""
+        """The second one; knowing the address is the permission."""
         name = request.path_params["name"]
         if self._desk.storage.find("uploads", name) is None:
             raise self._dialect.refusal(Objection.ABSENT, "There is no such upload.", "name")
@@ -139,7 +139,7 @@ class _FalApi:
         return Response()
 
     async def keys(self, request: Request) -> Response:
-        """By which callbacks are signed."""
+        """The keys with which callbacks are signed."""
         public = base64.urlsafe_b64encode(self._key.public_key().public_bytes_raw()).decode().rstrip("=")
         return JSONResponse({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": public}]})
 
@@ -155,7 +155,7 @@ class _FalApi:
 
 
 class FalUpload(WireBody, frozen=True, kw_only=True):
-    """What an upload begins with."""
+    """The request that begins an upload."""
 
     file_name: str
     content_type: str
@@ -195,7 +195,7 @@ def _address(job: Job) -> str:
 
 
 def _word(job: Job) -> str:
-    """Whatever came of it, what has ended is completed."""
+    """Whatever the outcome, a request that has ended is completed."""
     if job.state.is_final:
         return "COMPLETED"
     return "IN_QUEUE" if job.state is JobState.QUEUED else "IN_PROGRESS"

@@ -1,8 +1,8 @@
 """
 MiniMax's V1 API (Hailuo): ``/hailuo/v1/video_generation``, ``/hailuo/v1/query/…``, ``/hailuo/v1/files/retrieve``.
 
-Source: platform.minimax.io (video-generation-i2v, -s2v, -download, query). What is wrong with a request is said inside
-an HTTP 200; an address for callbacks has to answer a challenge before the create is answered.
+Source: platform.minimax.io (video-generation-i2v, -s2v, -download, query). Errors of a request are reported inside an
+HTTP 200; a callback address has to answer a challenge before the create is answered.
 """
 
 from secrets import token_hex
@@ -113,7 +113,7 @@ class _HailuoApi:
             raise wrong(self._dialect, "callback_url", "did not answer the challenge")
 
     async def look_up(self, request: Request) -> Response:
-        """How the job stands; a clip is named by a file."""
+        """The state of the job; a clip is named by a file."""
         self._desk.authenticate(request, self._dialect)
         job = self._desk.job(self._dialect, request.query_params.get("task_id", ""))
         if job is None:
@@ -185,7 +185,7 @@ def _record(job: Job, word: str) -> dict[str, object]:
 
 
 def _callback_body(job: Job) -> dict[str, object] | None:
-    """In a callback the same words are in lower case, and there is none before the job runs."""
+    """In a callback the same words are in lower case, and there is no callback before the job runs."""
     if job.state is JobState.QUEUED:
         return None
     return _record(job, _CALLED.get(job.state, "failed"))

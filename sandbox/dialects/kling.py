@@ -111,7 +111,7 @@ class _KlingApi:
                 raise wrong(dialect, "contents.url", "is neither an address nor base64")
 
     async def look_up(self, request: Request) -> Response:
-        """Those of the ids that there are; the others are absent from the list."""
+        """Those of the ids that exist; the others are absent from the list."""
         self._desk.authenticate(request, self._dialect)
         ids = request.query_params.get("task_ids", "")
         references = request.query_params.get("external_task_ids", "")
@@ -179,7 +179,7 @@ def _fits(job: Job, page: KlingPage) -> bool:
 
 
 def _create_answer(job: Job) -> dict[str, Any]:
-    """What a create is answered with: less than a record."""
+    """The answer to a create: less than a record."""
     about = {"id": job.id, "status": "submitted", "create_time": job.created * 1000, "update_time": job.updated * 1000}
     return about | ({"external_id": job.request.reference} if job.request.reference else {})
 

@@ -70,7 +70,7 @@ class RunwayCreate(WireBody, frozen=True, kw_only=True):
 
 
 class RunwayUpload(WireBody, frozen=True, kw_only=True):
-    """What an upload begins with."""
+    """The request that begins an upload."""
 
     filename: str
     type: Literal["ephemeral"]
@@ -171,7 +171,7 @@ class _RunwayApi:
         return JSONResponse(_record(await self._desk.look_up(self._job(request))))
 
     async def delete(self, request: Request) -> Response:
-        """Cancels what is queued, and removes the record of what has ended."""
+        """Cancels queued tasks, and removes the record of finished ones."""
         job = self._job(request)
         (self._desk.renderer.forget if job.state.is_final else self._desk.renderer.cancel)(job)
         return Response(status_code=204)
@@ -195,7 +195,7 @@ class _RunwayApi:
         return JSONResponse({"uploadUrl": address, "fields": {"key": name}, "runwayUri": f"{UPLOAD}{name}"})
 
     async def post_form(self, request: Request) -> Response:
-        """The second step; the form is the permission."""
+        """The second step; having the form is the permission."""
         name = request.path_params["name"]
         async with request.form(max_files=1, max_fields=8) as form:
             file = form.get("file")
@@ -236,7 +236,7 @@ def _create_answer(job: Job) -> object:
 
 
 def _record(job: Job) -> dict[str, object]:
-    """A task; one that succeeded has a new address each time it is asked for."""
+    """A task; one that succeeded has a new address each time it is requested."""
     created_at = datetime.fromtimestamp(job.created, UTC).isoformat().replace("+00:00", "Z")
     record: dict[str, object] = {"id": job.id, "createdAt": created_at, "status": WORDS.get(job.state, "FAILED")}
     if job.state is JobState.SUCCEEDED:

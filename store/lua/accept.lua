@@ -1,11 +1,11 @@
 -- Keeps callbacks that arrived together, each once, and queues the look-ups that they ask for.
 -- KEYS: 1 callbacks by time · 2 queue · 3 wake
--- ARGV: 1 now ms · 2 kept for ms · 3 task life ms · then for each: callback id, sha256 of what came, record, seen key,
+-- ARGV: 1 now ms · 2 keep for ms · 3 task life ms · then for each: callback id, sha256 of what came, record, seen key,
 --       ending key ('' = it says nothing about the job's end), task id ('' = none), definition
--- Answers 1 (new) or 0 (repeat) for each; a callback that we gave before (by the spool, after an answer that we missed)
--- is not a repeat of itself. The first to come to a key leaves 'ID SHA256' there; one that says how a job ended needs no
--- 'seen', unless an earlier one said otherwise. Records are written last, and only what has one can be repeated: if
--- Redis refuses half-way, the provider's next try counts as new.
+-- Answers 1 (new) or 0 (repeat) for each; a callback that we sent before (from the spool, after an answer that we missed)
+-- is not a repeat of itself. The first one for a key leaves 'ID SHA256' there; one that says how a job ended needs no
+-- 'seen', unless an earlier one disagreed. Records are written last, and only callbacks with one can be repeated: if
+-- Redis refuses halfway, the provider's next try counts as new.
 local now, keep_ms = ARGV[1], ARGV[2]
 local answers, times, tasks, new = {}, {}, {}, {}
 

@@ -1,29 +1,31 @@
 -- Gives a worker the tasks that it may start now, each under a short lease, in one round trip.
--- A lease is a time in the queue: a task that is held is due again when its lease ends, and a worker that lives puts
--- that off for all its tasks by one command. So nobody looks at a held task, however many there are, and a killed
--- worker's tasks are found at the very moment when they are free. Redis's own clock rules; workers' may differ.
+-- A lease is a time in the queue: a claimed task is due again when its lease ends, and a living worker postpones
+-- that for all its tasks with one command. So nobody examines claimed tasks, however many there are, and a killed
+-- worker's tasks are found at the very moment when they are free. Redis's own clock counts; workers' may differ.
 -- KEYS: 1 queue · 2 wake · 3 runs that are due · 4 the word that changes when keys are to be read again · 5 schema
--- ARGV: 1 at most so many · 2 lease ms · 3 a run is never due so many ms ahead · 4 schema of this worker · 5 names of heavy
--- tasks, with commas around each · 6 at most so many of those · 7 whether others are taken · then the ids of the tasks that
+-- ARGV: 1 at most this many · 2 lease ms · 3 a run is never due this many ms ahead · 4 schema of this worker · 5 names of heavy
+-- tasks, with commas around each · 6 at most this many of those · 7 whether others are taken · then the ids of the tasks that
 -- this worker holds
--- Answers {ids and scores in turn, now ms, when the next task is due or '', when the next run is due or '', that word or
--- '', {}}. A worker that is too old for what is there gets nothing, and why at the end, as in `schema.lua`. If more could be started than this worker has room for, runs take turns, and another worker is woken.
+-- Answers {ids and scores alternating, now ms, when the next task is due or '', when the next run is due or '', that word or
+-- '', {}}. A worker that is too old for the stored data gets nothing, and the reason at the end, as in `schema.lua`. If
+-- more could be started than this worker has places for, runs take turns, and another worker is woken.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local newest = redis.call('HMGET', KEYS[5], 'readable_from', 'version')
 if tonumber(newest[1] or 0) > tonumber(ARGV[4]) then
   return {{}, now, '', '', '', {newest[1], newest[2] or '?'}}
 end
-local room = math.min(tonumber(ARGV[1]), 1000)  -- Lua hands on a few thousand values at most.
+local room = math.min(tonumber(ARGV[1]), 1000)  -- Lua passes on a few thousand values at most.
 
 -- A task's second word is its run ('submit:RUN:…'); others stand for themselves.
 local function run_of(id)
   return string.match(id, '^[^:]*:([^:]*)') or id
 end
 
--- So many of the tasks that are due, ids and scores in turn, as runs take turns: the next place goes to the run that
--- has the fewest, what this worker holds counted in; among those to the task that is due the longest. The second answer
--- says that a task whose run has a place was given one. A run that has none is thus never behind one that has some.
+-- That many of the due tasks, ids and scores alternating, with runs taking turns: the next place goes to the run that
+-- has the fewest, counting those that this worker holds; among these to the task that has been due longest. The second
+-- answer says whether a task whose run already has a place was given one. So a run without a place never comes after
+-- one that has some.
 local function in_turns(due)
   local has, ranks, last = {}, {}, 0
   for i = 8, #ARGV do
@@ -51,9 +53,9 @@ local function in_turns(due)
   return chosen, last > 0
 end
 
--- Of *tasks* those that this worker has a place for, added to *found*: any that are not heavy, if it takes those, and so
--- many heavy ones as it has room for. The others stay where they are, and nobody is woken for them: whoever has room for
--- them looks every few seconds.
+-- Adds those of *tasks* to *found* that this worker has a place for: any that are not heavy, if it takes those, and as
+-- many heavy ones as it has places for. The others stay where they are, and nobody is woken for them: workers with
+-- places for them look every few seconds.
 local heavy_room = tonumber(ARGV[6])
 local function fitting(tasks, found)
   for i = 1, #tasks, 2 do
@@ -68,7 +70,7 @@ local function fitting(tasks, found)
 end
 
 local due, seen = {}, 0
-repeat  -- Once, unless what it has no place for is in front.
+repeat  -- Once, unless tasks that it has no place for are in front.
   local size = seen == 0 and room + 1 or 200
   local tasks = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'WITHSCORES', 'LIMIT', seen, size)
   due, seen = fitting(tasks, due), seen + size
@@ -78,7 +80,7 @@ local claimed, leases = due, {}
 if more then
   local unfair
   claimed, unfair = in_turns(due)
-  if unfair then  -- A run without a place may stand further back: behind the many tasks of another, or it just came.
+  if unfair then  -- A run without a place may be further back: behind the many tasks of another, or newly arrived.
     local number, oldest = redis.call('ZCOUNT', KEYS[1], '-inf', now), math.max(200, seen)
     heavy_room = tonumber(ARGV[6])
     due = fitting(redis.call('ZRANGE', KEYS[1], 0, math.min(number, oldest) - 1, 'WITHSCORES'), {})

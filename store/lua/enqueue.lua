@@ -1,9 +1,9 @@
 -- Puts tasks where arq's workers find them: arq's own layout, under our prefix.
--- given[from], given[from + 1], … are id and definition of each in turn. A definition goes in only if it is missing, a
--- queue entry likewise: a step that waits or runs is not doubled, and one that lost either half is made whole. One
--- token wakes one idle worker. All share one place in time and so few commands: each costs more than what it does. That is
--- by Redis's own clock, as in `claim.lua`, and rest_ms from now on: a task that a machine ahead of it dated would be there
--- until its time has come.
+-- given[from], given[from + 1], … are id and definition of each, alternating. A definition is only added if it is
+-- missing, and so is a queue entry: a step that waits or runs is not duplicated, and one that lost either half is
+-- completed. One token wakes one idle worker. All share one time, and so need few commands: each command costs more than
+-- its work. That time is rest_ms from now by Redis's own clock, as in `claim.lua`: a task dated by a machine whose clock
+-- is ahead would wait until then.
 local function enqueue(queue, wake, given, from, rest_ms, life_ms)
   if #given < from then
     return

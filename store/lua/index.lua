@@ -1,5 +1,5 @@
--- Moves a run from the indexes in which it stood to those in which it stands; both are names in lines.
--- Called by the scripts behind it: the run's key, what all names begin with, its id, when it was made, old, new.
+-- Moves a run from the indexes that it was in to those that it belongs to; both are names, one per line.
+-- Called by the scripts that follow: the run's key, the prefix of all names, its id, when it was made, old, new.
 local function index(run, beginning, id, made_at, old, new)
   if old == new then
     return

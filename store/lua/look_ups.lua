@@ -1,7 +1,7 @@
 -- Whether a provider may be asked about a job now, over all workers.
--- KEYS: 1 what is known of it (hash: rest_until, next_at; both ms)
+-- KEYS: 1 what is known about it (hash: rest_until, next_at; both ms)
 -- ARGV: 1 ms between planned look-ups, or '' · 2 ms to rest from now on, or '' · 3 life ms
--- Answers ms to wait; 0: ask. Redis's own clock rules: workers' may differ.
+-- Answers ms to wait; 0: ask. Redis's own clock counts; workers' may differ.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local rest_until = tonumber(redis.call('HGET', KEYS[1], 'rest_until') or 0)

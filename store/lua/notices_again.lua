@@ -1,4 +1,4 @@
--- Has a notification sent at once, whatever came of it so far; a try that is under way does not take that back.
+-- Has a notification sent at once, whatever its state; a try that is under way does not undo that.
 -- KEYS: 1 notification · 2 notifications that are due · 3 queue · 4 wake
 -- ARGV: 1 id · 2 now s · 3 task life ms · then id, definition of the task that wakes a sender
 if redis.call('EXISTS', KEYS[1]) == 0 then

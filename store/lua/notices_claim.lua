@@ -1,7 +1,7 @@
 -- Hands out notifications that are due, each under a lease: a sender that dies leaves nothing behind.
--- KEYS: 1 notifications that are due · ARGV: 1 at most so many · 2 lease ms
--- Answers {record, since, tries for each; the lease's end; in how many ms the next one is due or nil}. What is no
--- longer kept is forgotten. Redis's own clock rules; workers' may differ.
+-- KEYS: 1 notifications that are due · ARGV: 1 at most this many · 2 lease ms
+-- Answers {record, since, tries for each; the lease's end; in how many ms the next one is due or nil}. Those no
+-- longer kept are forgotten. Redis's own clock counts; workers' may differ.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local lease, found = now + ARGV[2], {}

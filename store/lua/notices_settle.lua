@@ -1,4 +1,4 @@
--- Keeps what came of a try, and says when the next one is, unless somebody asked for another since the lease began.
+-- Records the outcome of a try, and sets when the next one is, unless somebody asked for another since the lease began.
 -- KEYS: 1 notification · 2 its deliveries · 3 notifications that are due
 -- ARGV: 1 id · 2 lease · 3 delivery ('' = it was not sent) · 4 state · 5 ms until the next try ('' = none) · 6 kept
 local left_ms = redis.call('PTTL', KEYS[1])

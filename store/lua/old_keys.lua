@@ -1,11 +1,11 @@
--- Moves what versions before schema 3 have kept, under keys without a hash tag, a piece with each call.
--- The first piece is all that those versions begin with: whoever of them still runs finds a text in its place, and so
--- keeps no callback, saves and makes no run, and takes no task. After that the rest may be moved in any order, by any
--- number of programs, broken off and begun again. What is there already stays, since it is newer; what belongs to no
--- run is the rest of one that could not be made, and stays where it is.
+-- Moves what versions before schema 3 stored, under keys without a hash tag, one piece with each call.
+-- The first piece is everything that those versions start from: any of them that still runs finds a string in its place,
+-- and so keeps no callback, saves and makes no run, and takes no task. After that the rest may be moved in any order, by
+-- any number of programs, interrupted and begun again. Existing keys stay, since they are newer; keys that belong to no
+-- run are left over from one that could not be made, and stay where they are.
 -- KEYS: 1 schema of those versions · 2 schema
--- ARGV: 1 cursor, '0' at first · 2 own schema · 3 the oldest that may go on beside it · 4 own version · 5 that text
---       6 at least so many keys are looked at
+-- ARGV: 1 cursor, '0' at first · 2 own schema · 3 the oldest that may continue side by side with it · 4 own version · 5 that text
+--       6 at least this many keys are examined
 -- Answers {{} or who is too old, as `schema.lua` does; the next cursor, '0' at the end; how many keys were moved}
 local OLD, NEW = 'framerelay:', '{framerelay}:'
 if redis.call('HGET', KEYS[2], 'keys') then

@@ -1,9 +1,9 @@
--- Places at one provider: so many jobs are in flight there at once, and the rest wait in turn of their runs.
--- KEYS: 1 places (zset: member by when it came in, ms) · 2 those that wait (zset: member by its turn) · 3 facts (hash)
+-- Places at one provider: that many jobs are in flight there at once, and the rest wait, with runs taking turns.
+-- KEYS: 1 places (zset: member by when it got in, ms) · 2 those that wait (zset: member by its turn) · 3 facts (hash)
 --       4 names of providers (set)
 -- ARGV: 1 what happened: 'enter', 'leave', 'accepted', 'refused' · 2 member · 3 its run
 --       4 given limit or '' · 5 limit to begin with · 6 ms between submits or '' · 7 ms to rest after a refusal · 8 life ms · 9 provider
--- facts: given, begin (as the last that asked said) · limit · known ('1' once a refusal has shown it) · probe_at, probe_ms · rest_until · next_at · turn, turn:RUN · next_at, at:MEMBER
+-- facts: given, begin (from the last request) · limit · known ('1' once a refusal has shown it) · probe_at, probe_ms · rest_until · next_at · turn, turn:RUN · next_at, at:MEMBER
 -- Answers {1 if the member has a place, else 0; ms until a submit may leave, or 0; how many are ahead of it; those that got one}
 local places, waiting, facts = KEYS[1], KEYS[2], KEYS[3]
 local what, member, run = ARGV[1], ARGV[2], ARGV[3]
@@ -19,7 +19,7 @@ end
 if what == 'enter' then
   redis.call('HSET', facts, 'given', ARGV[4], 'begin', ARGV[5])
 end
-given = fact('given')  -- Whoever frees a place need not know what was given.
+given = fact('given')  -- A caller that frees a place need not know the given limit.
 local limit = fact('limit') or fact('begin') or 1
 if given and given < limit then
   limit = given
@@ -49,7 +49,7 @@ elseif what == 'accepted' and redis.call('ZCARD', places) >= limit then
   end
 elseif what == 'enter' and not redis.call('ZSCORE', places, member) and not redis.call('ZSCORE', waiting, member) then
   local turn = math.floor(math.max(fact('turn') or 0, fact('turn:' .. run) or 0)) + 1
-  turn = turn + redis.call('HINCRBY', facts, 'arrivals', 1) % 1000000 * 1e-7  -- Of those in one turn, the first to come.
+  turn = turn + redis.call('HINCRBY', facts, 'arrivals', 1) % 1000000 * 1e-7  -- Within one turn, the first to arrive.
   redis.call('HSET', facts, 'turn:' .. run, turn)
   redis.call('ZADD', waiting, turn, member)
 end
@@ -77,7 +77,7 @@ local inside = redis.call('ZSCORE', places, member) and 1 or 0
 local wait_ms = math.max(0, (fact('rest_until') or 0) - now)
 if what == 'enter' and inside == 1 and ARGV[6] ~= '' then
   local at = fact('at:' .. member)
-  if not at then  -- It is given a moment of its own once, and keeps it.
+  if not at then  -- It gets its own moment once, and keeps it.
     at = math.max(now, fact('next_at') or 0)
     redis.call('HSET', facts, 'next_at', at + tonumber(ARGV[6]), 'at:' .. member, at)
   end

@@ -1,4 +1,4 @@
--- Removes a run, if it is still the run that was looked at; a mark stays, so that a late message cannot restart it.
+-- Removes a run, if it has not changed since it was read; a mark stays, so that a late message cannot restart it.
 -- KEYS: 1 run · 2 its events · 3 due · 4 all runs (and, with ':STATUS' behind it, those of one status; with '-by-id'
 --       by id) · 5 ended · 6 removed · 7 its storyboard
 -- ARGV: 1 revision · 2 run id · 3 status · 4 now s · 5 the mark's life ms

@@ -1,11 +1,11 @@
--- Saves a run if nobody was faster, with all that follows from it: its event, its next wake-up, its due tasks.
+-- Saves a run if nobody was faster, with everything that follows from it: its event, its next wake-up, its due tasks.
 -- KEYS: 1 run · 2 its events · 3 due · 4 all runs (and, with ':STATUS' behind it, those of one status; with '-by-id' by id) · 5 queue · 6 wake
 --       7 runs that have ended · 8 notifications (and, with ':RUN' behind it, those of one run) · 9 those that are due · 10 its storyboard
 -- ARGV: 1 expected revision ('' = must not exist) · 2 'all' fields of the run follow, or 'some' · 3 event · 4 wake-up or '' · 5 run id · 6 created
 --       7 events kept · 8 new revision · 9 now ms · 10 task life ms · 11 status · 12 ended at or ''
---       13 names of the indexes in which it stands, in lines: each is KEYS[4] with ':NAME' behind it
---       14 so many names and values of fields of the run · 15 so many ids and records of notices · 16 notices kept for ms
---       17 the text of its storyboard, or '' for the one that is there
+--       13 names of the indexes that it belongs to, one per line: each is KEYS[4] with ':NAME' appended
+--       14 number of names and values of fields of the run · 15 number of ids and records of notices · 16 keep notices for ms
+--       17 the text of its storyboard, or '' to keep the existing one
 --       then these fields, these notices, then id, definition for each task
 -- Answers 1 (saved), 0 (somebody was faster) or 2 (an early version kept the run in one 'body': all fields are needed)
 local held = redis.call('HMGET', KEYS[1], 'revision', 'status', 'body', 'indexes')
@@ -49,7 +49,7 @@ local notices_end = fields_end + ARGV[15]
 for i = fields_end + 1, notices_end, 2 do
   local id = ARGV[i]
   local key = '{framerelay}:notification:' .. id
-  if redis.call('HSETNX', key, 'notice', ARGV[i + 1]) == 1 then  -- Else it was told already.
+  if redis.call('HSETNX', key, 'notice', ARGV[i + 1]) == 1 then  -- Otherwise it was reported already.
     redis.call('HSET', key, 'state', 'waiting', 'since', ARGV[9] / 1000, 'tries', 0)
     redis.call('PEXPIRE', key, ARGV[16])
     redis.call('ZADD', KEYS[8], ARGV[9], id)

@@ -1,4 +1,4 @@
--- Says when a run is looked at next and queues its tasks, if it is still the run that was looked at.
+-- Sets when a run is looked at next and queues its tasks, if it has not changed since it was read.
 -- KEYS: 1 run · 2 due · 3 queue · 4 wake
 -- ARGV: 1 revision · 2 wake-up or '' · 3 run id · 4 task life ms · then id, definition for each task
 if redis.call('HGET', KEYS[1], 'revision') ~= ARGV[1] then

@@ -1,6 +1,6 @@
--- Keeps a callback that nothing comes of, and forgets the oldest of its kind beyond the bounds.
+-- Keeps a callback that has no effect, and forgets the oldest of its kind beyond the limits.
 -- KEYS: 1 callbacks by time · 2 those of its kind, newest first
--- ARGV: 1 now ms · 2 kept for ms · 3 at most so many · 4 at most so many bytes · 5 callback id · 6 record
+-- ARGV: 1 now ms · 2 keep for ms · 3 at most this many · 4 at most this many bytes · 5 callback id · 6 record
 redis.call('SET', '{framerelay}:callback:' .. ARGV[5], ARGV[6], 'PX', ARGV[2])
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[5])
 redis.call('LPUSH', KEYS[2], ARGV[5])

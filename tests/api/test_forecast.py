@@ -15,8 +15,8 @@ TROUBLE = {"code": "x", "message": "no answer", "family": "server"}
 
 def a_take(status: str, **more: Any) -> shapes.Take:
     """A take; done: within 40 s."""
-    rendered = NOW - 10 if status == "done" else None
-    return example_shapes.a_take(status, **{"submitted": NOW - 50, "rendered": rendered, **more})
+    rendered_at = NOW - 10 if status == "done" else None
+    return example_shapes.a_take(status, **{"submitted": NOW - 50, "rendered": rendered_at, **more})
 
 
 def a_run(*shots: shapes.Shot, status: str = "running", **more: Any) -> shapes.Run:
@@ -82,13 +82,13 @@ def test_the_earliest_of_several_takes_counts_where_the_first_is_picked(
         a_run(DONE, UNDER_WAY, a_shot("t1", "generating", a_take("generating", submitted=NOW))),
     ],
 )
-def test_nothing_is_said_where_it_does_not_hang_on_time(run: shapes.Run) -> None:
-    """All done; nothing known; late; trouble; a yes or a pick to come; no money; not running; the quickest alone."""
+def test_there_is_no_forecast_where_it_does_not_depend_on_time(run: shapes.Run) -> None:
+    """All done; nothing known; late; trouble; waits for a yes or a pick; no money; not running; the quickest alone."""
     assert film_in(run, now=NOW) is None
 
 
-def test_a_guess_is_said_as_exact_as_it_is() -> None:
+def test_a_guess_is_shown_as_precisely_as_it_is_known() -> None:
     """Tens of seconds, minutes, then tens of minutes."""
-    said = {1: "10 s", 41: "50 s", 51: "1 min", 100: "2 min", 3_569: "59 min", 3_570: "1 h 00", 5_000: "1 h 20"}
-    assert {seconds: about(seconds).removeprefix("about ") for seconds in said} == said
+    texts = {1: "10 s", 41: "50 s", 51: "1 min", 100: "2 min", 3_569: "59 min", 3_570: "1 h 00", 5_000: "1 h 20"}
+    assert {seconds: about(seconds).removeprefix("about ") for seconds in texts} == texts
     assert film_in(a_run(DONE, UNDER_WAY), now=NOW) == "film in about 30 s"

@@ -44,9 +44,9 @@ def test_a_sample_fits_and_names_the_schema(schema: Any, sample: Path) -> None:
     schema.validate(read(text))
 
     if sample.parent.name == "samples":
-        named = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
-        assert named, "its first line names the schema"
-        assert (sample.parent / named[1]).resolve() == DOCS / "storyboard.schema.json"
+        match = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
+        assert match, "its first line names the schema"
+        assert (sample.parent / match[1]).resolve() == DOCS / "storyboard.schema.json"
 
 
 @pytest.mark.parametrize("block", storyboards_in_the_docs())

@@ -33,7 +33,7 @@ class Suspicion:
     seconds: float = 60.0
     seed: int = 3
     whims: bool = False
-    doubled: float = 0.1
+    doubling: float = 0.1
     point: str | None = None
     """No storm, but one run through the end of a process at this point."""
 
@@ -41,7 +41,7 @@ class Suspicion:
 NOTHING: Final = "nothing"
 SUSPICIONS: Final = {
     # Left to chance, two writers of one shot meet too seldom: each submit gets a twin.
-    "save_without_looking": Suspicion(words="paid twice:", doubled=1.0, runs=1, strikes=0),
+    "save_without_looking": Suspicion(words="paid twice:", doubling=1.0, runs=1, strikes=0),
     # The first job of seed 4 is accepted and answered 500.
     "submit_again": Suspicion(words="paid twice:", seed=4, runs=1, strikes=0),
     "post_before_intent": Suspicion(words="paid twice:", gently=0.0),
@@ -61,24 +61,24 @@ SUSPICIONS: Final = {
 def main() -> int:
     """Those that are named, or all, after a storm in which nothing is broken."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    missed = [name for name in sys.argv[1:] or [NOTHING, *SUSPICIONS] if not is_found(name)]
-    click.echo(f"the storm is wrong about: {', '.join(missed)}" if missed else "the storm finds all of them")
-    return bool(missed)
+    misses = [name for name in sys.argv[1:] or [NOTHING, *SUSPICIONS] if not is_found(name)]
+    click.echo(f"the storm is wrong about: {', '.join(misses)}" if misses else "the storm finds all of them")
+    return bool(misses)
 
 
 def is_found(name: str) -> bool:
     """Whether the storm says of the safeguard *name* what it should; prints a line."""
     suspicion = SUSPICIONS.get(name, Suspicion(words="", seconds=120.0, whims=True))
     if suspicion.point:
-        said = verdict_at(suspicion.point, broken=name).broken
+        breaches = verdict_at(suspicion.point, fault=name).breaches
     else:
-        said = small_storm(suspicion, broken=None if name == NOTHING else name).broken
-    fitting = [sentence for sentence in said if suspicion.words and suspicion.words in sentence]
-    click.echo(f"  {name:<22} {(fitting or said or ['every promise held'])[0]}")
-    return not said if name == NOTHING else bool(fitting)
+        breaches = small_storm(suspicion, fault=None if name == NOTHING else name).breaches
+    fitting = [sentence for sentence in breaches if suspicion.words and suspicion.words in sentence]
+    click.echo(f"  {name:<22} {(fitting or breaches or ['every promise held'])[0]}")
+    return not breaches if name == NOTHING else bool(fitting)
 
 
-def small_storm(suspicion: Suspicion, *, broken: str | None) -> Verdict:
+def small_storm(suspicion: Suspicion, *, fault: str | None) -> Verdict:
     """A few runs in the weather of *suspicion*."""
     plan = Plan(
         runs=suspicion.runs,
@@ -91,7 +91,7 @@ def small_storm(suspicion: Suspicion, *, broken: str | None) -> Verdict:
     )
     folder = Path(tempfile.mkdtemp(prefix="fr-broken-"))
     try:
-        return storm(folder, Weather(seed=suspicion.seed, doubled=suspicion.doubled, broken=broken), plan)
+        return storm(folder, Weather(seed=suspicion.seed, doubling=suspicion.doubling, fault=fault), plan)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

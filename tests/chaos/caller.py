@@ -54,29 +54,29 @@ class Caller:
             answer = next(self._next).get(path, headers={"Accept": accept})
         except httpx.HTTPError:
             return None
-        found: dict[str, Any] = answer.json() if answer.status_code == 200 else {}
+        answer_body: dict[str, Any] = answer.json() if answer.status_code == 200 else {}
         missing: dict[str, Any] = {"id": path, "status": "missing", "shots": [], "error": None}
-        return found or (missing if answer.status_code == 404 else None)
+        return answer_body or (missing if answer.status_code == 404 else None)
 
     def callbacks(self) -> list[dict[str, Any]] | None:
         """Every callback that was kept, page by page; None while nobody can say."""
-        kept: list[dict[str, Any]] = []
+        callbacks: list[dict[str, Any]] = []
         after: str | None = None
         while True:
             page = self.ask(f"/v1/callbacks?limit=200{f'&after={after}' if after else ''}")
             if page is None:
                 return None
-            kept += page["data"]
+            callbacks += page["data"]
             after = page["next"]
             if after is None:
-                return kept
+                return callbacks
 
 
 def surely(ask: Callable[[], Answer | None]) -> Answer:
     """What *ask* answers, within some tries."""
     for _ in range(40):
-        if (found := ask()) is not None:
-            return found
+        if (value := ask()) is not None:
+            return value
         time.sleep(0.25)
     raise TimeoutError("nobody answers")
 

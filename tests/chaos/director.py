@@ -18,7 +18,7 @@ class Director:
     ``look`` at a run as often as you like; now and then that leads to a decision.
 
     Without *whims* only what a run waits for is decided: an approval, a pick. Every tenth run is cancelled on the way.
-    What must hold for whoever only looks is noted in ``broken``: `spent` never falls.
+    What must hold for anyone who only reads is noted in ``breaches``: `spent` never falls.
     """
 
     def __init__(self, caller: Caller, *, seed: int, whims: bool) -> None:
@@ -27,49 +27,49 @@ class Director:
         self._whims = whims
         self._retakes: Counter[str] = Counter()
         self._amendments: Counter[str] = Counter()
-        self._spent: dict[str, int] = {}
+        self._spending: dict[str, int] = {}
         self._doomed: dict[str, bool] = {}
-        self._asked = 0
+        self._requests = 0
         self.decisions: Counter[str] = Counter()
-        self.cancelled: set[str] = set()
-        self.broken: list[str] = []
+        self.cancels: set[str] = set()
+        self.breaches: list[str] = []
 
     def look(self, run: dict[str, Any]) -> bool:
         """At a run as it is shown; whether something was asked for, so that it may go on, though it has ended."""
-        asked_before = self._asked
-        before = self._spent.get(run["id"], 0)
-        self._spent[run["id"]] = spent = run["spent"]["jobs"]
-        if spent < before:
-            self.broken.append(f"spent fell: {run['id']} had {before} jobs, and has {spent}")
+        requests_before = self._requests
+        before = self._spending.get(run["id"], 0)
+        self._spending[run["id"]] = jobs = run["spent"]["jobs"]
+        if jobs < before:
+            self.breaches.append(f"spent fell: {run['id']} had {before} jobs, and has {jobs}")
         code = (run["error"] or {}).get("code")
         for shot in run["shots"]:
             if shot["gate"] and not shot["approved"] and code == "approval_needed":
                 self._decide(run, shot, "approve")
             elif code == "pick_needed" and shot["status"] == "waiting":
-                self._decide(run, shot, "pick", take=self._dice.choice(_done(shot)))
+                self._decide(run, shot, "pick", take=self._dice.choice(_done_takes(shot)))
         if self._whims:
             self._follow_a_whim(run)
-        return self._asked > asked_before
+        return self._requests > requests_before
 
     def rest(self) -> None:
         """No whim from now on."""
         self._whims = False
 
     def _follow_a_whim(self, run: dict[str, Any]) -> None:
-        doomed = self._doomed.setdefault(run["id"], self._dice.random() < 0.1)
+        is_doomed = self._doomed.setdefault(run["id"], self._dice.random() < 0.1)
         shot = self._dice.choice(run["shots"])
-        done = _done(shot)
-        if doomed and self._happens() and run["status"] in ("running", "waiting"):
+        takes_done = _done_takes(shot)
+        if is_doomed and self._happens() and run["status"] in ("running", "waiting"):
             if self._post(f"/v1/runs/{run['id']}/cancel", {}):
                 self.decisions["cancel"] += 1
-                self.cancelled.add(run["id"])
-        elif self._happens() and self._retakes[run["id"]] < RETAKES_MAX and done:
+                self.cancels.add(run["id"])
+        elif self._happens() and self._retakes[run["id"]] < RETAKES_MAX and takes_done:
             change = {"prompt": f"again {self._dice.random()}", "following": self._dice.random() < 0.5}
             self._retakes[run["id"]] += self._decide(run, shot, "retake", **change)
         elif self._happens() and self._amendments[run["id"]] < AMENDMENTS_MAX:
             self._amend(run)
-        elif self._happens() and len(done) > 1:
-            self._decide(run, shot, "pick", take=self._dice.choice(done))
+        elif self._happens() and len(takes_done) > 1:
+            self._decide(run, shot, "pick", take=self._dice.choice(takes_done))
         elif self._happens():
             self._adopt(run, shot)
 
@@ -79,11 +79,11 @@ class Director:
         if board is None or "model" not in board:
             return
         self._amendments[run["id"]] += 1
-        self._asked += 1
-        made = self._caller.decide(f"/v1/runs/{run['id']}/amend", another_storyboard(board, run, self._dice))
-        self.decisions["amend"] += made == 200
-        if made not in (None, 200, 409, 503):
-            self.broken.append(f"a sound storyboard was refused: {run['id']} answered {made}")
+        self._requests += 1
+        status = self._caller.decide(f"/v1/runs/{run['id']}/amend", another_storyboard(board, run, self._dice))
+        self.decisions["amend"] += status == 200
+        if status not in (None, 200, 409, 503):
+            self.breaches.append(f"a sound storyboard was refused: {run['id']} answered {status}")
 
     def _adopt(self, run: dict[str, Any], shot: dict[str, Any]) -> None:
         """Any job of the run, known or not to the shot: mostly refused."""
@@ -96,13 +96,13 @@ class Director:
         return self._dice.random() < WHIMS
 
     def _decide(self, run: dict[str, Any], shot: dict[str, Any], name: str, **body: Any) -> bool:
-        made = self._post(f"/v1/runs/{run['id']}/shots/{shot['id']}/{name}", body)
-        self.decisions[name] += made
-        return made
+        is_taken = self._post(f"/v1/runs/{run['id']}/shots/{shot['id']}/{name}", body)
+        self.decisions[name] += is_taken
+        return is_taken
 
     def _post(self, path: str, body: dict[str, Any]) -> bool:
         """Whether it was done, for all that is known: an answer may be lost, and somebody may have been faster."""
-        self._asked += 1
+        self._requests += 1
         return self._caller.decide(path, body) == 200
 
 
@@ -131,12 +131,12 @@ def another_storyboard(board: dict[str, Any], run: dict[str, Any], dice: random.
                 shots.insert(dice.randrange(len(shots) + 1), shots.pop(place))
             case 3:
                 shots.insert(place, {"id": f"n{dice.randrange(10**9)}", "prompt": f"added {dice.random()}"})
-            case _ if gone := run.get("dropped"):
-                back = dice.choice(gone)
+            case _ if drops := run.get("dropped"):
+                back = dice.choice(drops)
                 if back["id"] not in [shot["id"] for each in scenes for shot in each["shots"]]:
                     shots.append({"id": back["id"], "prompt": back["prompt"], "from": "cut"})
     return {**board, "budget": BUDGET}
 
 
-def _done(shot: dict[str, Any]) -> list[int]:
+def _done_takes(shot: dict[str, Any]) -> list[int]:
     return [take["number"] for take in shot["takes"] if take["status"] == "done"]

@@ -37,9 +37,9 @@ class Weather:
     job_s: float = 0.2
     hold_s: float = 30.0
     submit_timeout_s: float = 6.0
-    doubled: float = 0.1
+    doubling: float = 0.1
     """The share of tasks that come twice, side by side: a queue promises no more than "at least once"."""
-    broken: str | None = None
+    fault: str | None = None
     """The safeguard that is switched off, to see that the storm finds it."""
 
 
@@ -87,8 +87,8 @@ class House:
 
     def journal(self) -> dict[str, Any]:
         """What the sandbox saw."""
-        found: dict[str, Any] = httpx.get(f"{self.sandbox_url}/sandbox/jobs", trust_env=False, timeout=30).json()
-        return found
+        journal: dict[str, Any] = httpx.get(f"{self.sandbox_url}/sandbox/jobs", trust_env=False, timeout=30).json()
+        return journal
 
     def mark(self, point: str) -> Path:
         """There once the trap at *point* has gone off."""
@@ -117,11 +117,11 @@ class House:
             time.sleep(0.05)
 
     def _redis(self, weather: Weather) -> Process:
-        kept = "no" if weather.broken == "redis_keeps_nothing" else "yes"
+        appends = "no" if weather.fault == "redis_keeps_nothing" else "yes"
         data = self.folder / "redis"
         data.mkdir()
         command = [str(find_server()), "--port", "0", "--unixsocket", str(self.folder / "redis.sock")]
-        command += ["--dir", str(data), "--save", "", "--appendonly", kept, "--appendfsync", "always"]
+        command += ["--dir", str(data), "--save", "", "--appendonly", appends, "--appendfsync", "always"]
         return Process("redis", command, {"PATH": os.environ["PATH"]}, self.folder / "redis.log")
 
     def _sandbox(self, weather: Weather) -> Process:
@@ -134,15 +134,15 @@ class House:
         return Process("sandbox", command, environment, self.folder / "sandbox.log", program=command_line)
 
     def _ours(self, role: str, number: int, weather: Weather) -> Process:
-        command = [role, "--marks", str(self.folder), "--doubled", str(weather.doubled)]
-        if weather.broken:
-            command += ["--broken", weather.broken]
+        command = [role, "--marks", str(self.folder), "--doubled", str(weather.doubling)]
+        if weather.fault:
+            command += ["--broken", weather.fault]
         environment = self._environment(weather, self.urls[number - 1])
         log = self.folder / f"{role}{number}.log"
         return Process(f"{role}{number}", command, environment, log, program=worker_with_a_trap.main)
 
     def _environment(self, weather: Weather, url: str) -> dict[str, str]:
-        chosen = {
+        settings = {
             "UPSTREAM_URL": self.sandbox_url,
             "UPSTREAM_KEY": UPSTREAM_KEY,
             "PUBLIC_URL": url,
@@ -159,19 +159,19 @@ class House:
             "LOG_FORMAT": "json",
         }
         root = str(Path(__file__).parents[2])
-        environment = {f"FRAMERELAY_{name}": value for name, value in chosen.items()}
+        environment = {f"FRAMERELAY_{name}": value for name, value in settings.items()}
         return environment | {"PATH": os.environ["PATH"], "PYTHONPATH": root}
 
 
 def free_ports(count: int) -> list[int]:
     """Ports of loopback that nobody uses at this moment; a program that is down must find its own free again."""
-    found: list[int] = []
-    while len(found) < count:
+    ports: list[int] = []
+    while len(ports) < count:
         with socket.socket() as probe:
             port = random.choice(PORTS)
-            if port not in found and probe.connect_ex(("127.0.0.1", port)) != 0:
-                found.append(port)
-    return found
+            if port not in ports and probe.connect_ex(("127.0.0.1", port)) != 0:
+                ports.append(port)
+    return ports
 
 
 def wait_for_socket(path: Path, *, within_s: float = 90.0) -> None:

@@ -25,7 +25,7 @@ class Monkey:
     """
     ``tick`` as often as you like; it does what is due and never waits.
 
-    *strikes*: so many kills and stops, then peace. *pause_s*: from one to the next. *gently*: the share of them
+    *strikes*: how many kills and stops, then peace. *pause_s*: from one to the next. *gently*: the share of them
     that are a SIGTERM, as at a deploy; the others are a SIGKILL. The choice depends on *seed* alone, the moment also on
     the machine.
     """

@@ -31,29 +31,29 @@ UNSURE: Final = "after_intent_saved"  # Nobody knows if anything was sent: the t
 def main() -> int:
     """Each point that is named, or all."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    wanted = sys.argv[1:] or [*RECEIVER_POINTS, *WORKER_POINTS]
-    failed = [point for point in wanted if not is_survived(point)]
-    failed += [f"a deploy {point}" for point in wanted if point in DEPLOYS and not is_survived(point, gently=True)]
-    click.echo(f"not survived: {', '.join(failed)}" if failed else "every point was survived")
-    return bool(failed)
+    points = sys.argv[1:] or [*RECEIVER_POINTS, *WORKER_POINTS]
+    failures = [point for point in points if not is_survived(point)]
+    failures += [f"a deploy {point}" for point in points if point in DEPLOYS and not is_survived(point, gently=True)]
+    click.echo(f"not survived: {', '.join(failures)}" if failures else "every point was survived")
+    return bool(failures)
 
 
 def is_survived(point: str, *, gently: bool = False) -> bool:
     """One run through the end of a process at *point*; prints a line, and what did not hold."""
     began = time.monotonic()
     verdict = verdict_at(point, gently=gently)
-    wrong = [*verdict.broken, *missed(verdict, point, gently=gently)]
+    wrong = [*verdict.breaches, *missed(verdict, point, gently=gently)]
     takes, jobs = verdict.figures["takes"], verdict.figures["jobs"]
     name, took_s = f"{'deploy ' if gently else ''}{point}", time.monotonic() - began
     click.echo(f"  {name:<26} {took_s:5.1f} s  takes {takes}, jobs {jobs}  {'; '.join(wrong) or 'ok'}")
     return not wrong
 
 
-def verdict_at(point: str, *, gently: bool = False, broken: str | None = None) -> Verdict:
-    """What came of one run of four shots, while a process ended at *point*, and a safeguard was *broken*."""
+def verdict_at(point: str, *, gently: bool = False, fault: str | None = None) -> Verdict:
+    """What came of one run of four shots, while a process ended at *point*, and a safeguard was off by *fault*."""
     folder = Path(tempfile.mkdtemp(prefix="fr-point-"))
     job_s = 2.0 if point in WITHOUT_REDIS else 0.2
-    house = House(folder, Weather(seed=1, hold_s=12.0, job_s=job_s, broken=broken, **FAIR))
+    house = House(folder, Weather(seed=1, hold_s=12.0, job_s=job_s, fault=fault, **FAIR))
     try:
         house.open(traps={"receiver" if point in RECEIVER_POINTS else "worker": point}, gently=gently)
         monkey = Outages(house, point) if point in WITHOUT_REDIS else Monkey(house, seed=1)
@@ -65,14 +65,14 @@ def verdict_at(point: str, *, gently: bool = False, broken: str | None = None) -
 
 def missed(verdict: Verdict, point: str, *, gently: bool) -> list[str]:
     """What this point was to show, and did not."""
-    shown = {
+    promises = {
         "the trap did not go off": verdict.figures["of these at an exact point"] == 1,
         "there is no film": verdict.figures["runs that succeeded"] == 1,
         "it cost a take": verdict.figures["takes"] == (5 if point == UNSURE and not gently else 4),
         "it did not end with 0": verdict.figures["processes told to end, exit code 0"] == int(gently),
         "nothing was spooled": bool(verdict.figures["spooled while Redis was away"]) or point not in WITHOUT_REDIS,
     }
-    return [sentence for sentence, is_so in shown.items() if not is_so]
+    return [sentence for sentence, is_so in promises.items() if not is_so]
 
 
 class Outages(Monkey):

@@ -1,6 +1,5 @@
 """One program of the house: how it is started and ended, and how it took that."""
 
-import ctypes
 import json
 import multiprocessing
 import os
@@ -13,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tests.child_process import end_with_parent
+
 LEAVES_WITHIN_S: Final = 120.0  # 8 s for its tasks, 4 s for its connections, and patience with a busy machine.
 TOLD_BY_TRAP: Final = "told to end by a trap"
-PR_SET_PDEATHSIG: Final = 1
 
 
 class Fork:
@@ -27,7 +27,7 @@ class Fork:
 
     def __init__(self, program: Callable[[list[str]], None], words: list[str], environment: dict[str, str], log: int):
         def be_it() -> None:
-            _end_with_parent()
+            end_with_parent()
             os.dup2(log, 1)
             os.dup2(log, 2)
             os.closerange(3, 1024)
@@ -63,7 +63,7 @@ class Fork:
 @dataclass(slots=True)
 class Process:
     """
-    ``deserted``: how it ended though nobody had ended it so, in words.
+    ``desertions``: how it ended though nobody had ended it so, in words.
 
     With a *program*, that is forked and given the *command*, which otherwise is one to execute.
     """
@@ -76,7 +76,7 @@ class Process:
     running: subprocess.Popen[bytes] | Fork | None = None
     kills: int = 0
     goodbyes: int = 0
-    deserted: list[str] = field(default_factory=list)
+    desertions: list[str] = field(default_factory=list)
     _leaves_by: float | None = None
     _log_begins: int = 0
     _is_trapped_gently: bool = False
@@ -110,7 +110,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
 
     def kill(self) -> None:
@@ -137,14 +137,14 @@ class Process:
         if code is None:
             if self._leaves_by is None or time.monotonic() < self._leaves_by:
                 return False
-            self.deserted.append(f"{self.name} did not end within {LEAVES_WITHIN_S:.0f} s of SIGTERM")
+            self.desertions.append(f"{self.name} did not end within {LEAVES_WITHIN_S:.0f} s of SIGTERM")
             self.kill()
         elif code == -signal.SIGKILL:  # A trap killed it from inside.
             self.kills += 1
         elif code == 0 and self.is_leaving:
             self.goodbyes += 1
         elif code != 1 or self.is_ready or not self._has_said("Redis"):  # A start without Redis ends with 1.
-            self.deserted.append(f"{self.name} ended with {code}{' at SIGTERM' if self.is_leaving else ''}")
+            self.desertions.append(f"{self.name} ended with {code}{' at SIGTERM' if self.is_leaving else ''}")
         self.running, self._leaves_by = None, None
         return True
 
@@ -161,8 +161,3 @@ class Process:
         with self.log.open("rb") as log:
             log.seek(self._log_begins)
             return words.encode() in log.read()
-
-
-def _end_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -43,24 +43,27 @@ def main() -> int:
     options.add_argument("--leave-unsure", action="store_true", help="do not wait until such takes give way")
     options.add_argument("--no-whims", action="store_true", help="nobody decides anything that is not asked for")
     options.add_argument("--broken", help="a safeguard of worker_with_a_trap.py to switch off")
-    given = options.parse_args()
+    given_options = options.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="fr-storm-"))
     outside = Weather(
-        seed=given.seed, hold_s=given.hold_s, submit_timeout_s=given.submit_timeout_s, broken=given.broken
+        seed=given_options.seed,
+        hold_s=given_options.hold_s,
+        submit_timeout_s=given_options.submit_timeout_s,
+        fault=given_options.broken,
     )
     plan = Plan(
-        runs=given.runs,
-        strikes=given.strikes,
-        pause_s=tuple(given.pause_s),
-        seconds=given.minutes * 60,
-        leaves_unsure=given.leave_unsure,
-        whims=not given.no_whims,
+        runs=given_options.runs,
+        strikes=given_options.strikes,
+        pause_s=tuple(given_options.pause_s),
+        seconds=given_options.minutes * 60,
+        leaves_unsure=given_options.leave_unsure,
+        whims=not given_options.no_whims,
     )
     began = time.monotonic()
     verdict = storm(folder, outside, plan)
-    say(verdict, seed=given.seed, took_s=time.monotonic() - began)
-    if verdict.broken:
+    say(verdict, seed=given_options.seed, took_s=time.monotonic() - began)
+    if verdict.breaches:
         click.echo(f"the logs are in {folder}")
         return 1
     shutil.rmtree(folder)
@@ -70,7 +73,7 @@ def main() -> int:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """
-    How many *runs*, numbered from *first*; so many *strikes*, with a pause of *pause_s* between two, then peace.
+    How many *runs*, numbered from *first*; how many *strikes*, with a pause of *pause_s* between two, then peace.
 
     *gently*: the share of strikes that tell a process to end, as at a deploy; the others kill it.
     It is over after *seconds* at the latest. ``leaves_unsure``: a run that waits for a take of which nothing is known
@@ -119,7 +122,7 @@ def weather(house: House, monkey: Monkey, plan: Plan) -> Verdict:
                     break
                 if plan.leaves_unsure and at_peace and "running" not in statuses.values():
                     verdict = settled(house, caller, director, list(statuses))
-                    if not verdict.broken:
+                    if not verdict.breaches:
                         return verdict
                 now = time.monotonic()
                 glance_at = now + max(GLANCE_S, 20 * (now - began))
@@ -142,13 +145,13 @@ def look_after(caller: Caller, monkey: Monkey, director: Director, statuses: dic
 
 
 def beyond_repair(house: House, caller: Caller) -> bool:
-    """Whether something happened that time cannot mend, so that there is nothing to wait for."""
+    """Whether something happened that time cannot repair, so that there is nothing to wait for."""
     journal = house.journal()
     is_spool_empty = not house.spooled()  # Then Redis alone has what was acknowledged up to the line above.
-    if paid_twice(journal) or any(process.deserted for process in house.ours):
+    if paid_twice(journal) or any(process.desertions for process in house.ours):
         return True
-    kept = caller.callbacks() if is_spool_empty else None
-    return kept is not None and bool(lost(journal, kept))
+    callbacks = caller.callbacks() if is_spool_empty else None
+    return callbacks is not None and bool(lost(journal, callbacks))
 
 
 def calm(house: House, monkey: Monkey) -> None:
@@ -168,12 +171,12 @@ def calm(house: House, monkey: Monkey) -> None:
 
 def settled(house: House, caller: Caller, director: Director, run_ids: list[str]) -> Verdict:
     """Judged when the spool is empty; it is emptied in its own time."""
-    shown = [surely(partial(caller.ask, f"/v1/runs/{run_id}")) for run_id in run_ids]
+    runs = [surely(partial(caller.ask, f"/v1/runs/{run_id}")) for run_id in run_ids]
     deadline = time.monotonic() + SPOOL_S
     while house.spooled() and time.monotonic() < deadline:
         time.sleep(0.1)
     journal = house.journal()  # Before the callbacks are listed: what is acknowledged after this is not asked for.
-    return judge(house, journal, shown, surely(caller.callbacks), director)
+    return judge(house, journal, runs, surely(caller.callbacks), director)
 
 
 def say(verdict: Verdict, *, seed: int, took_s: float) -> None:
@@ -181,11 +184,11 @@ def say(verdict: Verdict, *, seed: int, took_s: float) -> None:
     click.echo(f"storm of seed {seed}, {took_s:.0f} s")
     for name, figure in verdict.figures.items():
         click.echo(f"  {name:<38} {figure:>8}")
-    for sentence in verdict.broken[:20]:
+    for sentence in verdict.breaches[:20]:
         click.echo(f"  BROKEN  {sentence}")
-    if len(verdict.broken) > 20:
-        click.echo(f"  … and {len(verdict.broken) - 20} more")
-    click.echo("a promise did not hold" if verdict.broken else "every promise held")
+    if len(verdict.breaches) > 20:
+        click.echo(f"  … and {len(verdict.breaches) - 20} more")
+    click.echo("a promise did not hold" if verdict.breaches else "every promise held")
 
 
 if __name__ == "__main__":

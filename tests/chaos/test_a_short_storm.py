@@ -19,15 +19,15 @@ def program(name: str, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 def test_a_short_storm_loses_nothing_and_pays_nothing_twice() -> None:
     """Kills of receivers, workers, Redis; lost, doubled, early callbacks: every film comes out, each take paid once."""
-    ended = program("storm.py", *SHORT, *HASTY)
+    process = program("storm.py", *SHORT, *HASTY)
 
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert process.returncode == 0, process.stdout + process.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("safeguard", ["redis_keeps_nothing", "submit_again"])
 def test_the_storm_finds_a_safeguard_that_is_broken(safeguard: str) -> None:
     """Finding nothing in a broken house, it would prove nothing in a whole one; `make chaos-broken` tries them all."""
-    ended = program("broken.py", safeguard)
+    process = program("broken.py", safeguard)
 
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert process.returncode == 0, process.stdout + process.stderr

@@ -15,10 +15,10 @@ FINAL: Final = ("succeeded", "failed", "expired", "cancelled")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """``figures`` in the order in which they are printed; no ``broken`` promise means that the storm was weathered."""
+    """``figures`` in the order in which they are printed; no ``breaches``: the storm was weathered."""
 
     figures: dict[str, object]
-    broken: list[str]
+    breaches: list[str]
 
 
 def judge(
@@ -33,29 +33,29 @@ def judge(
     *director* decided and was shown.
     """
     jobs: list[dict[str, Any]] = journal["jobs"]
-    acknowledged = _acknowledged(jobs)
-    gone = lost(journal, callbacks)
+    acknowledgments = _acknowledged(jobs)
+    losses = missing_callbacks(journal, callbacks)
     takes = [(run, shot, take) for run in runs for shot in all_shots(run) for take in shot["takes"]]
     by_take = _jobs_by_take(jobs)
     twice = paid_twice(journal)
-    heard = {job_id for job_id, _ in acknowledged}
-    told = {job_id for job_id, state in acknowledged if state in FINAL}
-    done = {take["job_id"] for _, _, take in takes if take["status"] == "done"}
-    broken = twice + [
-        f"lost: {count} acknowledged callback(s) of {job} about {state}" for (job, state), count in gone.items()
+    job_ids = {job_id for job_id, _ in acknowledgments}
+    final_ids = {job_id for job_id, state in acknowledgments if state in FINAL}
+    done_ids = {take["job_id"] for _, _, take in takes if take["status"] == "done"}
+    breaches = twice + [
+        f"lost: {count} acknowledged callback(s) of {job} about {state}" for (job, state), count in losses.items()
     ]
-    unclaimed = _unclaimed(by_take, runs)
-    broken += [sentence for run in runs for sentence in _wrong_with(run, unclaimed, heard, director.cancelled)]
-    unkept = not_kept(heard, takes)
+    strays = _unclaimed(by_take, runs)
+    breaches += [sentence for run in runs for sentence in _wrong_with(run, strays, job_ids, director.cancels)]
+    unkept = not_kept(job_ids, takes)
     others = [sentence for run in runs for sentence in _other_film(run, house)]
-    broken += [*unkept, *others, *director.broken]
+    breaches += [*unkept, *others, *director.breaches]
     nameless = {(run["id"], shot["id"], take["number"]) for run, shot, take in takes if take["job_id"] is None}
-    broken += [f"paid, and no take knows it: {take}" for take in unclaimed if take not in nameless]
-    broken += [sentence for process in [*house.ours, house.redis, house.sandbox] for sentence in process.deserted]
-    said = [line for process in house.ours for line in process.lines()]
-    broken += [f"a task met what nobody foresaw: {reason}" for reason in _reasons(said, "task_surprised")]
-    broken += [f"a task gave up: {reason}" for reason in _reasons(said, "task_failed")]
-    broken += [f"on disk for good: {path.name}" for path in house.spooled()]
+    breaches += [f"paid, and no take knows it: {take}" for take in strays if take not in nameless]
+    breaches += [sentence for process in [*house.ours, house.redis, house.sandbox] for sentence in process.desertions]
+    lines = [line for process in house.ours for line in process.lines()]
+    breaches += [f"a task met what nobody foresaw: {reason}" for reason in _reasons(lines, "task_surprised")]
+    breaches += [f"a task gave up: {reason}" for reason in _reasons(lines, "task_failed")]
+    breaches += [f"on disk for good: {path.name}" for path in house.spooled()]
     return Verdict(
         figures={
             "runs": len(runs),
@@ -70,11 +70,11 @@ def judge(
             "decisions at random moments": director.decisions.total(),
             "of these other storyboards": director.decisions["amend"],
             "new takes, each with its reason": sum(take["number"] > 1 for _, _, take in takes),
-            "callbacks acknowledged": acknowledged.total(),
+            "callbacks acknowledged": acknowledgments.total(),
             "callbacks lost on purpose": _lost_on_purpose(jobs),
-            "found again by look-up": len(done - told),
-            "spooled while Redis was away": sum(1 for line in said if line.get("spooled")),
-            "acknowledged and lost": gone.total(),
+            "found again by look-up": len(done_ids - final_ids),
+            "spooled while Redis was away": sum(1 for line in lines if line.get("spooled")),
+            "acknowledged and lost": losses.total(),
             "processes killed": sum(process.kills for process in house.ours),
             "of these at an exact point": len(list(house.folder.glob("trap.*"))),
             "processes told to end, exit code 0": sum(process.goodbyes for process in house.ours),
@@ -84,7 +84,7 @@ def judge(
             "runs that hold an unsure take": sum(run["status"] == "waiting" for run in runs),
             "runs given up with a reason": sum(run["status"] == "failed" for run in runs),
         },
-        broken=broken,
+        breaches=breaches,
     )
 
 
@@ -97,58 +97,58 @@ def paid_twice(journal: dict[str, Any]) -> list[str]:
     ]
 
 
-def not_kept(heard: set[str], takes: list[tuple[Any, Any, dict[str, Any]]]) -> list[str]:
+def not_kept(job_ids: set[str], takes: list[tuple[Any, Any, dict[str, Any]]]) -> list[str]:
     """Each job of which a callback was acknowledged, and whose clip is in no take, in words."""
-    kept = {take["job_id"] for _, _, take in takes if take["status"] == "done"}
-    return [f"paid and not kept: {job_id}" for job_id in sorted(heard - kept)]
+    done_ids = {take["job_id"] for _, _, take in takes if take["status"] == "done"}
+    return [f"paid and not kept: {job_id}" for job_id in sorted(job_ids - done_ids)]
 
 
 def _other_film(run: dict[str, Any], house: House) -> list[str]:
     """A film is of just the takes that are picked, and its file is the one that the run describes."""
-    film = run.get("film")  # A run that was lost has none, and is told of elsewhere.
+    film = run.get("film")  # A run that was lost has none, and is reported elsewhere.
     if run["status"] != "succeeded" or film is None:
         return []
-    picked = {shot["id"]: shot["picked"] for shot in run["shots"]}
+    picks = {shot["id"]: shot["picked"] for shot in run["shots"]}
     place = house.folder / "data" / "media" / film["url"].partition("/media/")[2]
     is_there = place.is_file() and hashlib.sha256(place.read_bytes()).hexdigest() == film["sha256"]
-    if film["takes"] == picked and is_there:
+    if film["takes"] == picks and is_there:
         return []
-    return [f"another film: {run['id']} shows {picked}, its film is of {film['takes']}, its file {is_there=}"]
+    return [f"another film: {run['id']} shows {picks}, its film is of {film['takes']}, its file {is_there=}"]
 
 
-def lost(journal: dict[str, Any], callbacks: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
+def missing_callbacks(journal: dict[str, Any], callbacks: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
     """How many copies of each callback the *journal* has as acknowledged and the list does not."""
-    return _acknowledged(journal["jobs"]) - _kept(callbacks)
+    return _acknowledged(journal["jobs"]) - _counts_of(callbacks)
 
 
 def _acknowledged(jobs: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
     """How many copies of each callback got a 2xx, as their sender saw it."""
     return Counter(
-        (job["id"], sent["state"])
+        (job["id"], callback["state"])
         for job in jobs
-        for sent in job["callbacks"]
-        if isinstance(sent["outcome"], int) and 200 <= sent["outcome"] <= 299
+        for callback in job["callbacks"]
+        if isinstance(callback["outcome"], int) and 200 <= callback["outcome"] <= 299
     )
 
 
-def _kept(callbacks: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
-    kept: Counter[tuple[str, str]] = Counter()
+def _counts_of(callbacks: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
+    counts: Counter[tuple[str, str]] = Counter()
     for callback in callbacks:
-        kept[callback["job_id"], callback["status"]] += 1 + callback["repeats"]
-    return kept
+        counts[callback["job_id"], callback["status"]] += 1 + callback["repeats"]
+    return counts
 
 
 def _lost_on_purpose(jobs: list[dict[str, Any]]) -> int:
-    return sum(sent["outcome"] == "lost on purpose" for job in jobs for sent in job["callbacks"])
+    return sum(callback["outcome"] == "lost on purpose" for job in jobs for callback in job["callbacks"])
 
 
 def _jobs_by_take(jobs: list[dict[str, Any]]) -> dict[tuple[str, str, int], list[str]]:
-    found: dict[tuple[str, str, int], list[str]] = {}
+    jobs_of_take: dict[tuple[str, str, int], list[str]] = {}
     for job in jobs:
         address = Tokens("only for the storm").read(job["input"]["callback_url"].rpartition("/")[2], now=0)
         assert isinstance(address, TakeAddress)
-        found.setdefault((address.run_id, address.shot_id, address.take), []).append(job["id"])
-    return found
+        jobs_of_take.setdefault((address.run_id, address.shot_id, address.take), []).append(job["id"])
+    return jobs_of_take
 
 
 def _unclaimed(
@@ -159,34 +159,34 @@ def _unclaimed(
 
     A shot that came in under the id of one that has left is made as ``s2-2``, and shown as s2.
     """
-    claimed = {take["job_id"] for run in runs for shot in all_shots(run) for take in shot["takes"]}
-    found: dict[tuple[str, str, int], set[str]] = {}
+    claims = {take["job_id"] for run in runs for shot in all_shots(run) for take in shot["takes"]}
+    strays: dict[tuple[str, str, int], set[str]] = {}
     for (run_id, made_as, take), ids in by_take.items():
-        if unknown := set(ids) - claimed:
-            found.setdefault((run_id, made_as.partition("-")[0], take), set()).update(unknown)
-    return found
+        if unknown := set(ids) - claims:
+            strays.setdefault((run_id, made_as.partition("-")[0], take), set()).update(unknown)
+    return strays
 
 
 def _wrong_with(
-    run: dict[str, Any], unclaimed: dict[tuple[str, str, int], set[str]], heard: set[str], cancelled: set[str]
+    run: dict[str, Any], strays: dict[tuple[str, str, int], set[str]], job_ids: set[str], cancels: set[str]
 ) -> list[str]:
     """
-    A run ends in its film, unless it was *cancelled*. A take may end otherwise, or be held, only as one of which
+    A run ends in its film, unless it is among *cancels*. A take may end otherwise, or be held, only as one of which
     nothing could be known: a submit whose answer was lost, and no callback of whose job was acknowledged. Only two such
     takes may cost a shot its film.
     """
     wrong = []
     for shot in all_shots(run):
         for take in shot["takes"]:
-            own = {take["job_id"]} if take["job_id"] else unclaimed.get((run["id"], shot["id"], take["number"]), set())
-            known = heard & own
-            if take["status"] != "done" and (known or take["status"] not in ("expired", "unsure")):
+            own = {take["job_id"]} if take["job_id"] else strays.get((run["id"], shot["id"], take["number"]), set())
+            own_ids = job_ids & own
+            if take["status"] != "done" and (own_ids or take["status"] not in ("expired", "unsure")):
                 wrong.append(f"{run['id']} {shot['id']}.{take['number']} is {take['status']}: {take['error']}")
     if run["status"] == "succeeded":
         return wrong + _wrong_with_film(run)
     if run["status"] == "failed" and any(len(shot["takes"]) >= 2 for shot in run["shots"]):
         return wrong
-    if run["status"] == "cancelled" and run["id"] in cancelled:
+    if run["status"] == "cancelled" and run["id"] in cancels:
         return wrong
     if run["status"] == "waiting" and run["error"]["code"] == "outcome_unknown":
         return wrong
@@ -195,13 +195,17 @@ def _wrong_with(
 
 def _wrong_with_film(run: dict[str, Any]) -> list[str]:
     """The film has every frame of its clips, those that were handed on once."""
-    frames = [_done(shot)["video"]["frames"] for shot in run["shots"]]
+    frames = [_picked_take(shot)["video"]["frames"] for shot in run["shots"]]
     handed_on = sum(shot["continued"] for shot in run["shots"])
-    wanted, found = sum(frames) - handed_on, run["film"]["frames"]
-    return [] if wanted == found else [f"{run['id']}: its film has {found} frames, its clips {wanted}"]
+    frames_expected, frames_there = sum(frames) - handed_on, run["film"]["frames"]
+    return (
+        []
+        if frames_expected == frames_there
+        else [f"{run['id']}: its film has {frames_there} frames, its clips {frames_expected}"]
+    )
 
 
-def _done(shot: dict[str, Any]) -> dict[str, Any]:
+def _picked_take(shot: dict[str, Any]) -> dict[str, Any]:
     return next(take for take in shot["takes"] if take["number"] == shot["picked"])
 
 

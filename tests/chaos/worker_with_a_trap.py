@@ -7,7 +7,7 @@ Receiver or worker of FrameRelay, with a trap that kills it at an exact point, o
 The product has no hooks for this: functions are wrapped from outside before it starts. A trap goes off once; its mark
 in FOLDER says that it did. It is a SIGKILL, or gently a SIGTERM, as at a deploy. A submit's margin is cut from 30 s to
 2 s, the time for which a worker that was killed is thought alive from 6 s to 3 s: the waits are shorter, the rules are
-the same. So many of a worker's tasks as SHARE says come twice, side by side.
+the same. The share SHARE of a worker's tasks comes twice, side by side.
 """
 
 import argparse
@@ -58,17 +58,17 @@ def main(words: list[str]) -> None:
     options.add_argument("--gently", action="store_true")
     options.add_argument("--doubled", type=float, default=0.0)
     options.add_argument("--broken", choices=[*SAFEGUARDS, "redis_keeps_nothing"])
-    given = options.parse_args(words)
+    settings = options.parse_args(words)
     framerelay.runs.machine.SUBMIT_MARGIN_S = 2.0  # type: ignore[misc]  # Final in the product, shorter here.
     framerelay.processors.worker.LEASE_S, framerelay.processors.worker.RENEW_S = 3.0, 1.0  # type: ignore[misc]
     for name in ("submit", "look_up", "collect", "opening", "join", "hook", "sweep"):
-        _double(name, given.doubled)
-    if given.broken in SAFEGUARDS:
-        SAFEGUARDS[given.broken]()
-    if given.trap:
-        spring = partial(_end_once, given.marks / f"trap.{given.trap}", gently=given.gently)
-        {**RECEIVER_POINTS, **WORKER_POINTS}[given.trap](spring)
-    cli([given.role], prog_name="framerelay")
+        _double(name, settings.doubled)
+    if settings.broken in SAFEGUARDS:
+        SAFEGUARDS[settings.broken]()
+    if settings.trap:
+        spring = partial(_end_once, settings.marks / f"trap.{settings.trap}", gently=settings.gently)
+        {**RECEIVER_POINTS, **WORKER_POINTS}[settings.trap](spring)
+    cli([settings.role], prog_name="framerelay")
 
 
 def _end_once(mark: Path, *, gently: bool) -> None:
@@ -93,7 +93,7 @@ def _double(name: str, share: float) -> None:
     whole = getattr(framerelay.processors.worker, name)
 
     @wraps(whole)  # The worker reads which arguments a task takes.
-    async def doubled(deps: Any, **arguments: Any) -> Any:
+    async def run_twice(deps: Any, **arguments: Any) -> Any:
         if random.random() >= share:
             return await whole(deps, **arguments)
         twins = await asyncio.gather(*(whole(deps, **arguments) for _ in range(2)), return_exceptions=True)
@@ -102,7 +102,7 @@ def _double(name: str, share: float) -> None:
                 raise outcome
         return twins[0]
 
-    setattr(framerelay.processors.worker, name, doubled)
+    setattr(framerelay.processors.worker, name, run_twice)
 
 
 # --- points at which it dies ---------------------------------------------------------------------------------------
@@ -111,25 +111,25 @@ def _double(name: str, share: float) -> None:
 def _after(owner: Any, name: str, spring: Spring) -> None:
     whole = getattr(owner, name)
 
-    async def trapped(*arguments: Any, **named: Any) -> Any:
-        result = await whole(*arguments, **named)
+    async def spring_after(*arguments: Any, **options: Any) -> Any:
+        result = await whole(*arguments, **options)
         spring()
         return result
 
-    setattr(owner, name, trapped)
+    setattr(owner, name, spring_after)
 
 
 def _during(owner: Any, name: str, spring: Spring) -> None:
     """A few milliseconds after it began."""
     whole = getattr(owner, name)
 
-    async def trapped(*arguments: Any, **named: Any) -> Any:
+    async def spring_during(*arguments: Any, **options: Any) -> Any:
         asyncio.get_running_loop().call_later(0.005, spring)
-        result = await whole(*arguments, **named)
+        result = await whole(*arguments, **options)
         spring()
         return result
 
-    setattr(owner, name, trapped)
+    setattr(owner, name, spring_during)
 
 
 def _mid_last_frame(spring: Spring) -> None:
@@ -142,11 +142,11 @@ def _after_saved(event: str, spring: Spring) -> None:
     """When Redis has the change, and before anything else."""
     save = Store.save
 
-    async def trapped(self: Store, run: Any, **named: Any) -> bool:
-        saved = await save(self, run, **named)
-        if saved and named["event"]["event"] == event:
+    async def trapped(self: Store, run: Any, **options: Any) -> bool:
+        is_saved = await save(self, run, **options)
+        if is_saved and options["event"]["event"] == event:
             spring()
-        return saved
+        return is_saved
 
     Store.save = trapped  # type: ignore[method-assign]
 
@@ -154,42 +154,42 @@ def _after_saved(event: str, spring: Spring) -> None:
 def _after_answer(spring: Spring) -> None:
     acknowledge = framerelay.receiver.callbacks.receiving.acknowledge
 
-    def trapped(*arguments: Any, **named: Any) -> Response:
+    def trapped(*arguments: Any, **options: Any) -> Response:
         asyncio.get_running_loop().call_later(0.05, spring)  # The answer has left by then.
-        return acknowledge(*arguments, **named)
+        return acknowledge(*arguments, **options)
 
     for module in (framerelay.receiver.callbacks.receiving, framerelay.receiver.callbacks.batch):
         module.acknowledge = trapped  # type: ignore[attr-defined]  # The route's, and the fast path's.
 
 
 def _after_spooled_answer(spring: Spring) -> None:
-    """Its callback lies on disk and nowhere else."""
+    """Its callback is on disk and nowhere else."""
     spool = framerelay.receiver.callbacks.receiving.spool
 
-    async def trapped(*arguments: Any) -> Response:
+    async def spring_instead(*arguments: Any) -> Response:
         response = await spool(*arguments)
         if response.status_code == 200:
             asyncio.get_running_loop().call_later(0.05, spring)
         return response
 
     for module in (framerelay.receiver.callbacks.receiving, framerelay.receiver.callbacks.batch):
-        module.spool = trapped  # type: ignore[attr-defined]
+        module.spool = spring_instead  # type: ignore[attr-defined]
 
 
 def _before_given(spring: Spring) -> None:
-    _on_giving(lambda give, *arguments, **named: spring() or give(*arguments, **named))
+    _on_giving(lambda give, *arguments, **options: spring() or give(*arguments, **options))
 
 
 def _after_given(spring: Spring) -> None:
-    """Redis has the callback, and whoever gave it has not heard of it."""
+    """Redis has the callback, and its sender does not know yet."""
 
-    def give_and_die(give: Callable[..., Any], *arguments: Any, on_kept: OnKept, **named: Any) -> Any:
+    def give_and_die(give: Callable[..., Any], *arguments: Any, on_kept: OnKept, **options: Any) -> Any:
         def die_and_tell(outcome: bool | BaseException) -> None:
             if isinstance(outcome, bool):
                 spring()
             on_kept(outcome)
 
-        return give(*arguments, on_kept=die_and_tell, **named)
+        return give(*arguments, on_kept=die_and_tell, **options)
 
     _on_giving(give_and_die)
 
@@ -197,14 +197,14 @@ def _after_given(spring: Spring) -> None:
 def _on_giving(do: Callable[..., Any]) -> None:
     whole = Inbox.give
 
-    def trapped(self: Inbox, *arguments: Any, **named: Any) -> Any:
-        return do(partial(whole, self), *arguments, **named)
+    def trapped(self: Inbox, *arguments: Any, **options: Any) -> Any:
+        return do(partial(whole, self), *arguments, **options)
 
     Inbox.give = trapped  # type: ignore[method-assign]
 
 
 def _mid_drain(spring: Spring) -> None:
-    """Redis has taken callbacks from the spool, and their files still lie there."""
+    """Redis has taken callbacks from the spool, and their files are still there."""
     remove = framerelay.store.spool._remove_all
 
     def trapped(paths: list[Path]) -> None:
@@ -218,7 +218,7 @@ def _mid_drain(spring: Spring) -> None:
 def _mid_download(spring: Spring) -> None:
     whole = httpx.Response.aiter_raw
 
-    async def trapped(self: httpx.Response, chunk_size: int | None = None) -> Any:
+    async def spring_while_reading(self: httpx.Response, chunk_size: int | None = None) -> Any:
         async for part in whole(self, chunk_size):
             if self.request.url.path.endswith(".mp4"):
                 yield part[: len(part) // 2]
@@ -227,7 +227,7 @@ def _mid_download(spring: Spring) -> None:
             else:
                 yield part
 
-    httpx.Response.aiter_raw = trapped  # type: ignore[method-assign]
+    httpx.Response.aiter_raw = spring_while_reading  # type: ignore[method-assign]
 
 
 RECEIVER_POINTS: Final[dict[str, Callable[[Spring], None]]] = {
@@ -260,12 +260,12 @@ def _save_without_looking() -> None:
     if blind == text:
         raise SystemExit("save.lua no longer compares revisions where this switch expects it")
     script = framerelay.store.runs.script
-    framerelay.store.runs.script = lambda name, **named: blind if name == "save" else script(name, **named)
+    framerelay.store.runs.script = lambda name, **options: blind if name == "save" else script(name, **options)
     save = Store.save
 
-    async def late(self: Store, run: Any, **named: Any) -> bool:
+    async def late(self: Store, run: Any, **options: Any) -> bool:
         await asyncio.sleep(0.1)
-        return await save(self, run, **named)
+        return await save(self, run, **options)
 
     Store.save = late  # type: ignore[method-assign]
 
@@ -273,11 +273,11 @@ def _save_without_looking() -> None:
 def _submit_again() -> None:
     once = JobsClient.submit
 
-    async def submit(self: JobsClient, *arguments: Any, **named: Any) -> Any:
+    async def submit(self: JobsClient, *arguments: Any, **options: Any) -> Any:
         try:
-            return await once(self, *arguments, **named)
+            return await once(self, *arguments, **options)
         except OutcomeUnknown:
-            return await once(self, *arguments, **named)
+            return await once(self, *arguments, **options)
 
     JobsClient.submit = submit  # type: ignore[method-assign]
 
@@ -293,9 +293,9 @@ def _post_before_intent() -> None:
         waiting[f"{run.id}:{shot.id}:late"] = partial(record, deps.store, run.id, event)
         return after.take(shot.id, number)
 
-    async def submit(self: JobsClient, *arguments: Any, idempotency_key: str, **named: Any) -> Any:
+    async def submit(self: JobsClient, *arguments: Any, idempotency_key: str, **options: Any) -> Any:
         try:
-            return await post(self, *arguments, idempotency_key=idempotency_key, **named)
+            return await post(self, *arguments, idempotency_key=idempotency_key, **options)
         finally:
             await asyncio.sleep(0.5)
             if late := waiting.pop(idempotency_key, None):
@@ -316,8 +316,8 @@ def _no_sweep() -> None:
 def _answer_before_kept() -> None:
     """The callback is gathered in memory and written a moment after its 200, as faster receivers do it."""
 
-    def promise(give: Callable[..., Any], *arguments: Any, on_kept: OnKept, **named: Any) -> Any:
-        unheard = partial(give, *arguments, on_kept=lambda _: None, **named)
+    def promise(give: Callable[..., Any], *arguments: Any, on_kept: OnKept, **options: Any) -> Any:
+        unheard = partial(give, *arguments, on_kept=lambda _: None, **options)
         asyncio.get_running_loop().call_later(0.3, unheard)
         on_kept(True)
         return object()
@@ -326,7 +326,7 @@ def _answer_before_kept() -> None:
 
 
 def _spool_forgets() -> None:
-    async def keep(self: Spool, *arguments: Any, **named: Any) -> None:
+    async def keep(self: Spool, *arguments: Any, **options: Any) -> None:
         """Answered, and nowhere."""
 
     Spool.keep = keep  # type: ignore[method-assign]
@@ -369,8 +369,8 @@ def _any_film_will_do() -> None:
             event = replace(event, turn=run.turns)
         return whole(run, event, now)
 
-    async def slow(self: Decoder, *given: Any) -> Any:
-        film = await join(self, *given)
+    async def slow(self: Decoder, *arguments: Any) -> Any:
+        film = await join(self, *arguments)
         await asyncio.sleep(2.0)
         return film
 

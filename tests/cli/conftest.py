@@ -34,7 +34,7 @@ QUICK = ("--scale", "0.2", "--clip-s", "0.5", "--job-s", "0.1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class Result:
     """What a command left: its exit code and its two outputs."""
 
     code: int
@@ -76,11 +76,11 @@ class WarmStart:
         """Where requests are written."""
         return self._asking.fileno()
 
-    def run(self, words: tuple[str, ...], folder: Path, environ: dict[str, str], input: str, within_s: float) -> Ended:
+    def run(self, words: tuple[str, ...], folder: Path, environ: dict[str, str], input: str, within_s: float) -> Result:
         """Run ``framerelay *words*`` to its end."""
         request = json.dumps({"words": words, "folder": str(folder), "environ": environ}).encode()
-        told, tell = os.pipe()
-        with open(told) as telling, _file() as stdin, _file() as out, _file() as err:
+        exits, tell = os.pipe()
+        with open(exits) as telling, _file() as stdin, _file() as out, _file() as err:
             stdin.write(input)
             stdin.seek(0)
             streams = [stdin.fileno(), out.fileno(), err.fileno()]
@@ -93,7 +93,7 @@ class WarmStart:
             code = int(telling.readline())
             out.seek(0)
             err.seek(0)
-            return Ended(code=code, out=out.read(), err=err.read())
+            return Result(code=code, out=out.read(), err=err.read())
 
     def end(self) -> None:
         """No more commands."""
@@ -166,11 +166,11 @@ class Shell:
         more = {f"FRAMERELAY_{name}": str(value) for name, value in settings.items()}
         return replace(self, settings={**self.settings, **more})
 
-    def run(self, *words: str, within_s: float = 180.0, input: str = "") -> Ended:
+    def run(self, *words: str, within_s: float = 180.0, input: str = "") -> Result:
         """Run ``framerelay *words*`` to its end."""
-        ended = warm_start().run(words, self.folder, self.environ, input, within_s)
-        assert "Traceback" not in ended.err, ended.err
-        return ended
+        result = warm_start().run(words, self.folder, self.environ, input, within_s)
+        assert "Traceback" not in result.err, result.err
+        return result
 
     def start(self, *words: str, **arguments: Any) -> "subprocess.Popen[str]":
         """
@@ -185,7 +185,7 @@ class Shell:
         STARTED.append((process, self.folder))
         return process
 
-    def on_a_terminal(self, *words: str, typed: str = "", ctrl_c_at: str = "") -> tuple[str, int]:
+    def on_a_terminal(self, *words: str, keys: str = "", ctrl_c_at: str = "") -> tuple[str, int]:
         """
         All that it wrote to a terminal of 80 by 24, escape sequences left out, and its exit code.
 
@@ -196,21 +196,21 @@ class Shell:
         shell = replace(self, settings={**self.settings, "TERM": "xterm-256color"})
         process = shell.start(*words, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
-        os.write(ours, typed.encode())
-        written, deadline = b"", time.monotonic() + 90
+        os.write(ours, keys.encode())
+        screen, deadline = b"", time.monotonic() + 90
         while time.monotonic() < deadline:
             if select.select([ours], [], [], 0.1)[0]:
                 try:
-                    written += os.read(ours, 65536)
+                    screen += os.read(ours, 65536)
                 except OSError:  # Linux says EIO when the last writer has gone.
                     break
-                if ctrl_c_at and ctrl_c_at.encode() in written:
+                if ctrl_c_at and ctrl_c_at.encode() in screen:
                     ctrl_c_at = ""
                     process.send_signal(signal.SIGINT)
             elif process.poll() is not None:
                 break
         os.close(ours)
-        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.decode())
         return text, process.wait(timeout=90)
 
     def write(self, name: str, text: str) -> str:
@@ -233,8 +233,8 @@ class Shell:
         answer: dict[str, Any] = httpx.post(url, content=content, headers=headers, **PLAIN).json()
         return answer
 
-    def shown(self, run_id: str) -> dict[str, Any]:
-        """The run as it stands."""
+    def view(self, run_id: str) -> dict[str, Any]:
+        """The run as it is now."""
         return self.api(f"/v1/runs/{run_id}")
 
 
@@ -268,11 +268,11 @@ def free_port() -> int:
 def wait_for(condition: Callable[[], Any], description: str, *, within_s: float = WAIT_S) -> Any:
     """What *condition* answers as soon as that is true."""
     deadline = time.monotonic() + within_s
-    while not (held := condition()):
+    while not (value := condition()):
         if time.monotonic() > deadline:
             pytest.fail(f"not within {within_s:.0f} s: {description}")
         time.sleep(0.05)
-    return held
+    return value
 
 
 @contextmanager
@@ -312,13 +312,13 @@ def sandbox_in(folder: Path, *options: str, port: int | None = None) -> Abstract
 def shell_for(folder: Path, upstream_url: str, **settings: str | int) -> Shell:
     """A shell whose settings reach that provider, at a port of its own."""
     folder.mkdir(exist_ok=True)
-    known = {
+    defaults = {
         "UPSTREAM_URL": upstream_url,
         "UPSTREAM_KEY": KEY,
         "TRUSTED_HOSTS": upstream_url.removeprefix("http://"),
         "PORT": free_port(),
     }
-    return Shell(folder=folder).having(**{**known, **settings})
+    return Shell(folder=folder).having(**{**defaults, **settings})
 
 
 def up_in(shell: Shell, *, word: str = "up") -> AbstractContextManager[Service]:
@@ -329,7 +329,7 @@ def up_in(shell: Shell, *, word: str = "up") -> AbstractContextManager[Service]:
 
 def left_over(folder: Path) -> list[str]:
     """Command lines of processes that work in *folder* or name it."""
-    found = []
+    lines = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -337,8 +337,8 @@ def left_over(folder: Path) -> list[str]:
         except OSError:
             continue
         if words and (str(folder) in words or Path(place).is_relative_to(folder)):
-            found.append(f"{process.name} {words}")
-    return found
+            lines.append(f"{process.name} {words}")
+    return lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,36 +22,36 @@ LONGER = FILM + "  - {id: s3, prompt: the key}\n"
 
 def started(shell: Any, board: str, name: str = "film.yaml") -> str:
     """The id of a run of *board* that has its film."""
-    ended = shell.run("run", shell.write(name, board), "--watch")
-    assert ended.code == 0, ended
-    return str(ended.out.splitlines()[0].removeprefix("run: "))
+    result = shell.run("run", shell.write(name, board), "--watch")
+    assert result.code == 0, result
+    return str(result.out.splitlines()[0].removeprefix("run: "))
 
 
 def test_a_storyboard_is_printed_as_it_was_given_and_starts_again(relay: Any) -> None:
     """With its comments; as JSON what they say; into `run` it is another run of the same shots."""
     run_id = started(relay, FILM)
-    printed = relay.run("storyboard", run_id)
+    result = relay.run("storyboard", run_id)
     as_json = relay.run("storyboard", run_id, "--json")
-    again = relay.run("run", "-", input=printed.out)
+    again = relay.run("run", "-", input=result.out)
 
-    assert (printed.code, printed.out) == (0, FILM)
+    assert (result.code, result.out) == (0, FILM)
     assert json.loads(as_json.out)["shots"][0] == {"id": "s1", "prompt": "a car"}
     assert again.code == 0, again
-    other = relay.shown(again.out.removeprefix("run: ").split()[0])
+    other = relay.view(again.out.removeprefix("run: ").split()[0])
     assert other["id"] != run_id
     assert [shot["prompt"] for shot in other["shots"]] == ["a car", "closer"]
 
 
 def test_a_dry_run_is_a_sentence_and_lists_and_an_amendment_the_run(relay: Any) -> None:
-    """Nothing happens by the one; the other goes on as foretold, and a second time is refused in a sentence."""
+    """The first changes nothing; the second goes on as predicted, and another try is refused in a sentence."""
     run_id = started(relay, FILM)
     relay.write("longer.yaml", LONGER)
-    revision = relay.shown(run_id)["revision"]
+    revision = relay.view(run_id)["revision"]
     dry = relay.run("amend", run_id, "longer.yaml", "--dry-run")
     as_json = relay.run("amend", run_id, "longer.yaml", "--dry-run", "--json")
-    untouched = relay.shown(run_id)["revision"]
-    done = relay.run("amend", run_id, "longer.yaml")
-    watched = relay.run("watch", run_id)
+    untouched_revision = relay.view(run_id)["revision"]
+    result = relay.run("amend", run_id, "longer.yaml")
+    watched_result = relay.run("watch", run_id)
     again = relay.run("amend", run_id, "longer.yaml")
 
     assert (dry.code, dry.out.splitlines()) == (
@@ -59,9 +59,9 @@ def test_a_dry_run_is_a_sentence_and_lists_and_an_amendment_the_run(relay: Any) 
         ["s3 is added; 1 job to the end of the film", "  kept: s1 and s2", "  added: s3"],
     )
     assert json.loads(as_json.out)["add"] == ["s3"]
-    assert untouched == revision
-    assert (done.code, watched.code) == (0, 0), (done, watched)
-    assert "s3" in done.out
+    assert untouched_revision == revision
+    assert (result.code, watched_result.code) == (0, 0), (result, watched_result)
+    assert "s3" in result.out
     assert (again.code, again.sentence) == (1, "the run is what this storyboard says already")
 
 
@@ -69,20 +69,20 @@ def test_at_a_terminal_it_says_what_it_spends_and_asks(relay: Any) -> None:
     """No means that nothing was done; --yes does not ask."""
     run_id = started(relay, FILM)
     relay.write("longer.yaml", LONGER)
-    asked, code = relay.on_a_terminal("amend", run_id, "longer.yaml", typed="n\n")
-    before = relay.shown(run_id)
-    unasked, _ = relay.on_a_terminal("amend", run_id, "longer.yaml", "--yes")
+    screen, code = relay.on_a_terminal("amend", run_id, "longer.yaml", keys="n\n")
+    before = relay.view(run_id)
+    silent_screen, _ = relay.on_a_terminal("amend", run_id, "longer.yaml", "--yes")
 
     assert code == 1
-    assert f'"rain" ({run_id}): s3 is added; 1 job to the end of the film.' in " ".join(asked.split())
-    assert "nothing was done" in asked
+    assert f'"rain" ({run_id}): s3 is added; 1 job to the end of the film.' in " ".join(screen.split())
+    assert "nothing was done" in screen
     assert len(before["shots"]) == 2
-    assert "Go on?" not in unasked
-    assert len(relay.shown(run_id)["shots"]) == 3
+    assert "Go on?" not in silent_screen
+    assert len(relay.view(run_id)["shots"]) == 3
 
 
-def test_a_picture_of_the_same_name_is_told_by_its_bytes(relay: Any, picture: bytes) -> None:
-    """The file lies beside the storyboard; another one in its place makes the shot again."""
+def test_a_picture_of_the_same_name_is_recognized_by_its_bytes(relay: Any, picture: bytes) -> None:
+    """The file is next to the storyboard; another one in its place makes the shot again."""
     board = "title: one\nmodel: m\nshots: [{id: s1, prompt: a car, first_frame: car.png}]\n"
     (relay.folder / "car.png").write_bytes(picture)
     run_id = started(relay, board)
@@ -102,7 +102,7 @@ def picture() -> bytes:
 
 
 @pytest.mark.slow
-def test_a_film_amended_in_flight_while_its_worker_is_killed_comes_out_and_nothing_is_paid_twice(
+def test_a_film_amended_in_flight_while_its_worker_is_killed_is_finished_and_nothing_is_paid_twice(
     tools: Any, tmp_path: Path
 ) -> None:
     """Two jobs under way, kill -9, another storyboard, a new worker: each clip is kept, the film is of the last."""
@@ -116,15 +116,15 @@ def test_a_film_amended_in_flight_while_its_worker_is_killed_comes_out_and_nothi
             tools.wait_for(lambda: len(sandbox.journal()["jobs"]) == 2, "two jobs are under way")
             worker.send_signal(signal.SIGKILL)
             worker.wait(timeout=90)
-            amended = shell.run("amend", run_id, shell.write("other.yaml", LONGER.replace("a car", "a bicycle")))
+            result = shell.run("amend", run_id, shell.write("other.yaml", LONGER.replace("a car", "a bicycle")))
             worker = shell.start("worker", **quiet)
-            watched = shell.run("watch", run_id)
-            tools.wait_for(lambda: _all_kept(shell.shown(run_id)), "all clips are kept")
-            run, submits = shell.shown(run_id), sandbox.journal()["submits"]
+            watched_result = shell.run("watch", run_id)
+            tools.wait_for(lambda: _all_kept(shell.view(run_id)), "all clips are kept")
+            run, submits = shell.view(run_id), sandbox.journal()["submits"]
             worker.send_signal(signal.SIGINT)
             assert worker.wait(timeout=90) == 0
 
-    assert (amended.code, watched.code) == (0, 0), (amended, watched)
+    assert (result.code, watched_result.code) == (0, 0), (result, watched_result)
     assert [shot["prompt"] for shot in run["shots"]] == ["a bicycle", "closer", "the key"]
     assert run["film"]["takes"] == {"s1": 2, "s2": 1, "s3": 2}
     assert len(submits) == 5, "two of the first storyboard, three of the last"

@@ -20,7 +20,7 @@ shots:
   - {id: street, prompt: a, gate: approve}
   - {id: stop, prompt: b}
 """
-# What bash does when a person presses Tab behind these words.
+# What bash does when a person presses Tab after these words.
 TAB = """
 eval "$(framerelay completion bash)"
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}
@@ -40,14 +40,16 @@ Bash = Callable[..., list[str]]
 
 
 @pytest.fixture
-def offered(warm_bin: tuple[Path, int]) -> Bash:
-    """``offered(shell, *words)``: what bash offers behind ``framerelay *words*``, the last of which is not finished."""
+def completions(warm_bin: tuple[Path, int]) -> Bash:
+    """``completions(shell, *words)``: what bash offers after ``framerelay *words*``, the last one unfinished."""
 
     def offer(shell: Any, *words: str) -> list[str]:
         command = ["bash", "--norc", "-c", TAB, "bash", "framerelay", *words]
-        done = subprocess.run(command, **where(shell, warm_bin), capture_output=True, text=True, check=True, timeout=60)
-        assert done.stderr == ""
-        return [line for line in done.stdout.splitlines() if line]
+        process = subprocess.run(
+            command, **where(shell, warm_bin), capture_output=True, text=True, check=True, timeout=60
+        )
+        assert process.stderr == ""
+        return [line for line in process.stdout.splitlines() if line]
 
     return offer
 
@@ -59,44 +61,44 @@ def where(shell: Any, warm_bin: tuple[Path, int], **more: str) -> dict[str, Any]
     return {"cwd": shell.folder, "env": environ, "pass_fds": [file]}
 
 
-def test_bash_completes_commands_and_options(shell: Any, offered: Bash) -> None:
+def test_bash_completes_commands_and_options(shell: Any, completions: Bash) -> None:
     """Without a receiver, too."""
-    assert offered(shell, "re") == ["receiver", "remove", "resume", "retake", "replay", "release", "restore"]
-    assert offered(shell, "runs", "--st") == ["--status"]
-    assert offered(shell, "completion", "") == ["bash", "zsh", "fish"]
+    assert completions(shell, "re") == ["receiver", "remove", "resume", "retake", "replay", "release", "restore"]
+    assert completions(shell, "runs", "--st") == ["--status"]
+    assert completions(shell, "completion", "") == ["bash", "zsh", "fish"]
 
 
-def test_bash_completes_ids_of_the_receiver_that_is_running(relay: Any, offered: Bash) -> None:
-    """Runs, newest first; shots of the run that was written before; takes; callbacks; titles behind several."""
+def test_bash_completes_ids_of_the_receiver_that_is_running(relay: Any, completions: Bash) -> None:
+    """Runs, newest first; shots of the run that was written before; takes; callbacks; titles after several."""
     ids = [relay.run("run", relay.write("gated.yaml", GATED)).out.split()[1] for _ in range(2)]
-    assert offered(relay, "show", "run_")[:2] == [f"{run}  (waiting 雨夜, neon)" for run in ids[::-1]]
-    assert offered(relay, "show", ids[0][:-1]) == [ids[0]]
-    assert offered(relay, "approve", ids[0], "st") == ["street  (waiting a)", "stop  (pending b)"]
-    assert offered(relay, "adopt", "job_1", "--run", ids[0], "--shot", "sto") == ["stop"]
+    assert completions(relay, "show", "run_")[:2] == [f"{run}  (waiting 雨夜, neon)" for run in ids[::-1]]
+    assert completions(relay, "show", ids[0][:-1]) == [ids[0]]
+    assert completions(relay, "approve", ids[0], "st") == ["street  (waiting a)", "stop  (pending b)"]
+    assert completions(relay, "adopt", "job_1", "--run", ids[0], "--shot", "sto") == ["stop"]
     relay.run("approve", ids[0], "street")
     assert relay.run("show", ids[0], "--watch").code == 0
-    assert offered(relay, "pick", ids[0], "street", "") == ["1"]
+    assert completions(relay, "pick", ids[0], "street", "") == ["1"]
     for run in ids:
         relay.run("cancel", run)
 
 
-def test_nobody_waits_for_a_receiver_that_does_not_answer(relay: Any, tools: Any, offered: Bash) -> None:
+def test_nobody_waits_for_a_receiver_that_does_not_answer(relay: Any, tools: Any, completions: Bash) -> None:
     """No ids and no words: none that listens, a setting that cannot be read."""
-    assert offered(relay.having(PORT=tools.free_port()), "show", "") == []
-    assert offered(relay.having(PORT="many"), "show", "") == []
+    assert completions(relay.having(PORT=tools.free_port()), "show", "") == []
+    assert completions(relay.having(PORT="many"), "show", "") == []
 
 
 def test_fish_completes_what_bash_does(relay: Any, warm_bin: tuple[Path, int]) -> None:
     """With state and title beside each id, asked of the shell's own engine."""
     fish = there("fish")
     runs = [relay.run("run", relay.write("gated.yaml", GATED)).out.split()[1] for _ in range(2)]
-    asked = "framerelay completion fish | source; complete -C $argv[1]"
+    script = "framerelay completion fish | source; complete -C $argv[1]"
 
     def offers(line: str) -> list[str]:
-        command = [fish, "--no-config", "-c", asked, line]
+        command = [fish, "--no-config", "-c", script, line]
         there = where(relay, warm_bin)
-        done = subprocess.run(command, **there, capture_output=True, text=True, check=True, timeout=60)
-        return done.stdout.splitlines()
+        process = subprocess.run(command, **there, capture_output=True, text=True, check=True, timeout=60)
+        return process.stdout.splitlines()
 
     assert [line.split("\t")[0] for line in offers("framerelay rem")] == ["remove"]
     assert offers(f"framerelay approve {runs[0]} st") == ["street\twaiting a", "stop\tpending b"]
@@ -116,10 +118,10 @@ def test_zsh_completes_what_bash_does(relay: Any, warm_bin: tuple[Path, int]) ->
 
     def typed(words: str, until: str) -> None:
         os.write(ours, words.encode())
-        seen, deadline = "", time.monotonic() + 90
-        while until not in seen:
-            assert select.select([ours], [], [], max(0.0, deadline - time.monotonic()))[0], seen
-            seen += os.read(ours, 4096).decode(errors="replace")
+        screen, deadline = "", time.monotonic() + 90
+        while until not in screen:
+            assert select.select([ours], [], [], max(0.0, deadline - time.monotonic()))[0], screen
+            screen += os.read(ours, 4096).decode(errors="replace")
 
     try:
         typed('autoload -U compinit; compinit -D; eval "$(framerelay completion zsh)"; print rea""dy\n', "ready")
@@ -154,11 +156,11 @@ def test_make_installs_the_shells_that_are_missing_once(tmp_path: Path, comes: b
     def make() -> list[str]:
         command = [there("make"), "--no-print-directory", "-f", str(MAKEFILE), "-o", "setup", "shells"]
         environ = {"PATH": str(tmp_path / "bin"), "LANG": "C.UTF-8"}
-        done = subprocess.run(
+        process = subprocess.run(
             command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True, timeout=60
         )
-        assert done.stderr == ""
-        return done.stdout.splitlines()
+        assert process.stderr == ""
+        return process.stdout.splitlines()
 
     first, *rest = make()
     assert first == "Installing zsh and fish for the tests of completion (once) …"
@@ -170,8 +172,8 @@ def test_make_installs_the_shells_that_are_missing_once(tmp_path: Path, comes: b
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
 def test_each_shell_has_its_script(shell: Any, name: str) -> None:
     """The shell reads it without complaint, where there is one."""
-    ended = shell.run("completion", name)
-    assert (ended.code, ended.err) == (0, "")
-    assert "_FRAMERELAY_COMPLETE" in ended.out
-    if found := shutil.which(name):
-        subprocess.run([found, "-n"], input=ended.out, text=True, check=True, timeout=90)
+    result = shell.run("completion", name)
+    assert (result.code, result.err) == (0, "")
+    assert "_FRAMERELAY_COMPLETE" in result.out
+    if program := shutil.which(name):
+        subprocess.run([program, "-n"], input=result.out, text=True, check=True, timeout=90)

@@ -14,9 +14,9 @@ TWO = "title: two\nmodel: seedance-1.5-pro-720p\nshots: [{id: s1, prompt: a car}
 
 def ended_run(shell: Any, board: str, code: int = 0) -> str:
     """The id of a run of *board* that was watched until the command left with *code*."""
-    ended = shell.run("run", shell.write("board.yaml", board), "--watch")
-    assert ended.code == code, ended
-    return str(ended.out.splitlines()[0].removeprefix("run: "))
+    result = shell.run("run", shell.write("board.yaml", board), "--watch")
+    assert result.code == code, result
+    return str(result.out.splitlines()[0].removeprefix("run: "))
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +39,11 @@ def film(relay: Any) -> str:
 )
 def test_a_decision_about_what_is_not_there_is_one_sentence(relay: Any, words: tuple[str, ...]) -> None:
     """Exit 1, nothing on standard output, and where to look for what was mistyped."""
-    ended = relay.run(*words)
-    assert (ended.code, ended.out) == (1, "")
+    result = relay.run(*words)
+    assert (result.code, result.out) == (1, "")
     missing = "such callback, or it is no longer kept" if words[0] == "replay" else "run run_x"
     lists = "callbacks" if words[0] == "replay" else "runs"
-    assert ended.sentence == f"there is no {missing}; `framerelay {lists}` lists them"
+    assert result.sentence == f"there is no {missing}; `framerelay {lists}` lists them"
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,14 @@ def test_a_decision_about_what_is_not_there_is_one_sentence(relay: Any, words: t
 )
 def test_what_cannot_be_meant_is_exit_2_and_says_how_to_ask(shell: Any, words: tuple[str, ...], complaint: str) -> None:
     """Before anything is contacted: there is no receiver in this folder."""
-    ended = shell.run(*words)
-    assert (ended.code, ended.out) == (2, "")
-    assert complaint in ended.err
+    result = shell.run(*words)
+    assert (result.code, result.out) == (2, "")
+    assert complaint in result.err
 
 
 def test_a_wrong_shot_take_or_moment_is_one_sentence_and_changes_nothing(relay: Any, film: str) -> None:
-    """The words name what is missing, or what stands against it."""
-    before = relay.shown(film)
+    """The words name what is missing, or what prevents it."""
+    before = relay.view(film)
     for words, sentence in (
         (("retake", film, "s9"), "the run has no shot s9"),
         (("approve", film, "s9"), "the run has no shot s9"),
@@ -78,62 +78,62 @@ def test_a_wrong_shot_take_or_moment_is_one_sentence_and_changes_nothing(relay: 
         (("resume", film), "the run has succeeded"),
         (("retake", film, "s2", "--prompt", " "), "prompt is empty, or is not text"),
     ):
-        ended = relay.run(*words)
-        said = ended.sentence.removesuffix("; `framerelay show RUN` names its shots")
-        assert (ended.code, ended.out, said) == (1, "", sentence), words
-    assert relay.shown(film) == before
+        result = relay.run(*words)
+        sentence_shown = result.sentence.removesuffix("; `framerelay show RUN` names its shots")
+        assert (result.code, result.out, sentence_shown) == (1, "", sentence), words
+    assert relay.view(film) == before
 
 
 def test_a_shot_is_made_once_more_and_the_old_take_picked_again(relay: Any, provider: Any) -> None:
     """`retake` spends one submit and the film is joined again; `pick` goes back and spends nothing."""
     film = ended_run(relay, TWO)
     submits = len(provider.journal()["submits"])
-    asked = relay.run("retake", film, "s2", "--prompt", "from above", "--seed", "40", "--json")
-    assert (asked.code, asked.err) == (0, "")
-    assert (json.loads(asked.out)["status"], json.loads(asked.out)["submits_to_come"]) == ("running", 1)
+    result = relay.run("retake", film, "s2", "--prompt", "from above", "--seed", "40", "--json")
+    assert (result.code, result.err) == (0, "")
+    assert (json.loads(result.out)["status"], json.loads(result.out)["submits_to_come"]) == ("running", 1)
 
     again = relay.run("show", film, "--watch")
     assert (again.code, again.last.startswith("film: /")) == (0, True)
-    run = relay.shown(film)
+    run = relay.view(film)
     assert (run["shots"][1]["picked"], run["shots"][1]["takes"][1]["seed"]) == (2, 40)
     assert len(provider.journal()["submits"]) == submits + 1
 
 
 def test_a_retake_at_a_terminal_says_what_it_spends_and_asks(relay: Any, provider: Any) -> None:
-    """Whoever says no has spent nothing; --yes, --json or no terminal are not asked."""
+    """A no spends nothing; with --yes, with --json or without a terminal nobody is asked."""
     film = ended_run(relay, TWO)
-    submits, before = len(provider.journal()["submits"]), relay.shown(film)
+    submits, before = len(provider.journal()["submits"]), relay.view(film)
     sentence = "shot s1 is made again, for 1 job; s2 is made from the old take, and is stale until it is retaken"
 
-    screen, code = relay.on_a_terminal("retake", film, "s1", typed="n\n")
+    screen, code = relay.on_a_terminal("retake", film, "s1", keys="n\n")
 
     assert sentence in " ".join(screen.split())
     assert (code, "nothing was done" in screen) == (1, True)
-    assert relay.shown(film) == before
-    screen, code = relay.on_a_terminal("retake", film, "s1", typed="y\n")
+    assert relay.view(film) == before
+    screen, code = relay.on_a_terminal("retake", film, "s1", keys="y\n")
     assert (code, sentence in " ".join(screen.split())) == (0, True)
     assert relay.run("show", film, "--watch").code == 0
     assert "stale: s1 has changed since" in relay.run("show", film).out
     screen, code = relay.on_a_terminal("retake", film, "s2", "--yes")
     assert (code, "Go on?" in screen) == (0, False)
     assert relay.run("show", film, "--watch").code == 0
-    assert [shot["stale"] for shot in relay.shown(film)["shots"]] == [False, False]
+    assert [shot["stale"] for shot in relay.view(film)["shots"]] == [False, False]
     assert len(provider.journal()["submits"]) == submits + 2
 
 
 def test_what_cannot_be_undone_is_asked_about_at_a_terminal(relay: Any) -> None:
-    """Title and whole id stand in the question, since the beginning of an id was enough; a script is not asked."""
+    """The question has the title and the whole id, since the beginning of an id was enough; a script is not asked."""
     run_id = relay.run("run", relay.write("gated.yaml", GATED)).out.strip().removeprefix("run: ")
     short = run_id[:-4]
 
-    screen, code = relay.on_a_terminal("cancel", short, typed="n\n")
+    screen, code = relay.on_a_terminal("cancel", short, keys="n\n")
     assert (code, "nothing was done" in screen) == (1, True)
     assert f'"one night" ({run_id}): nothing more is submitted, for good. Go on?' in " ".join(screen.split())
-    assert relay.shown(run_id)["status"] == "waiting"
-    screen, code = relay.on_a_terminal("cancel", "last", typed="y\n")
-    assert (code, relay.shown(run_id)["status"]) == (0, "cancelled")
+    assert relay.view(run_id)["status"] == "waiting"
+    screen, code = relay.on_a_terminal("cancel", "last", keys="y\n")
+    assert (code, relay.view(run_id)["status"]) == (0, "cancelled")
 
-    screen, code = relay.on_a_terminal("remove", short, typed="\n")
+    screen, code = relay.on_a_terminal("remove", short, keys="\n")
     question = f'"one night" ({run_id}) is removed with its history; there is no way back. Go on?'
     assert (code, question in " ".join(screen.split())) == (1, True)
     screen, code = relay.on_a_terminal("remove", short, "--yes")
@@ -150,8 +150,8 @@ def test_the_beginning_of_an_id_is_enough_for_every_command(relay: Any, film: st
     assert relay.run("show", short).out == relay.run("show", film).out
     assert json.loads(relay.run("watch", short, "--json").out)["id"] == film
     assert json.loads(relay.run("show", "last", "--json").out)["id"].startswith("run_")
-    exported = json.loads(relay.run("export", short, "--json").out)
-    assert (exported["run"], Path(exported["folder"]).name) == (film, film)
+    export = json.loads(relay.run("export", short, "--json").out)
+    assert (export["run"], Path(export["folder"]).name) == (film, film)
     assert relay.run("notifications", "--run", short).code == 0
     hint = relay.run("replay", "last").err
     newest = json.loads(relay.run("callbacks", "--limit", "1", "--json").out)["data"][0]["id"]
@@ -161,16 +161,16 @@ def test_the_beginning_of_an_id_is_enough_for_every_command(relay: Any, film: st
 
 
 def test_a_clip_that_was_refused_is_fetched_after_a_resume(provider: Any, tmp_path: Path, tools: Any) -> None:
-    """Mend the reason, `resume`: it says that nothing new is submitted, and so it is."""
+    """Fix the cause, `resume`: it says that nothing new is submitted, and nothing is."""
     shell = tools.shell_for(tmp_path / "here", provider.url, TRUSTED_HOSTS="")
     with tools.up_in(shell):
         run_id = ended_run(shell, ONE, code=5)
     submits = len(provider.journal()["submits"])
     trusting = shell.having(TRUSTED_HOSTS=provider.url.removeprefix("http://"))
     with tools.up_in(trusting):
-        resumed = trusting.run("resume", run_id)
-        assert (resumed.code, run_id in resumed.out) == (0, True)
-        assert resumed.err == "it goes on from what is there: no new submits to its end, if nothing fails\n"
+        result = trusting.run("resume", run_id)
+        assert (result.code, run_id in result.out) == (0, True)
+        assert result.err == "it goes on from what is there: no new submits to its end, if nothing fails\n"
         assert trusting.run("show", run_id, "--watch").code == 0
         again = trusting.run("resume", run_id)
         assert (again.code, again.sentence) == (1, "the run has succeeded")
@@ -191,9 +191,9 @@ def test_a_job_that_was_lost_is_brought_in(deaf: Any) -> None:
     sandbox, shell = deaf
     run_id = ended_run(shell, ONE, code=4)
     (job,) = sandbox.journal()["jobs"]
-    adopted = shell.run("adopt", job["id"], "--run", run_id, "--shot", "s1", "--json")
-    assert (adopted.code, adopted.err) == (0, "")
-    (take,) = json.loads(adopted.out)["shots"][0]["takes"]
+    result = shell.run("adopt", job["id"], "--run", run_id, "--shot", "s1", "--json")
+    assert (result.code, result.err) == (0, "")
+    (take,) = json.loads(result.out)["shots"][0]["takes"]
     assert (take["status"], take["job_id"]) == ("generating", job["id"])
 
     assert shell.run("show", run_id, "--watch").code == 0
@@ -205,13 +205,13 @@ def test_a_job_that_was_lost_is_brought_in(deaf: Any) -> None:
 
 def test_a_callback_is_processed_again_only_with_yes(relay: Any, film: str) -> None:
     """Without it the command says what it would do, and how to do it."""
-    listed = json.loads(relay.run("callbacks", "--limit", "200", "--json").out)["data"]
-    callback = next(each for each in listed if each["run"] == film)
+    callbacks = json.loads(relay.run("callbacks", "--limit", "200", "--json").out)["data"]
+    callback = next(each for each in callbacks if each["run"] == film)
     would = f"do nothing: take {callback['take']} of shot {callback['shot']} of run {film} is done, and that is final"
 
-    asked = relay.run("replay", callback["id"])
-    assert (asked.code, asked.out) == (0, f"It would {would}.\n")
-    assert asked.err == f"To do it: framerelay replay {callback['id']} --yes\n"
-    done = json.loads(relay.run("replay", callback["id"], "--yes", "--json").out)
-    assert (done["done"], done["replay_of"], done["may_spend"]) == (True, callback["id"], False)
-    assert relay.shown(film)["spent"]["jobs"] == 2
+    result = relay.run("replay", callback["id"])
+    assert (result.code, result.out) == (0, f"It would {would}.\n")
+    assert result.err == f"To do it: framerelay replay {callback['id']} --yes\n"
+    answer = json.loads(relay.run("replay", callback["id"], "--yes", "--json").out)
+    assert (answer["done"], answer["replay_of"], answer["may_spend"]) == (True, callback["id"], False)
+    assert relay.view(film)["spent"]["jobs"] == 2

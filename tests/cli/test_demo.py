@@ -44,9 +44,9 @@ def test_the_demo_makes_one_film_of_four_chained_shots(shell: Any, tools: Any) -
     assert len(link) < 80, "a terminal would break it"
     with httpx.Client(trust_env=False, follow_redirects=True) as browser:
         assert "Log out" in browser.get(link).text
-    said = list(itertools.takewhile(lambda line: not line.endswith(" runs\n"), lines))
-    assert any("succeeded, 1 callback lost and found by polling" in line for line in said)
-    stays, export = said[-3].strip(), said[-1].split()
+    first_lines = list(itertools.takewhile(lambda line: not line.endswith(" runs\n"), lines))
+    assert any("succeeded, 1 callback lost and found by polling" in line for line in first_lines)
+    stays, export = first_lines[-3].strip(), first_lines[-1].split()
     assert (stays.startswith("Still running; Ctrl-C ends it. To look around: http"), export[0]) == (True, "export")
     with httpx.Client(trust_env=False, follow_redirects=True) as browser:
         assert "Log out" in browser.get(stays.split()[-1]).text
@@ -105,34 +105,34 @@ try:
 except KeyboardInterrupt:
     print("stopped")
 """
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
 
-    assert (ended.stdout, ended.stderr) == ("stopped\n", "")
+    assert (process.stdout, process.stderr) == ("stopped\n", "")
 
 
 def test_a_film_that_could_not_be_written_is_refused_before_it_is_made(shell: Any) -> None:
     """One sentence at once, not after the last shot."""
     shell.write("taken", "")
-    ended = shell.run("demo", "--out", "taken")
-    assert (ended.code, ended.out) == (1, "")
-    assert ended.sentence == "--out: cannot write the film into taken: it is not a folder"
+    result = shell.run("demo", "--out", "taken")
+    assert (result.code, result.out) == (1, "")
+    assert result.sentence == "--out: cannot write the film into taken: it is not a folder"
 
 
 def test_help_fits_eighty_columns_and_loads_nothing_heavy(shell: Any) -> None:
     """Every command has one whole sentence on one line; nothing heavy is loaded to print it."""
-    ended = shell.run("--help")
-    commands = re.findall(r"^  (?=[a-z][a-z-]* {2,}[A-Z]).*$", ended.out, re.M)
+    result = shell.run("--help")
+    commands = re.findall(r"^  (?=[a-z][a-z-]* {2,}[A-Z]).*$", result.out, re.M)
     assert len(commands) == len(cli.commands)
     assert all(len(line) <= 80 and line.endswith(".") and "..." not in line for line in commands)
-    loaded = subprocess.run(
+    modules = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "framerelay.cli.main", "--help"],
         capture_output=True,
         text=True,
         check=True,
     ).stderr
-    assert not any(heavy in loaded for heavy in ("httpx", "rich", "asyncio", "uvicorn", "av.", "numpy"))
+    assert not any(heavy in modules for heavy in ("httpx", "rich", "asyncio", "uvicorn", "av.", "numpy"))
 
 
 def frames_of(file: Path) -> int:

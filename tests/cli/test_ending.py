@@ -40,9 +40,9 @@ entry.main()
 )
 def test_its_interpreter_is_not_taken_down_and_nothing_is_lost(ends: str, code: int, words: str) -> None:
     """Exit code, output, traceback and what was to be done at the end are those of any other command."""
-    for used, torn in ((True, ""), (False, "torn down")):
-        source = CODE.format(ends=ends, used=used)
-        ended = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
-        assert (ended.returncode, ended.stdout) == (code, f"done\nat the end\n{torn}")
-        assert ended.stderr.endswith(words)
-        assert bool(ended.stderr) == bool(words)
+    for is_used, torn in ((True, ""), (False, "torn down")):
+        source = CODE.format(ends=ends, used=is_used)
+        process = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
+        assert (process.returncode, process.stdout) == (code, f"done\nat the end\n{torn}")
+        assert process.stderr.endswith(words)
+        assert bool(process.stderr) == bool(words)

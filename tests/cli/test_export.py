@@ -35,8 +35,8 @@ shots:
 @pytest.fixture(scope="module")
 def film(relay: Any) -> dict[str, Any]:
     """A run that has its film."""
-    ended = relay.run("run", relay.write("chain.yaml", CHAIN), "--watch", "--json")
-    run: dict[str, Any] = json.loads(ended.out)
+    result = relay.run("run", relay.write("chain.yaml", CHAIN), "--watch", "--json")
+    run: dict[str, Any] = json.loads(result.out)
     return run
 
 
@@ -44,9 +44,9 @@ def film(relay: Any) -> dict[str, Any]:
 def delivery(relay: Any, film: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its export; for tests to copy."""
     folder = tmp_path_factory.mktemp("delivery") / "out"
-    ended = relay.run("export", film["id"], "--to", str(folder))
-    assert (ended.code, ended.err) == (0, "")
-    assert ended.last == f"export: {folder}"
+    result = relay.run("export", film["id"], "--to", str(folder))
+    assert (result.code, result.err) == (0, "")
+    assert result.last == f"export: {folder}"
     return folder
 
 
@@ -63,28 +63,28 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def exported(relay: Any, run: Any, *words: str) -> dict[str, Any]:
     """The answer of an export that went well."""
-    ended = relay.run("export", run["id"], *words, "--json")
-    assert ended.code == 0, ended.err
-    answer: dict[str, Any] = json.loads(ended.out)
+    result = relay.run("export", run["id"], *words, "--json")
+    assert result.code == 0, result.err
+    answer: dict[str, Any] = json.loads(result.out)
     return answer
 
 
 def test_a_run_is_a_folder_with_words_jobs_and_hashes(relay: Any, film: Any, delivery: Path) -> None:
     """Film and clips are those of the run, byte by byte; the manifest says what was asked for and what came."""
-    found = contents(delivery)
-    assert found.keys() == {
+    files = contents(delivery)
+    assert files.keys() == {
         *("clips/s1.1.mp4", "clips/s2.1.mp4", "clips/s3.1.mp4", "film.mp4", "film.otio", "manifest.json")
     }
     media = relay.folder / "data" / "media" / film["id"]
-    assert found["film.mp4"] == (media / "film.mp4").read_bytes()
-    manifest = json.loads(found["manifest.json"])
+    assert files["film.mp4"] == (media / "film.mp4").read_bytes()
+    manifest = json.loads(files["manifest.json"])
     assert (manifest["version"], manifest["run"], manifest["title"]) == (1, film["id"], "霓虹雨夜")
     first = manifest["shots"][0]
     assert (first["prompt"], first["takes"][0]["seed"]) == ("跑车驶过街道，雨夜", 7)
     assert first["takes"][0]["job_id"] == film["shots"][0]["takes"][0]["job_id"]
     for file in [manifest["film"], manifest["timeline"], *(shot["takes"][0] for shot in manifest["shots"])]:
-        assert file["sha256"] == hashlib.sha256(found[file["file"]]).hexdigest()
-        assert file["bytes"] == len(found[file["file"]])
+        assert file["sha256"] == hashlib.sha256(files[file["file"]]).hexdigest()
+        assert file["bytes"] == len(files[file["file"]])
     assert manifest["film"]["duration_s"] == film["film"]["duration_s"]
 
 
@@ -113,9 +113,9 @@ def test_the_timeline_is_as_long_as_the_film(film: Any, delivery: Path) -> None:
         assert (delivery / clip.media_reference.target_url).is_file()
         assert clip.available_range().duration == otio.opentime.RationalTime(frames, 24)
         assert clip.duration().value == frames - (shot["id"] == "s1")  # s2 begins with its last frame; s3 is a cut.
-        told = dict(clip.metadata["framerelay"])
-        assert (told["run"], told["shot"], told["take"]) == (film["id"], shot["id"], 1)
-        assert told["sha256"] == take["video"]["sha256"]
+        tags = dict(clip.metadata["framerelay"])
+        assert (tags["run"], tags["shot"], tags["take"]) == (film["id"], shot["id"], 1)
+        assert tags["sha256"] == take["video"]["sha256"]
     assert timeline.duration().to_seconds() == pytest.approx(film["film"]["duration_s"], abs=0.005)
 
 
@@ -123,7 +123,7 @@ def test_the_timeline_is_as_long_as_the_film(film: Any, delivery: Path) -> None:
     ("frames", "length_s", "rate"), [(121, 5.042, 24), (125, 5.0, 25), (150, 5.005, 30000 / 1001), (70, 10.0, 7.0)]
 )
 def test_a_rate_is_the_usual_one_that_fits(frames: int, length_s: float, rate: float) -> None:
-    """Lengths are told to the millisecond, and an editor wants 24, not 23.998."""
+    """Lengths are given to the millisecond, and an editor wants 24, not 23.998."""
     video = msgspec.convert({**VIDEO, "frames": frames, "duration_s": length_s}, shapes.Video)
     assert rate_of(video) == rate
 
@@ -147,11 +147,11 @@ def test_a_file_of_somebody_else_is_left_alone(relay: Any, film: Any, tmp_path: 
     place = tmp_path / name
     place.parent.mkdir(exist_ok=True)
     place.write_bytes(b"{}, and mine")
-    refused = relay.run("export", film["id"], "--to", str(tmp_path))
+    result = relay.run("export", film["id"], "--to", str(tmp_path))
 
-    assert (refused.code, refused.out) == (1, "")
-    assert f"{place} is not of this export" in refused.sentence
-    assert "--to" in refused.sentence
+    assert (result.code, result.out) == (1, "")
+    assert f"{place} is not of this export" in result.sentence
+    assert "--to" in result.sentence
     assert place.read_bytes() == b"{}, and mine"
 
 
@@ -173,9 +173,7 @@ def test_another_run_does_not_go_into_the_same_folder(relay: Any, out: Path) -> 
     assert contents(out) == before
 
 
-def test_a_run_that_is_not_done_has_gaps_and_a_film_joined_anew_takes_the_place_of_the_old(
-    relay: Any, tmp_path: Path
-) -> None:
+def test_an_unfinished_run_has_gaps_and_a_new_film_replaces_the_old(relay: Any, tmp_path: Path) -> None:
     """Exported three times: without its second shot, with its film, and after a retake."""
     run = json.loads(relay.run("run", relay.write("gated.yaml", GATED), "--watch", "--json").out)
     early = relay.run("export", run["id"], "--to", str(tmp_path))
@@ -196,8 +194,8 @@ def test_a_run_that_is_not_done_has_gaps_and_a_film_joined_anew_takes_the_place_
 
     relay.run("retake", run["id"], "s2", "--seed", "99")
     assert relay.run("show", run["id"], "--watch").code == 0
-    kept = {file["file"]: file["kept"] for file in exported(relay, run, "--to", str(tmp_path))["files"]}
-    assert (kept["clips/s2.1.mp4"], kept["clips/s2.2.mp4"], kept["film.mp4"]) == (True, False, False)
+    copies = {file["file"]: file["kept"] for file in exported(relay, run, "--to", str(tmp_path))["files"]}
+    assert (copies["clips/s2.1.mp4"], copies["clips/s2.2.mp4"], copies["film.mp4"]) == (True, False, False)
     assert (tmp_path / "film.mp4").read_bytes() != film
 
 

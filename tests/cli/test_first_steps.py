@@ -14,18 +14,18 @@ from framerelay.cli.options import SECTIONS
 
 def test_each_command_is_listed_once_with_those_for_the_same_purpose() -> None:
     """One that is in no section would not be seen."""
-    named = [name for _, names in SECTIONS for name in names]
+    names = [name for _, names in SECTIONS for name in names]
 
-    assert sorted(named) == sorted(set(named))
-    assert set(cli.commands) - set(named) == set()
+    assert sorted(names) == sorted(set(names))
+    assert set(cli.commands) - set(names) == set()
 
 
 def test_help_says_what_belongs_together(shell: Any) -> None:
     """Sections, and each command's first sentence."""
-    said = shell.run("--help").out
+    text = shell.run("--help").out
 
-    assert [f"{title}:" in said for title, _ in SECTIONS] == [True] * len(SECTIONS)
-    assert "  init           Write a storyboard to start from: three chained shots." in said
+    assert [f"{title}:" in text for title, _ in SECTIONS] == [True] * len(SECTIONS)
+    assert "  init           Write a storyboard to start from: three chained shots." in text
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def test_a_storyboard_to_start_from_can_be_planned_at_once(
 ) -> None:
     """For the provider that is set up, without a word of warning about models or frames."""
     there = shell.having(**provider)
-    written = there.run("init")
-    planned = there.run("plan", "film.yaml", "--json")
+    result = there.run("init")
+    planned_result = there.run("plan", "film.yaml", "--json")
 
-    assert (written.code, written.out) == (0, "wrote film.yaml; what it would do and cost: framerelay plan film.yaml\n")
-    assert planned.code == 0, planned
-    plan = json.loads(planned.out)
+    assert (result.code, result.out) == (0, "wrote film.yaml; what it would do and cost: framerelay plan film.yaml\n")
+    assert planned_result.code == 0, planned_result
+    plan = json.loads(planned_result.out)
     assert [shot["id"] for scene in plan["scenes"] for shot in scene["shots"]] == ["arrive", "door", "hall"]
     assert [each for each in plan["warnings"] if "model" in each["message"] or "frame" in each["message"]] == []
     text = (there.folder / "film.yaml").read_text(encoding="utf-8")
@@ -70,7 +70,7 @@ ONE = "title: one\nmodel: seedance-1.5-pro-720p\nshots: [{id: s1, prompt: a car,
 
 
 def test_a_link_logs_in_once_and_leads_to_the_run(relay: Any) -> None:
-    """Whoever has the key of the receiver types none into the browser."""
+    """Someone who has the receiver's key does not type it into the browser."""
     run_id = relay.run("run", relay.write("one.yaml", ONE)).out.split()[1]
     link = relay.run("login", run_id[:12]).out.strip()
     plain = json.loads(relay.run("login", "--json").out)
@@ -89,7 +89,7 @@ def test_a_link_logs_in_once_and_leads_to_the_run(relay: Any) -> None:
 
 
 def test_a_link_leads_to_no_other_place(relay: Any) -> None:
-    """Its end can be changed by whoever passes it on."""
+    """Anyone who passes it on can change its end."""
     link = relay.run("login").out.strip()
     with httpx.Client(trust_env=False) as browser:
         answer = browser.get(f"{link}&next=//elsewhere.example.com/runs/run_a")
@@ -102,12 +102,12 @@ def test_the_page_is_opened_in_the_browser_that_there_is(relay: Any, tmp_path: P
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
     browser.chmod(0o755)
-    opened, nothing = (
+    page, nothing = (
         replace(relay, settings={**relay.settings, "BROWSER": f"{program} %s"}).run("open")
         for program in (browser, tmp_path / "missing")
     )
 
-    assert opened.code == 0, opened
+    assert page.code == 0, page
     assert "/login?once=" in (tmp_path / "opened").read_text()
     assert nothing.code == 1
     assert "open this one yourself, within ten minutes: http" in nothing.sentence

@@ -29,16 +29,16 @@ def run_of(relay: Any, tools: Any, job_id: str) -> dict[str, Any]:
                 return dict(run)
         return None
 
-    found: dict[str, Any] = tools.wait_for(ended, f"{job_id} becomes a run and ends")
-    return found
+    run: dict[str, Any] = tools.wait_for(ended, f"{job_id} becomes a run and ends")
+    return run
 
 
 def test_a_job_submitted_by_hand_becomes_a_run_with_clip_and_frame(relay: Any, provider: Any, tools: Any) -> None:
     """The address that `callback-url` prints is all it takes; any name will do."""
-    printed = relay.run("callback-url", "mine")
-    assert printed.code == 0
-    assert "FRAMERELAY_PUBLIC_URL" in printed.err
-    run = run_of(relay, tools, submit(provider, printed.out.strip()))
+    result = relay.run("callback-url", "mine")
+    assert result.code == 0
+    assert "FRAMERELAY_PUBLIC_URL" in result.err
+    run = run_of(relay, tools, submit(provider, result.out.strip()))
     assert (run["hook"], run["status"], len(run["shots"])) == ("mine", "succeeded", 1)
     folder = relay.folder / "data" / "media" / run["id"]
     assert (folder / "start.1.mp4").stat().st_size > 1000
@@ -52,27 +52,27 @@ def test_a_hook_with_a_storyboard_goes_on_from_that_clip(relay: Any, provider: A
     run = run_of(relay, tools, job_id)
     assert (run["status"], [shot["id"] for shot in run["shots"]]) == ("succeeded", ["start", "s2"])
     assert run["shots"][1]["takes"][0]["first_frame"]["source"] == "upload"
-    shown = relay.run("show", run["id"])
-    assert Path(shown.last.removeprefix("film: ")).is_file()
+    result = relay.run("show", run["id"])
+    assert Path(result.last.removeprefix("film: ")).is_file()
 
 
-def test_a_name_that_cannot_stand_in_an_address_is_refused(relay: Any) -> None:
+def test_a_name_that_cannot_be_part_of_an_address_is_refused(relay: Any) -> None:
     """One sentence says what a name is made of."""
-    ended = relay.run("callback-url", "a b")
-    assert (ended.code, ended.out) == (1, "")
-    assert "letters, digits" in ended.sentence
+    result = relay.run("callback-url", "a b")
+    assert (result.code, result.out) == (1, "")
+    assert "letters, digits" in result.sentence
 
 
 def test_a_callback_is_replayed_only_when_told_to(relay: Any, provider: Any, tools: Any) -> None:
     """`replay` says what it would do; `--yes` does it, and the callbacks show it."""
     job_id = submit(provider, relay.run("callback-url", "again").out.strip())
     run = run_of(relay, tools, job_id)
-    listed = relay.api("/v1/callbacks?limit=200")["data"]
-    callback_id = next(each["id"] for each in listed if each["job_id"] == job_id)
+    callbacks = relay.api("/v1/callbacks?limit=200")["data"]
+    callback_id = next(each["id"] for each in callbacks if each["job_id"] == job_id)
 
-    said = relay.run("replay", callback_id)
-    assert (said.code, run["id"] in said.out, "--yes" in said.err) == (0, True, True)
-    done = relay.run("replay", callback_id, "--yes")
-    assert done.code == 0
-    listed = relay.api("/v1/callbacks?limit=200")["data"]
-    assert [done.out.startswith(each["id"]) for each in listed if each["replay_of"] == callback_id] == [True]
+    result = relay.run("replay", callback_id)
+    assert (result.code, run["id"] in result.out, "--yes" in result.err) == (0, True, True)
+    done_result = relay.run("replay", callback_id, "--yes")
+    assert done_result.code == 0
+    callbacks = relay.api("/v1/callbacks?limit=200")["data"]
+    assert [done_result.out.startswith(each["id"]) for each in callbacks if each["replay_of"] == callback_id] == [True]

@@ -22,9 +22,9 @@ entry.main()
 
 
 @pytest.mark.parametrize("module", ["framerelay.cli.main", "framerelay.cli.errors", "framerelay.cli.provider"])
-def test_whenever_it_comes_it_ends_with_its_exit_code_and_without_a_word(module: str) -> None:
+def test_whenever_ctrl_c_comes_it_ends_with_its_exit_code_and_silently(module: str) -> None:
     """While it is loaded, while the command line is read, and when the command begins."""
     code = CODE.format(module=module)
-    ended = subprocess.run([sys.executable, "-c", code, "providers"], capture_output=True, text=True, check=False)
+    process = subprocess.run([sys.executable, "-c", code, "providers"], capture_output=True, text=True, check=False)
 
-    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+    assert (process.returncode, process.stdout, process.stderr) == (130, "", "")

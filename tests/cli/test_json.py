@@ -22,10 +22,10 @@ shots:
 
 def read(relay: Any, *words: str, code: int = 0) -> dict[str, Any]:
     """What *words* print with --json: one object on one line, and nothing else anywhere."""
-    ended = relay.run(*words, "--json")
-    assert (ended.code, ended.out.count("\n")) == (code, 1), (words, ended)
-    assert ended.err == "" or "--watch" in words
-    answer: dict[str, Any] = json.loads(ended.out)
+    result = relay.run(*words, "--json")
+    assert (result.code, result.out.count("\n")) == (code, 1), (words, result)
+    assert result.err == "" or "--watch" in words
+    answer: dict[str, Any] = json.loads(result.out)
     return answer
 
 
@@ -54,17 +54,20 @@ def test_each_answers_with_one_object_on_one_line(relay: Any, tools: Any, tmp_pa
     assert read(relay, "plan", board)["object"] == "plan"
     run = read(relay, "run", board, "--watch", code=4)["id"]
     decisions: list[tuple[list[str], Callable[[Any], bool]]] = [
-        (["pick", run, "s1", "2"], lambda said: said["shots"][0]["picked"] == 2),
-        (["approve", run, "s2"], lambda said: said["shots"][1]["approved"]),
-        (["show", run, "--watch"], lambda said: said["status"] == "succeeded"),
-        (["retake", run, "s2"], lambda said: len(said["shots"][1]["takes"]) == 1 and said["submits_to_come"] == 1),
-        (["show", run, "--watch"], lambda said: said["status"] == "succeeded"),
-        (["show", run], lambda said: said["id"] == run),
-        (["runs"], lambda said: run in [each["id"] for each in said["data"]]),
-        (["export", run, "--to", str(tmp_path)], lambda said: said["object"] == "export"),
-        (["callback-url", "mine"], lambda said: said["url"].startswith("http") and said["local"]),
-        (["notifications", "--secret"], lambda said: said["secrets"][0].startswith("whsec_")),
-        (["release", "--all"], lambda said: said["object"] == "list"),
+        (["pick", run, "s1", "2"], lambda answer: answer["shots"][0]["picked"] == 2),
+        (["approve", run, "s2"], lambda answer: answer["shots"][1]["approved"]),
+        (["show", run, "--watch"], lambda answer: answer["status"] == "succeeded"),
+        (
+            ["retake", run, "s2"],
+            lambda answer: len(answer["shots"][1]["takes"]) == 1 and answer["submits_to_come"] == 1,
+        ),
+        (["show", run, "--watch"], lambda answer: answer["status"] == "succeeded"),
+        (["show", run], lambda answer: answer["id"] == run),
+        (["runs"], lambda answer: run in [each["id"] for each in answer["data"]]),
+        (["export", run, "--to", str(tmp_path)], lambda answer: answer["object"] == "export"),
+        (["callback-url", "mine"], lambda answer: answer["url"].startswith("http") and answer["local"]),
+        (["notifications", "--secret"], lambda answer: answer["secrets"][0].startswith("whsec_")),
+        (["release", "--all"], lambda answer: answer["object"] == "list"),
     ]
     for words, holds in decisions:
         assert holds(read(relay, *words)), words
@@ -96,27 +99,32 @@ ERRORS: list[tuple[list[str], int, str]] = [
 @pytest.mark.parametrize(("words", "exit_code", "code"), ERRORS, ids=str)
 def test_an_error_is_the_envelope_on_standard_error(relay: Any, words: list[str], exit_code: int, code: str) -> None:
     """One line, as the API has it; standard output stays empty, the exit code is that of the contract."""
-    ended = relay.run(*words, "--json")
+    result = relay.run(*words, "--json")
 
-    assert (ended.code, ended.out, ended.err.count("\n")) == (exit_code, "", 1), ended
-    error = json.loads(ended.err)["error"]
+    assert (result.code, result.out, result.err.count("\n")) == (exit_code, "", 1), result
+    error = json.loads(result.err)["error"]
     assert error["code"] == code
     assert error["message"]
     assert "param" in error
 
 
-def test_mistakes_of_a_storyboard_and_a_missing_receiver_are_told_by_code(relay: Any, shell: Any, tools: Any) -> None:
+def test_mistakes_of_a_storyboard_and_a_missing_receiver_have_codes(relay: Any, shell: Any, tools: Any) -> None:
     """Each mistake with its place and line; no receiver, a wrong key and a bad setting have codes of their own."""
     bad = shell.write("bad.yaml", "model: m\nshots:\n  - {promt: a}\n")
     for command in ("run", "plan"):
-        ended = shell.run(command, bad, "--json")
-        error = json.loads(ended.err)["error"]
-        assert (ended.code, ended.out, error["code"], error["param"]) == (2, "", "storyboard_invalid", "shots[0].promt")
+        result = shell.run(command, bad, "--json")
+        error = json.loads(result.err)["error"]
+        assert (result.code, result.out, error["code"], error["param"]) == (
+            2,
+            "",
+            "storyboard_invalid",
+            "shots[0].promt",
+        )
         assert [(each["place"], each["line"]) for each in error["mistakes"]] == [("shots[0].promt", 3)]
 
     def code_of(asking: Any) -> str:
-        told: str = json.loads(asking.run("runs", "--json").err)["error"]["code"]
-        return told
+        code: str = json.loads(asking.run("runs", "--json").err)["error"]["code"]
+        return code
 
     assert code_of(relay.having(PORT=tools.free_port())) == "unreachable"
     assert code_of(relay.having(API_KEY="wrong")) == "unauthorized"

@@ -24,24 +24,24 @@ shots:
   - {id: s1, prompt: 跑车驶过街道, takes: 2}
   - {id: s2, prompt: 镜头拉近, gate: approve}
 """
-# Three words of English in a row are a sentence that was forgotten; commands to type are none.
+# Three words of English in a row are a sentence that was forgotten; commands to type do not count.
 COMMAND = re.compile(r"framerelay [a-z-]+( \S+)*|`[^`]*`|\"[^\"]*\"|(film|run|export): \S+|https?://\S+")
 SENTENCE = re.compile(r"[A-Za-z']+(?:[,;:]? [a-z']{2,}){2,}")
 
 
 def english_in(text: str) -> list[str]:
     """The sentences of English in what a command wrote."""
-    return [found[0] for line in text.splitlines() for found in SENTENCE.finditer(COMMAND.sub("", line))]
+    return [match[0] for line in text.splitlines() for match in SENTENCE.finditer(COMMAND.sub("", line))]
 
 
 def test_a_film_is_planned_made_and_decided_on_in_chinese(relay: Any) -> None:
     """From `plan` to `export` no sentence of English is left; what programs read stays as it is."""
     zh = relay.having(LANG="zh")
     board = zh.write("zh.yaml", BOARD)
-    planned = zh.run("plan", board)
-    started = zh.run("run", board, "--watch")
-    run_id = re.search(r"run_[a-z0-9]+", started.out)[0]  # type: ignore[index]
-    words = [planned, started]
+    result = zh.run("plan", board)
+    started_result = zh.run("run", board, "--watch")
+    run_id = re.search(r"run_[a-z0-9]+", started_result.out)[0]  # type: ignore[index]
+    words = [result, started_result]
     words += [zh.run("show", run_id), zh.run("runs"), zh.run("pick", run_id, "s1", "2")]
     words += [zh.run("approve", run_id, "s2", "--prompt", "镜头再近一点"), zh.run("watch", run_id)]
     words += [zh.run("amend", run_id, zh.write("more.yaml", BOARD + "  - {id: s3, prompt: 雨停}\n"), "--dry-run")]
@@ -54,15 +54,15 @@ def test_a_film_is_planned_made_and_decided_on_in_chinese(relay: Any) -> None:
         zh.run("cancel", run_id),
     ]
 
-    said = "\n".join(f"{each.out}\n{each.err}" for each in words)
-    assert english_in(said) == []
-    assert "轮到你了" in started.out
+    text = "\n".join(f"{each.out}\n{each.err}" for each in words)
+    assert english_in(text) == []
+    assert "轮到你了" in started_result.out
     assert re.search(r"s1 +等待你从 2 次生成中选定", zh.run("show", run_id).out) is None, "it was picked"
     assert json.loads(zh.run("show", run_id, "--json").out)["object"] == "run"
     assert english_in(relay.run("plan", board).out) != [], "English where nobody asks for another"
 
 
-def test_what_is_typed_wrong_is_said_in_one_language(relay: Any) -> None:
+def test_wrong_input_is_reported_in_one_language(relay: Any) -> None:
     """The words that click puts together itself, its stops and kinds of values, and the system's own words."""
     zh = relay.having(LANG="zh")
     (relay.folder / "folder").mkdir()
@@ -76,8 +76,8 @@ def test_what_is_typed_wrong_is_said_in_one_language(relay: Any) -> None:
         "folder 读不出来：这是文件夹": zh.run("provider", "check", "folder"),
     }
 
-    assert {said: ended.err for said, ended in wrong.items() if said not in ended.err} == {}
-    assert [english_in(ended.err.replace("[OPTIONS]", "")) for ended in wrong.values()] == [[]] * len(wrong)
+    assert {sentence: result.err for sentence, result in wrong.items() if sentence not in result.err} == {}
+    assert [english_in(result.err.replace("[OPTIONS]", "")) for result in wrong.values()] == [[]] * len(wrong)
     assert relay.run("show").err.endswith("Error: Missing argument 'RUN'.\n")
 
 
@@ -87,20 +87,20 @@ def test_what_is_typed_wrong_is_said_in_one_language(relay: Any) -> None:
     ids=str,
 )
 def test_help_findings_and_mistakes_are_in_chinese(relay: Any, words: tuple[str, ...]) -> None:
-    ended = relay.having(LANG="zh").run(*words)
+    result = relay.having(LANG="zh").run(*words)
 
-    assert english_in(ended.out + ended.err) == []
-    assert re.search("[\u4e00-\u9fff]{2}", ended.out + ended.err)
+    assert english_in(result.out + result.err) == []
+    assert re.search("[\u4e00-\u9fff]{2}", result.out + result.err)
 
 
 def test_every_mistake_of_a_storyboard_is_in_chinese(relay: Any) -> None:
     zh = relay.having(LANG="zh")
-    ended = zh.run("plan", zh.write("wrong.yaml", FIVE_MISTAKES))
+    result = zh.run("plan", zh.write("wrong.yaml", FIVE_MISTAKES))
 
-    assert ended.code == 2
-    assert len(ended.err.splitlines()) == len(relay.run("plan", "wrong.yaml").err.splitlines()) > 4
-    assert english_in(ended.err) == []
-    assert '第 4 行，budjet：未知的键 "budjet"（是不是 "budget"？）' in ended.err
+    assert result.code == 2
+    assert len(result.err.splitlines()) == len(relay.run("plan", "wrong.yaml").err.splitlines()) > 4
+    assert english_in(result.err) == []
+    assert '第 4 行，budjet：未知的键 "budjet"（是不是 "budget"？）' in result.err
 
 
 def test_a_storyboard_to_start_from_is_in_chinese(relay: Any) -> None:
@@ -136,9 +136,9 @@ def test_the_environment_says_the_language(variables: dict[str, str], is_chinese
 def test_the_env_file_says_it_as_well(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("FRAMERELAY_LANG=zh\n")
     command = [sys.executable, "-m", "framerelay.cli.main", "--help"]
-    done = subprocess.run(command, env={"PYTHONUTF8": "1"}, cwd=tmp_path, capture_output=True, check=True)
+    process = subprocess.run(command, env={"PYTHONUTF8": "1"}, cwd=tmp_path, capture_output=True, check=True)
 
-    assert "回调" in done.stdout.decode()
+    assert "回调" in process.stdout.decode()
 
 
 def test_english_pays_for_no_other_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def test_english_pays_for_no_other_language(tmp_path: Path, monkeypatch: pytest.
     assert "babel" not in loaded_by(tmp_path, "--help")
 
 
-def test_help_stands_in_even_columns_of_eighty(relay: Any) -> None:
+def test_help_fits_aligned_columns_of_eighty(relay: Any) -> None:
     """A Chinese sign takes two of them; click would count one, and let lines run over the edge."""
     zh = relay.having(LANG="zh", COLUMNS=80)
     pages = [zh.run(*words, "--help").out for words in ((), ("sandbox",), ("amend",), ("runs",), ("adopt",))]
@@ -163,7 +163,7 @@ def test_help_stands_in_even_columns_of_eighty(relay: Any) -> None:
 
 
 @pytest.mark.parametrize("code", ["en", "zh"])
-def test_the_statuses_to_type_are_said_as_they_are_typed(shell: Any, code: str) -> None:
+def test_statuses_are_listed_as_they_are_typed(shell: Any, code: str) -> None:
     """A translated one would be refused."""
     help_text = shell.having(LANG=code).run("runs", "--help").out
 
@@ -171,11 +171,11 @@ def test_the_statuses_to_type_are_said_as_they_are_typed(shell: Any, code: str) 
     assert ("进行中" in help_text) is (code == "zh")
 
 
-def test_wrong_use_is_said_in_chinese_by_our_own_commands_too(shell: Any) -> None:
-    ended = shell.having(LANG="zh").run("release")
+def test_wrong_usage_is_reported_in_chinese_by_our_own_commands_too(shell: Any) -> None:
+    result = shell.having(LANG="zh").run("release")
 
-    assert ended.code == 2
-    assert "错误：请给一个编号，或用 --all。" in ended.err
+    assert result.code == 2
+    assert "错误：请给一个编号，或用 --all。" in result.err
 
 
 def test_lists_keep_what_one_must_read_at_eighty_columns(relay: Any) -> None:
@@ -183,23 +183,23 @@ def test_lists_keep_what_one_must_read_at_eighty_columns(relay: Any) -> None:
     zh = relay.having(LANG="zh", FRAMERELAY_PROVIDER="jobs")
     zh.run("run", zh.write("gated.yaml", BOARD.replace("takes: 2", "gate: approve")))
     screen, _ = zh.on_a_terminal("providers")
-    listed, _ = zh.on_a_terminal("runs", "--needs-me")
+    listed_screen, _ = zh.on_a_terminal("runs", "--needs-me")
 
     assert [name for name in ("openai-videos", "kling-legacy", "hailuo", "2026-") if name not in screen] == []
-    assert re.search(r"^run_\w{8} .*（等你处理）霓虹雨夜", listed, re.M), listed
+    assert re.search(r"^run_\w{8} .*（等你处理）霓虹雨夜", listed_screen, re.M), listed_screen
 
 
 def test_a_question_names_the_run_as_chinese_does(relay: Any) -> None:
-    """Its title in Chinese quotes; no blank of English stands between two sentences."""
+    """Its title in Chinese quotes; there is no English space between two sentences."""
     zh = relay.having(LANG="zh")
     run_id = re.search(r"run_[a-z0-9]+", zh.run("run", zh.write("zh.yaml", BOARD)).out)[0]  # type: ignore[index]
-    screen, _ = zh.on_a_terminal("cancel", "last", typed="n\n")
-    planned = zh.run("plan", zh.write("short.yaml", BOARD + "  - {id: s3, prompt: 雨停, duration: 2.5}\n"))
+    screen, _ = zh.on_a_terminal("cancel", "last", keys="n\n")
+    result = zh.run("plan", zh.write("short.yaml", BOARD + "  - {id: s3, prompt: 雨停, duration: 2.5}\n"))
     zh.run("cancel", run_id)
 
     assert f"“霓虹雨夜”（{run_id}）：从此不再提交" in screen
     assert "。继续吗？ [y/N]" in screen
-    assert "4 个任务（都顺利的话）；预算上限 6 个任务" in planned.out
+    assert "4 个任务（都顺利的话）；预算上限 6 个任务" in result.out
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_what_make_says_first_is_for_the_same_reader(variables: dict[str, str], 
     assert words in subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout
 
 
-def test_runs_stand_in_columns_however_many_shots_they_have(relay: Any) -> None:
+def test_runs_are_aligned_in_columns_however_many_shots_they_have(relay: Any) -> None:
     zh = relay.having(LANG="zh")
     for count in (2, 120):
         shots = "".join(f"  - {{prompt: 雨, from: cut, gate: approve, duration: {4 + n % 2}}}\n" for n in range(count))

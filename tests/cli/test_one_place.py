@@ -36,20 +36,20 @@ def test_a_worker_with_another_folder_than_the_receiver_does_not_start(machine: 
     """In one sentence that names both folders and the machine; `doctor` there says the same."""
     first, second = machine("a"), machine("b")
     with tools.up_in(first, word="receiver"):
-        ended = second.run("worker")
-        looked = second.run("doctor", "--json")
+        result = second.run("worker")
+        diagnosis = second.run("doctor", "--json")
         at_home = first.run("doctor", "--json")
 
-    assert ended.code == 1
+    assert result.code == 1
     for words in (str(first.folder / "data" / "media"), str(second.folder / "data" / "media"), socket.gethostname()):
-        assert words in ended.err
-    assert "FRAMERELAY_STORE" in ended.err
+        assert words in result.err
+    assert "FRAMERELAY_STORE" in result.err
     assert not (second.folder / "data" / "media").exists()
-    found = {check["name"]: check for check in json.loads(looked.out)["checks"]}
-    assert found["storage"]["status"] == "fail"
-    assert str(first.folder / "data" / "media") in found["storage"]["message"]
-    found = {check["name"]: check for check in json.loads(at_home.out)["checks"]}
-    assert found["storage"]["status"] == "ok"
+    checks = {check["name"]: check for check in json.loads(diagnosis.out)["checks"]}
+    assert checks["storage"]["status"] == "fail"
+    assert str(first.folder / "data" / "media") in checks["storage"]["message"]
+    checks = {check["name"]: check for check in json.loads(at_home.out)["checks"]}
+    assert checks["storage"]["status"] == "ok"
 
 
 def test_with_the_same_folder_both_work(machine: Any, tools: Any) -> None:
@@ -57,22 +57,22 @@ def test_with_the_same_folder_both_work(machine: Any, tools: Any) -> None:
     first, second = machine("a"), machine("b")
     with tools.up_in(first, word="receiver"):
         (second.folder / "mounted").symlink_to(first.folder / "data")
-        looked = second.having(DATA_DIR="mounted").run("doctor", "--json")
+        diagnosis = second.having(DATA_DIR="mounted").run("doctor", "--json")
 
-    found = {check["name"]: check for check in json.loads(looked.out)["checks"]}
-    assert found["storage"]["status"] == "ok"
+    checks = {check["name"]: check for check in json.loads(diagnosis.out)["checks"]}
+    assert checks["storage"]["status"] == "ok"
 
 
 def test_links_that_would_have_to_outlive_the_storage_stop_the_start(machine: Any) -> None:
     """A provider whose queue is longer than the link would be given a frame that it cannot fetch."""
     eight_days = machine("a", LINK_LIFE_S=8 * 86_400, **AWAY)
-    ended, looked = eight_days.run("worker"), eight_days.run("doctor", "--json")
+    result, diagnosis = eight_days.run("worker"), eight_days.run("doctor", "--json")
 
-    assert ended.code == 1
-    assert "FRAMERELAY_LINK_LIFE_S = 691200: object storage signs links for 604,800 seconds at most" in ended.err
-    found = {check["name"]: check for check in json.loads(looked.out)["checks"]}
-    assert found["storage"]["status"] == "fail"
-    assert "FRAMERELAY_LINK_LIFE_S" in found["storage"]["message"]
+    assert result.code == 1
+    assert "FRAMERELAY_LINK_LIFE_S = 691200: object storage signs links for 604,800 seconds at most" in result.err
+    checks = {check["name"]: check for check in json.loads(diagnosis.out)["checks"]}
+    assert checks["storage"]["status"] == "fail"
+    assert "FRAMERELAY_LINK_LIFE_S" in checks["storage"]["message"]
 
 
 def test_a_storage_that_is_away_keeps_no_receiver_from_taking_callbacks(machine: Any, tools: Any) -> None:
@@ -80,36 +80,36 @@ def test_a_storage_that_is_away_keeps_no_receiver_from_taking_callbacks(machine:
     shell = machine("a", **AWAY)
     shell.settings.update(AWS_ACCESS_KEY_ID="AKID", AWS_SECRET_ACCESS_KEY="hidden-key-of-the-storage")
     with tools.up_in(shell, word="receiver") as receiver:
-        looked = shell.run("doctor", "--json")
+        diagnosis = shell.run("doctor", "--json")
         log = receiver.log.read_text()
 
     assert '"storage_away"' in log
     assert "it cannot be reached" in log
-    found = {check["name"]: check for check in json.loads(looked.out)["checks"]}
-    assert found["storage"]["status"] == "fail"
-    assert "s3://films/studio at http://127.0.0.1:9 cannot be used" in found["storage"]["message"]
-    assert "a probe cannot be written" in found["storage"]["message"]
-    assert "hidden-key" not in looked.out + log
+    checks = {check["name"]: check for check in json.loads(diagnosis.out)["checks"]}
+    assert checks["storage"]["status"] == "fail"
+    assert "s3://films/studio at http://127.0.0.1:9 cannot be used" in checks["storage"]["message"]
+    assert "a probe cannot be written" in checks["storage"]["message"]
+    assert "hidden-key" not in diagnosis.out + log
 
 
 class ComesBack(FolderStore):
-    """A place that cannot be asked at first. A mock, since what is tested is who asks again; see tests/machines/."""
+    """A place that cannot be asked at first. A mock, since the test is about asking again; see tests/machines/."""
 
-    asked = 0
+    tries = 0
 
     async def place_id(self) -> str | None:
-        self.asked += 1
-        if self.asked < 3:
+        self.tries += 1
+        if self.tries < 3:
             raise StorageFailed("object storage: it cannot be reached")
         return await super().place_id()
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("same", [True, False])
-async def test_a_storage_that_comes_back_later_is_looked_at_then(
+async def test_a_storage_that_comes_back_later_is_checked_then(
     same: bool, tmp_path: Path, redis: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch, wait_until: Any
 ) -> None:
-    """The process goes on meanwhile; it ends, in words, only if it turns out to be another place than that of all."""
+    """The process goes on; it ends, with a message, only if this turns out not to be the place that all others use."""
     await agree(redis, FolderStore(MediaFiles(tmp_path / "a")))
     shutil.copytree(tmp_path / "a", tmp_path / "copy")
     media = ComesBack(MediaFiles(tmp_path / ("copy" if same else "b")))
@@ -118,7 +118,7 @@ async def test_a_storage_that_comes_back_later_is_looked_at_then(
 
     async with one_place.one_place(Settings(), redis_url) as watching:
         assert not watching.done()
-        await wait_until(lambda: media.asked >= 3, "it was asked until it answered")
+        await wait_until(lambda: media.tries >= 3, "it was asked until it answered")
         if same:
             await asyncio.sleep(0)
             assert not watching.done()

@@ -43,12 +43,12 @@ def run(relay: Any, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.setattr(sys, "stdout", streams[0])
         monkeypatch.setattr(sys, "stderr", streams[1])
         monkeypatch.setattr(sys, "argv", ["framerelay", *words])
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as failure:
             main()
         for stream in streams:
             stream.flush()
         out, err = (stream.buffer.getvalue() for stream in streams)  # type: ignore[attr-defined]
-        return WrittenStoryboard(code=int(ended.value.code or 0), out=out, err=err)
+        return WrittenStoryboard(code=int(failure.value.code or 0), out=out, err=err)
 
     return run
 
@@ -57,25 +57,25 @@ def run(relay: Any, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_every_command_that_shows_a_title_shows_it_as_far_as_it_can(relay: Any, run: Run, encoding: str) -> None:
     """Signs that are lacking are replaced, the exit code is the same; JSON is whole in every encoding."""
     board = relay.write("signs.yaml", BOARD)
-    made = json.loads(run("run", board, "--json", encoding=encoding).out)
-    assert made["title"] == TITLE
-    for words in (["plan", board], ["runs"], ["show", made["id"]], ["watch", made["id"]], ["--help"]):
-        written = run(*words, encoding=encoding)
-        assert written.code == (4 if "watch" in words else 0), (words, written)
-        assert not written.err or words == ["runs"], "that there are older ones"
-        text = written.out.decode(encoding)
+    made_run = json.loads(run("run", board, "--json", encoding=encoding).out)
+    assert made_run["title"] == TITLE
+    for words in (["plan", board], ["runs"], ["show", made_run["id"]], ["watch", made_run["id"]], ["--help"]):
+        result = run(*words, encoding=encoding)
+        assert result.code == (4 if "watch" in words else 0), (words, result)
+        assert not result.err or words == ["runs"], "that there are older ones"
+        text = result.out.decode(encoding)
         assert text, words
         if words[0] in ("plan", "runs", "show"):
             assert " caf" in text, words
-    for words in (["plan", board], ["runs"], ["show", made["id"]], ["watch", made["id"]]):
-        written = run(*words, "--json", encoding=encoding)
-        answer = json.loads(written.out.decode("utf-8"))
+    for words in (["plan", board], ["runs"], ["show", made_run["id"]], ["watch", made_run["id"]]):
+        result = run(*words, "--json", encoding=encoding)
+        answer = json.loads(result.out.decode("utf-8"))
         assert TITLE in json.dumps(answer, ensure_ascii=False), words
-    assert json.loads(run("cancel", made["id"], "--json", encoding=encoding).out)["status"] == "cancelled"
+    assert json.loads(run("cancel", made_run["id"], "--json", encoding=encoding).out)["status"] == "cancelled"
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_an_error_is_told_in_any_encoding(run: Run, encoding: str) -> None:
+def test_an_error_is_printed_in_any_encoding(run: Run, encoding: str) -> None:
     """In words and as JSON, with the exit code of the contract."""
     missing = run("plan", "霓虹🎬.yaml", encoding=encoding)
     assert missing.code == 2
@@ -104,9 +104,9 @@ def test_a_name_that_is_no_text_is_shown(run: Run, relay: Any) -> None:
     """A file's name may hold any bytes; Python hands them on as halves of pairs, which not even UTF-8 can write."""
     name = os.fsdecode(b"caf\xe9.yaml")
     (relay.folder / name).write_text("shots: []\n")
-    written = run("plan", name + "x", encoding="utf-8")
-    assert written.code == 2
-    assert b"caf" in written.err
+    result = run("plan", name + "x", encoding="utf-8")
+    assert result.code == 2
+    assert b"caf" in result.err
 
 
 def test_a_process_started_so_says_the_same(relay: Any) -> None:
@@ -119,18 +119,18 @@ def test_a_process_started_so_says_the_same(relay: Any) -> None:
         ({"LANG": "C"}, "utf-8"),
     ):
         environ = {**relay.environ, **variables}
-        done = subprocess.run(
+        process = subprocess.run(
             [FRAMERELAY, "plan", board], cwd=relay.folder, env=environ, capture_output=True, check=False
         )
-        assert (done.returncode, done.stderr) == (0, b""), variables
-        assert " caf" in done.stdout.decode(encoding)
+        assert (process.returncode, process.stderr) == (0, b""), variables
+        assert " caf" in process.stdout.decode(encoding)
 
 
 def test_a_reader_that_left_changes_no_exit_code_of_an_error(relay: Any) -> None:
     """What went wrong is the same whether somebody reads it; in words and as JSON."""
     for more in ("", " --json"):
         script = f'"$0" plan missing.yaml{more} 2>&1 | true; exit "${{PIPESTATUS[0]}}"'
-        done = subprocess.run(
+        process = subprocess.run(
             ["bash", "-c", script, FRAMERELAY], cwd=relay.folder, env=relay.environ, capture_output=True, check=False
         )
-        assert (done.returncode, done.stderr) == (2, b""), more
+        assert (process.returncode, process.stderr) == (2, b""), more

@@ -20,12 +20,12 @@ examples:
 """
 
 
-def test_an_example_that_is_read_otherwise_is_told_with_its_line(shell: Any) -> None:
+def test_an_example_that_is_read_differently_is_reported_with_its_line(shell: Any) -> None:
     """As every other mistake of a profile is; the one that reads as expected is not named."""
-    ended = shell.run("provider", "check", shell.write("mine.yaml", PROFILE))
-    assert ended.code == 2
-    assert "line 9, examples[1]: state: expected 'running', read 'unknown'" in ended.err
-    assert "examples[0]" not in ended.err
+    result = shell.run("provider", "check", shell.write("mine.yaml", PROFILE))
+    assert result.code == 2
+    assert "line 9, examples[1]: state: expected 'running', read 'unknown'" in result.err
+    assert "examples[0]" not in result.err
 
 
 WHOLE = """\
@@ -47,18 +47,18 @@ read: {status: status, states: {ok: succeeded, bad: failed}, clip: url}
         ("id: mine", "id: Film Haus", 2, 'expected letters, digits, ".", "_" and "-" alone, found "Film Haus"'),
     ],
 )
-def test_one_mistake_is_told_once(shell: Any, right: str, wrong: str, line: int, words: str) -> None:
+def test_one_mistake_is_reported_once(shell: Any, right: str, wrong: str, line: int, words: str) -> None:
     """At its line; what it brings with it is no second one."""
     assert shell.run("provider", "check", shell.write("mine.yaml", WHOLE)).code == 0
-    ended = shell.run("provider", "check", shell.write("mine.yaml", WHOLE.replace(right, wrong, 1)))
+    result = shell.run("provider", "check", shell.write("mine.yaml", WHOLE.replace(right, wrong, 1)))
 
-    (told,) = ended.err.splitlines()
-    assert ended.code == 2
-    assert f"line {line}, " in told
-    assert words in told
+    (mistake_line,) = result.err.splitlines()
+    assert result.code == 2
+    assert f"line {line}, " in mistake_line
+    assert words in mistake_line
 
 
-def test_a_callback_that_can_be_signed_is_not_said_to_be(shell: Any) -> None:
+def test_a_callback_that_can_be_signed_is_not_called_signed(shell: Any) -> None:
     """Before its secret is set, the variable is named; so in the list of all."""
     assert "callback, can be signed (set KLING_WEBHOOK_SECRET)" in shell.run("provider", "show", "kling").out
     shell.write(".env", f"KLING_WEBHOOK_SECRET=whsec_{'YWJj' * 8}\n")

@@ -47,60 +47,60 @@ shots:
 
 def test_a_watched_run_ends_with_the_place_of_its_film(relay: Any) -> None:
     """Piped, `run --watch` prints a line per change, says where the film is in its last line, and exits with 0."""
-    ended = relay.run("run", relay.write("chain.yaml", CHAIN), "--watch")
-    assert (ended.code, ended.err) == (0, "")
-    assert re.fullmatch(r"run: run_[a-z0-9]+", ended.out.splitlines()[0])
-    assert re.search(r" s  s1 (being submitted|generating|fetching)", ended.out), "whatever it was seen doing"
-    assert re.search(r" s  s2 done: .*begins with s1's last frame", ended.out)
-    film = Path(ended.last.removeprefix("film: "))
+    result = relay.run("run", relay.write("chain.yaml", CHAIN), "--watch")
+    assert (result.code, result.err) == (0, "")
+    assert re.fullmatch(r"run: run_[a-z0-9]+", result.out.splitlines()[0])
+    assert re.search(r" s  s1 (being submitted|generating|fetching)", result.out), "whatever it was seen doing"
+    assert re.search(r" s  s2 done: .*begins with s1's last frame", result.out)
+    film = Path(result.last.removeprefix("film: "))
     assert film.is_absolute()
     assert film.stat().st_size > 1000
 
 
 def test_json_is_alone_on_standard_output(relay: Any) -> None:
     """With --json a program can read standard output whole: the run, the list, the callbacks."""
-    ended = relay.run("run", relay.write("chain.yaml", CHAIN), "--watch", "--json")
-    run = json.loads(ended.out)
-    assert (ended.code, run["object"], run["status"]) == (0, "run", "succeeded")
-    assert "s2 done" in ended.err
-    started = json.loads(relay.run("run", "chain.yaml", "--json").out)
-    assert started["status"] == "running"
-    assert json.loads(relay.run("cancel", started["id"], "--json").out)["status"] == "cancelled"
-    listed = json.loads(relay.run("runs", "--json", "--limit", "200").out)["data"]
-    assert {run["id"], started["id"]} <= {each["id"] for each in listed}
+    result = relay.run("run", relay.write("chain.yaml", CHAIN), "--watch", "--json")
+    run = json.loads(result.out)
+    assert (result.code, run["object"], run["status"]) == (0, "run", "succeeded")
+    assert "s2 done" in result.err
+    started_run = json.loads(relay.run("run", "chain.yaml", "--json").out)
+    assert started_run["status"] == "running"
+    assert json.loads(relay.run("cancel", started_run["id"], "--json").out)["status"] == "cancelled"
+    runs = json.loads(relay.run("runs", "--json", "--limit", "200").out)["data"]
+    assert {run["id"], started_run["id"]} <= {each["id"] for each in runs}
     callbacks = json.loads(relay.run("callbacks", "--json", "--limit", "200").out)["data"]
     assert run["id"] in {each["run"] for each in callbacks}
 
 
 def test_a_run_that_is_only_started_can_be_listed_shown_and_watched_later(relay: Any) -> None:
     """`run` returns at once with the id; `runs` has it first, `show --watch` follows it from anywhere."""
-    started = relay.run("run", "-", input=CHAIN)
-    assert (started.code, started.out.count("\n")) == (0, 1)
-    run_id = started.out.removeprefix("run: ").strip()
+    result = relay.run("run", "-", input=CHAIN)
+    assert (result.code, result.out.count("\n")) == (0, 1)
+    run_id = result.out.removeprefix("run: ").strip()
     first = relay.run("runs", "--limit", "1").out
     assert first.startswith(run_id)
     assert "霓虹雨夜" in first
-    watched = relay.run("show", run_id, "--watch")
-    assert (watched.code, watched.last[:6]) == (0, "film: ")
-    shown = relay.run("show", run_id)
-    assert shown.last == watched.last
-    assert "succeeded: 2 of 2 shots, 2 of 6 jobs" in shown.out
+    watched_result = relay.run("show", run_id, "--watch")
+    assert (watched_result.code, watched_result.last[:6]) == (0, "film: ")
+    shown_result = relay.run("show", run_id)
+    assert shown_result.last == watched_result.last
+    assert "succeeded: 2 of 2 shots, 2 of 6 jobs" in shown_result.out
     assert re.search(rf"{run_id} +s2 take 1", relay.run("callbacks").out)
 
 
 def test_five_mistakes_are_five_lines(relay: Any) -> None:
     """A bad storyboard is exit 2 with the place of every mistake; nothing is started."""
     before = relay.run("runs", "--json").out
-    ended = relay.run("run", relay.write("bad.yaml", FIVE_MISTAKES), "--watch")
-    assert (ended.code, ended.out) == (2, "")
-    lines = ended.err.splitlines()
-    assert len(lines) == 5, ended.err
+    result = relay.run("run", relay.write("bad.yaml", FIVE_MISTAKES), "--watch")
+    assert (result.code, result.out) == (2, "")
+    lines = result.err.splitlines()
+    assert len(lines) == 5, result.err
     assert all(re.match(r"framerelay: line \d+, [a-z]+[\w.\[\]]*: ", line) for line in lines)
     assert relay.run("runs", "--json").out == before
 
 
 def test_a_storyboard_that_cannot_be_read_is_one_sentence(relay: Any) -> None:
-    """No file, no YAML, no picture, a picture that is none: exit 2 and one line with the place."""
+    """No file, no YAML, no picture, a file that is not a picture: exit 2 and one line with the place."""
     board = "title: x\nmodel: m\nshots:\n  - {id: s1, prompt: a, first_frame: %s}\n"
     relay.write("fake.png", "not a picture at all")
     cases = {
@@ -110,9 +110,9 @@ def test_a_storyboard_that_cannot_be_read_is_one_sentence(relay: Any) -> None:
         relay.write("fake.yaml", board % "./fake.png"): "shots[0].first_frame: ./fake.png: the file is not a PNG",
     }
     for name, words in cases.items():
-        ended = relay.run("run", name)
-        assert (ended.code, ended.out) == (2, ""), name
-        assert words in ended.sentence
+        result = relay.run("run", name)
+        assert (result.code, result.out) == (2, ""), name
+        assert words in result.sentence
 
 
 def test_a_run_waits_for_approval_and_for_a_pick(relay: Any, tools: Any) -> None:
@@ -131,8 +131,8 @@ def test_a_run_waits_for_approval_and_for_a_pick(relay: Any, tools: Any) -> None
     assert frame
     assert Path(frame[1]).read_bytes().startswith(b"\x89PNG")
 
-    approved = relay.run("approve", run_id, "s2")
-    assert (approved.code, approved.err[:46]) == (0, "it goes on from what is there: 2 new submits t")
+    result = relay.run("approve", run_id, "s2")
+    assert (result.code, result.err[:46]) == (0, "it goes on from what is there: 2 new submits t")
     picking = relay.run("show", run_id, "--watch")
     assert picking.code == 4
     assert f"your turn: framerelay pick {run_id} s2 TAKE" in picking.out
@@ -143,42 +143,42 @@ def test_a_run_waits_for_approval_and_for_a_pick(relay: Any, tools: Any) -> None
     assert relay.run("show", run_id, "--watch").code == 0
     again = relay.run("pick", run_id, "s2", "2")
     assert (again.code, again.sentence) == (1, "take 2 of shot s2 is picked already")
-    assert relay.shown(run_id)["shots"][1]["picked"] == 2
+    assert relay.view(run_id)["shots"][1]["picked"] == 2
 
 
 def test_a_spent_budget_is_exit_3(relay: Any) -> None:
-    """The budget is hard, and it is told apart from waiting for a person."""
-    ended = relay.run("run", relay.write("poor.yaml", CHAIN.replace("jobs: 6", "jobs: 1")), "--watch")
-    assert ended.code == 3
-    assert "the budget of 1 job is spent" in ended.out
-    run_id = ended.out.splitlines()[0].removeprefix("run: ")
-    assert f"your turn: framerelay resume {run_id} --budget JOBS" in ended.out
+    """The budget is hard, and differs from waiting for a person."""
+    result = relay.run("run", relay.write("poor.yaml", CHAIN.replace("jobs: 6", "jobs: 1")), "--watch")
+    assert result.code == 3
+    assert "the budget of 1 job is spent" in result.out
+    run_id = result.out.splitlines()[0].removeprefix("run: ")
+    assert f"your turn: framerelay resume {run_id} --budget JOBS" in result.out
     assert relay.run("resume", run_id, "--money", "0").code == 1
     more = relay.run("resume", run_id, "--budget", "6")
     assert (more.code, "it goes on from what is there: " in more.err) == (0, True)
-    assert relay.shown(run_id)["budget"] == {"jobs": 6}
+    assert relay.view(run_id)["budget"] == {"jobs": 6}
     relay.run("cancel", run_id)  # Unless it is over already.
 
 
 def test_a_cancelled_run_is_exit_5_and_submits_nothing_more(relay: Any, provider: Any) -> None:
     """`cancel` takes effect at once; cancelling again says so, and a job that was under way is kept."""
-    gated = CHAIN.replace("{id: s2,", "{id: s2, gate: approve,")  # Else it may be over before it is cancelled.
-    run_id = relay.run("run", relay.write("chain.yaml", gated)).out.removeprefix("run: ").strip()
+    board = CHAIN.replace("{id: s2,", "{id: s2, gate: approve,")  # Else it may be over before it is cancelled.
+    run_id = relay.run("run", relay.write("chain.yaml", board)).out.removeprefix("run: ").strip()
     assert "cancelled" in relay.run("cancel", run_id).out
     again = relay.run("cancel", run_id)
     assert (again.code, again.sentence) == (1, "the run was cancelled already")
     assert relay.run("show", run_id, "--watch").code == 5
-    refused = relay.run("approve", run_id, "s2")
-    assert (refused.code, "cancelled" in refused.sentence) == (1, True)
-    assert relay.shown(run_id)["spent"]["jobs"] <= 1, "of two shots"
+    result = relay.run("approve", run_id, "s2")
+    assert (result.code, "cancelled" in result.sentence) == (1, True)
+    assert relay.view(run_id)["spent"]["jobs"] <= 1, "of two shots"
 
 
 def test_a_run_that_has_ended_can_be_removed_and_one_that_goes_on_cannot(relay: Any) -> None:
     """`remove` takes the run and its files; a run that goes on is refused, with what to do first."""
-    gated = "title: t\nmodel: m\nshots: [{id: s1, prompt: 雨夜, gate: approve}]\n"
-    run_id = relay.run("run", relay.write("gated.yaml", gated)).out.removeprefix("run: ").strip()
-    refused = relay.run("remove", run_id)
-    assert (refused.code, "cancel it first" in refused.sentence) == (1, True)
+    board = "title: t\nmodel: m\nshots: [{id: s1, prompt: 雨夜, gate: approve}]\n"
+    run_id = relay.run("run", relay.write("gated.yaml", board)).out.removeprefix("run: ").strip()
+    result = relay.run("remove", run_id)
+    assert (result.code, "cancel it first" in result.sentence) == (1, True)
 
     relay.run("cancel", run_id)
     assert relay.run("remove", run_id).out == f"removed {run_id} and its files\n"
@@ -189,9 +189,9 @@ def test_a_run_that_has_ended_can_be_removed_and_one_that_goes_on_cannot(relay: 
 def test_what_is_not_there_is_one_sentence(relay: Any) -> None:
     """Ids that name nothing, or that are no ids, never become another address."""
     for words in (["show", "run_x"], ["show", "../callbacks", "--watch"], ["cancel", ""], ["approve", "run_x", "a/b"]):
-        ended = relay.run(*words)
-        assert (ended.code, ended.out) == (1, ""), words
-        assert "there is no" in ended.sentence
+        result = relay.run(*words)
+        assert (result.code, result.out) == (1, ""), words
+        assert "there is no" in result.sentence
 
 
 def test_the_wrong_api_key_and_a_missing_receiver_say_what_to_set(relay: Any, tools: Any) -> None:
@@ -210,10 +210,12 @@ def test_a_reader_that_goes_away_is_no_traceback(relay: Any) -> None:
     relay.run("run", relay.write("chain.yaml", CHAIN))
     for script in ('"$0" runs | head -1', '"$0" runs | true', '"$0" runs >&-', '"$0" runs > /dev/full || true'):
         command = ["bash", "-c", script, str(Path(sys.executable).with_name("framerelay"))]
-        done = subprocess.run(command, cwd=relay.folder, env=relay.environ, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, script
-        assert "Traceback" not in done.stderr, script
-        assert "Exception ignored" not in done.stderr, script
+        process = subprocess.run(
+            command, cwd=relay.folder, env=relay.environ, capture_output=True, text=True, check=False
+        )
+        assert process.returncode == 0, script
+        assert "Traceback" not in process.stderr, script
+        assert "Exception ignored" not in process.stderr, script
 
 
 def test_a_full_page_of_runs_is_a_line_each(relay: Any) -> None:
@@ -223,14 +225,14 @@ def test_a_full_page_of_runs_is_a_line_each(relay: Any) -> None:
     url = f"http://127.0.0.1:{relay.settings['FRAMERELAY_PORT']}/v1/runs"
     with httpx.Client(headers={"Authorization": f"Bearer {key}"}, trust_env=False) as http:
         ids = [http.post(url, json=board).json()["id"] for _ in range(201)]
-    ended = relay.run("runs", "--limit", "200")
-    assert ended.code == 0
-    assert [line.split()[0] for line in ended.out.splitlines()] == ids[:0:-1]
-    assert "\x1b" not in ended.out
-    assert "older ones" in ended.err
+    result = relay.run("runs", "--limit", "200")
+    assert result.code == 0
+    assert [line.split()[0] for line in result.out.splitlines()] == ids[:0:-1]
+    assert "\x1b" not in result.out
+    assert "older ones" in result.err
 
 
-def test_a_start_whose_answer_is_lost_is_asked_for_again_under_the_same_key(shell: Any) -> None:
+def test_a_start_whose_answer_is_lost_is_repeated_with_the_same_key(shell: Any) -> None:
     """The receiver may have started the run before the line broke; a second run would be paid for twice."""
     keys: list[str | None] = []
 
@@ -239,8 +241,8 @@ def test_a_start_whose_answer_is_lost_is_asked_for_again_under_the_same_key(shel
         return msgspec.json.encode(a_run("running")) if len(keys) == 2 else None
 
     with _answering(break_off_once) as url:
-        ended = shell.having(URL=url).run("run", "-", input=CHAIN)
-    assert (ended.code, ended.out) == (0, "run: run_x\n")
+        result = shell.having(URL=url).run("run", "-", input=CHAIN)
+    assert (result.code, result.out) == (0, "run: run_x\n")
     assert len(keys) == 2
     assert keys[0] == keys[1] is not None
 
@@ -253,10 +255,10 @@ def test_an_answer_of_another_version_says_what_was_done_and_what_to_look_at(she
     with _answering(lambda _: later) as url:
         assert shell.having(URL=url).run("run", "-", input=CHAIN).out == "run: run_x\n"
     with _answering(lambda _: earlier) as url:
-        ended = shell.having(URL=url).run("run", "-", input=CHAIN)
-    assert (ended.code, ended.out) == (1, "")
-    assert "`revision`" in ended.sentence
-    assert "what was asked is done; is it a FrameRelay receiver of the same version?" in ended.sentence
+        result = shell.having(URL=url).run("run", "-", input=CHAIN)
+    assert (result.code, result.out) == (1, "")
+    assert "`revision`" in result.sentence
+    assert "what was asked is done; is it a FrameRelay receiver of the same version?" in result.sentence
 
 
 @contextmanager
@@ -291,14 +293,14 @@ def test_ctrl_c_ends_the_watching_and_not_the_run(relay: Any, tools: Any) -> Non
     _, err = watching.communicate(timeout=90)
     assert watching.returncode == 130
     assert err.strip() == f"The run goes on. To see it again: framerelay show {run_id} --watch"
-    tools.wait_for(lambda: relay.shown(run_id)["status"] == "succeeded", "the run ends without us")
+    tools.wait_for(lambda: relay.view(run_id)["status"] == "succeeded", "the run ends without us")
 
 
 def test_a_terminal_shows_what_happens_and_what_comes_next(relay: Any) -> None:
     """
     On 80 columns: state in words, seconds, the usual time, what is next; in the end the film's whole address.
 
-    A job is as short as the pause between two looks, so here one looks more often.
+    A job is as short as the pause between two polls, so it polls more often here.
     """
     watchful = replace(relay, program=(sys.executable, "-c", WATCHFUL))
     screen, code = watchful.on_a_terminal("run", relay.write("chain.yaml", CHAIN), "--watch")

@@ -33,9 +33,9 @@ from framerelay.sandbox.faults import SWITCHES
     ],
 )
 def test_an_option_that_makes_no_sense_is_named(shell: Any, option: str, value: str) -> None:
-    """As any other command does: one sentence behind the usage, exit 2; nothing is served."""
+    """As any other command does: one sentence after the usage, exit 2; nothing is served."""
     shell.write("a-file", "")
-    ended = shell.run("sandbox", "--port", "0", option, value)
-    usage, *_, sentence = ended.err.splitlines()
-    assert (ended.code, ended.out, usage) == (2, "", "Usage: framerelay sandbox [OPTIONS]")
+    result = shell.run("sandbox", "--port", "0", option, value)
+    usage, *_, sentence = result.err.splitlines()
+    assert (result.code, result.out, usage) == (2, "", "Usage: framerelay sandbox [OPTIONS]")
     assert sentence.startswith(f"Error: Invalid value for '{option}': ")

@@ -53,10 +53,10 @@ def ready(tmp_path: Path, tools: Any) -> Any:
     ],
 )
 def test_what_stops_the_start_is_one_sentence(ready: Any, settings: dict[str, str], words: str) -> None:
-    """A missing or bad setting, a folder that is none, a Redis that is not there: exit 1, and the name to correct."""
-    ended = ready.having(**settings).run("up")
-    assert (ended.code, ended.out) == (1, "")
-    complaints = [line for line in ended.err.splitlines() if not line.startswith("API key ")]
+    """A missing or bad setting, a folder that is a file, a Redis that is not there: exit 1, and the name to correct."""
+    result = ready.having(**settings).run("up")
+    assert (result.code, result.out) == (1, "")
+    complaints = [line for line in result.err.splitlines() if not line.startswith("API key ")]
     assert words in complaints[0]
 
 
@@ -64,23 +64,25 @@ NONE_OF_JOBS = {"UPSTREAM_URL": "", "UPSTREAM_KEY": ""}
 NO_REDIS = {"REDIS_URL": "redis://127.0.0.1:9/0"}
 
 
-@pytest.mark.parametrize("named", ["FRAMERELAY_PROVIDER", "framerelay.yaml"])
-def test_the_key_of_any_provider_is_enough_to_start(ready: Any, named: str) -> None:
-    """Who has the key of Kling alone needs no address and no key of the jobs API: the start goes on, up to Redis."""
-    ready.write(".env", "KLING_API_KEY=k\n" + ("FRAMERELAY_PROVIDER=kling\n" if named == "FRAMERELAY_PROVIDER" else ""))
-    if named == "framerelay.yaml":
+@pytest.mark.parametrize("provider", ["FRAMERELAY_PROVIDER", "framerelay.yaml"])
+def test_the_key_of_any_provider_is_enough_to_start(ready: Any, provider: str) -> None:
+    """With the key of Kling alone nobody needs an address or a key of the jobs API: the start goes on, up to Redis."""
+    ready.write(
+        ".env", "KLING_API_KEY=k\n" + ("FRAMERELAY_PROVIDER=kling\n" if provider == "FRAMERELAY_PROVIDER" else "")
+    )
+    if provider == "framerelay.yaml":
         ready.write("framerelay.yaml", "providers: {kling: {}}\n")
-    ended = ready.having(**NONE_OF_JOBS, **NO_REDIS).run("worker")
-    assert ended.code == 1
-    assert "Redis cannot be reached" in ended.err
+    result = ready.having(**NONE_OF_JOBS, **NO_REDIS).run("worker")
+    assert result.code == 1
+    assert "Redis cannot be reached" in result.err
 
 
 def test_a_provider_without_a_key_is_named_with_its_variable(ready: Any) -> None:
-    """Not the address and key of the jobs API, which nobody asked for; and a name that nobody has is said."""
-    ended = ready.having(**NONE_OF_JOBS, PROVIDER="kling").run("up")
-    assert "KLING_API_KEY must be set: address and key of kling" in ended.err
-    ended = ready.having(**NONE_OF_JOBS, PROVIDER="klinge").run("up")
-    assert 'FRAMERELAY_PROVIDER: there is no provider "klinge" (did you mean "kling"?)' in ended.err
+    """Not the address and key of the jobs API, which nobody asked for; and an unknown name is reported."""
+    result = ready.having(**NONE_OF_JOBS, PROVIDER="kling").run("up")
+    assert "KLING_API_KEY must be set: address and key of kling" in result.err
+    result = ready.having(**NONE_OF_JOBS, PROVIDER="klinge").run("up")
+    assert 'FRAMERELAY_PROVIDER: there is no provider "klinge" (did you mean "kling"?)' in result.err
 
 
 def test_a_port_in_use_is_one_sentence_and_makes_no_keys(ready: Any) -> None:
@@ -90,9 +92,9 @@ def test_a_port_in_use_is_one_sentence_and_makes_no_keys(ready: Any) -> None:
         other.listen()
         port = other.getsockname()[1]
         for words in (("up",), ("receiver",), ("sandbox", "--port", str(port))):
-            ended = ready.having(PORT=port).run(*words)
-            assert ended.code == 1
-            assert f"port {port} of 127.0.0.1 is in use" in ended.sentence
+            result = ready.having(PORT=port).run(*words)
+            assert result.code == 1
+            assert f"port {port} of 127.0.0.1 is in use" in result.sentence
     assert not (ready.folder / "data").exists()
 
 
@@ -102,10 +104,10 @@ def test_a_wrong_upstream_key_waits_for_a_person_with_one_clear_sentence(
     """Exit 4, the provider's own words, and what to check."""
     shell = tools.shell_for(tmp_path / "relay", provider.url, UPSTREAM_KEY="wrong")
     with tools.up_in(shell):
-        ended = shell.run("run", shell.write("chain.yaml", CHAIN), "--watch")
-    assert ended.code == 4
-    assert "HTTP 401" in ended.out
-    assert "FRAMERELAY_UPSTREAM_KEY" in ended.out
+        result = shell.run("run", shell.write("chain.yaml", CHAIN), "--watch")
+    assert result.code == 4
+    assert "HTTP 401" in result.out
+    assert "FRAMERELAY_UPSTREAM_KEY" in result.out
 
 
 def test_an_unreachable_provider_is_waited_for(ready: Any, tools: Any) -> None:
@@ -118,14 +120,14 @@ def test_an_unreachable_provider_is_waited_for(ready: Any, tools: Any) -> None:
     settings = {"UPSTREAM_URL": f"http://127.0.0.1:{port}", "TRUSTED_HOSTS": f"127.0.0.1:{port}"}
     shell = replace(ready, program=(sys.executable, "-c", HASTY)).having(**settings)
     with tools.up_in(shell) as up:
-        ended = shell.run("run", shell.write("one.yaml", ONE), "--watch")
-        assert ended.code == 4
-        assert "the provider cannot be reached; nothing was sent" in ended.out
-        assert "goes on when the provider is back" in ended.out
-        run_id = ended.out.splitlines()[0].removeprefix("run: ")
+        result = shell.run("run", shell.write("one.yaml", ONE), "--watch")
+        assert result.code == 4
+        assert "the provider cannot be reached; nothing was sent" in result.out
+        assert "goes on when the provider is back" in result.out
+        run_id = result.out.splitlines()[0].removeprefix("run: ")
         (ready.folder / "sandbox").mkdir()
         with tools.sandbox_in(ready.folder / "sandbox", port=port) as sandbox:
-            tools.wait_for(lambda: shell.shown(run_id)["status"] == "succeeded", "the run goes on")
+            tools.wait_for(lambda: shell.view(run_id)["status"] == "succeeded", "the run goes on")
             assert list(sandbox.journal()["jobs_per_callback_url"].values()) == [1]
         assert up.end() == 0
     assert tools.left_over(ready.folder) == []
@@ -136,7 +138,7 @@ def test_killed_and_started_again_the_film_is_finished_and_paid_for_once(tmp_pat
     """
     `kill -9` with a job in flight: a watch goes on through it, every shot was submitted once, nothing is left.
 
-    Whoever is killed before the submit's answer was kept learns the job's id from a callback, so that must come again.
+    A worker that is killed before it kept the submit's answer learns the job's id from a callback, so that must repeat.
     """
     with tools.sandbox_in(_folder(tmp_path, "sandbox"), "--job-s", "0.6", "--callback-retry-s", "20") as sandbox:
         shell = replace(tools.shell_for(tmp_path / "relay", sandbox.url, LOOKUP_AFTER_S=1), program=tools.program)
@@ -181,7 +183,7 @@ def test_a_redis_url_is_used_instead_of_a_redis_of_our_own(provider: Any, tmp_pa
         assert not (shell.folder / "data" / "redis").exists()
 
 
-def test_a_disk_that_takes_no_more_is_said_and_nothing_is_lost(tmp_path: Path, tools: Any) -> None:
+def test_a_full_disk_is_reported_and_nothing_is_lost(tmp_path: Path, tools: Any) -> None:
     """The clip is fetched again and again, the reason is shown, and with room on the disk the run ends by itself."""
     with tools.sandbox_in(_folder(tmp_path, "sandbox"), "--scale", "0.6", "--clip-s", "1") as sandbox:
         shell = replace(tools.shell_for(tmp_path / "relay", sandbox.url), program=tools.program)
@@ -190,7 +192,7 @@ def test_a_disk_that_takes_no_more_is_said_and_nothing_is_lost(tmp_path: Path, t
             resource.prlimit(up.process.pid, resource.RLIMIT_FSIZE, limit)
             run_id = shell.run("run", shell.write("one.yaml", ONE)).out.removeprefix("run: ").strip()
             tools.wait_for(
-                lambda: any(take["error"] for take in shell.shown(run_id)["shots"][0]["takes"]),
+                lambda: any(take["error"] for take in shell.view(run_id)["shots"][0]["takes"]),
                 "the clip cannot be written",
             )
             assert "fetching put off: our disk" in shell.run("show", run_id).out

@@ -13,12 +13,12 @@ from framerelay.upstream.providers import Provider, Providers, provider_of_profi
 LONG = "sk-0123456789abcdef"
 
 
-def providers(default: str = "jobs", *configured: Provider, **environ: str) -> Providers:
-    return Providers(default=default, entries={one.name: one for one in configured}, environ=environ)
+def providers(default: str = "jobs", *entries: Provider, **environ: str) -> Providers:
+    return Providers(default=default, entries={one.name: one for one in entries}, environ=environ)
 
 
 @pytest.mark.parametrize(
-    ("known", "words"),
+    ("providers_known", "words"),
     [
         (
             providers(),
@@ -27,14 +27,14 @@ def providers(default: str = "jobs", *configured: Provider, **environ: str) -> P
         (providers("kling"), "KLING_API_KEY must be set: address and key of kling"),
     ],
 )
-def test_without_anybody_to_ask_it_says_what_is_missing(known: Providers, words: str) -> None:
+def test_without_anybody_to_ask_it_says_what_is_missing(providers_known: Providers, words: str) -> None:
     """Of the default provider: there is no other."""
     with pytest.raises(CommandError, match=words):
-        _require_provider(Settings(), known)
+        _require_provider(Settings(), providers_known)
 
 
 def test_one_provider_with_a_key_is_enough() -> None:
-    """The default may be one that nobody uses; what it lacks is told when it is asked for."""
+    """The default may be one that nobody uses; what it lacks is reported when it is used."""
     kling = replace(provider_of_profile("kling", load_shipped("kling"), {}), key=LONG)
 
     _require_provider(Settings(public_url="https://relay.example"), providers("jobs", kling))
@@ -42,8 +42,8 @@ def test_one_provider_with_a_key_is_enough() -> None:
 
 
 def test_keys_of_providers_are_secrets_wherever_they_come_from() -> None:
-    """Of one that is configured, and of one that a storyboard may name; a short word under such a name is none."""
+    """Of one that is configured, and of one that a storyboard may name; a short word under such a name is no key."""
     kling = replace(provider_of_profile("kling", load_shipped("kling"), {}), key="sk-1", webhook_secret="whsec_1")
-    known = providers("jobs", kling, FAL_KEY=LONG, MONKEY="production", HOME="/home/somebody/very/long")
+    installation = providers("jobs", kling, FAL_KEY=LONG, MONKEY="production", HOME="/home/somebody/very/long")
 
-    assert known.secrets == ("sk-1", "whsec_1", LONG)
+    assert installation.secrets == ("sk-1", "whsec_1", LONG)

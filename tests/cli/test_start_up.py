@@ -17,7 +17,7 @@ NETWORK = {"starlette", "httpx", "asyncio", "anyio", "ssl", "msgspec", "ruamel"}
 def loaded_by(folder: Path, *words: str) -> set[str]:
     """The packages that `framerelay WORDS` has imported when it ends, by Python's own list."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("FRAMERELAY_")}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "framerelay.cli.main", *words],
         env=environ | {"FRAMERELAY_URL": "http://127.0.0.1:9"},
         cwd=folder,
@@ -26,11 +26,11 @@ def loaded_by(folder: Path, *words: str) -> set[str]:
         timeout=60,
         check=False,
     )
-    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    lines = [line for line in process.stderr.splitlines() if line.startswith("import time:")]
     modules = (line.rpartition("|")[2].strip().removeprefix("framerelay.") for line in lines)
-    found = {module.partition(".")[0] for module in modules}
-    assert {"cli", "click"} <= found, done.stderr
-    return found
+    packages = {module.partition(".")[0] for module in modules}
+    assert {"cli", "click"} <= packages, process.stderr
+    return packages
 
 
 def test_help_loads_the_words_and_nothing_that_works(tmp_path: Path) -> None:
@@ -41,10 +41,10 @@ def test_help_loads_the_words_and_nothing_that_works(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", [("runs",), ("show", "run_1"), ("callbacks", "--json"), ("cancel", "run_1")], ids=str)
 def test_a_command_that_asks_the_receiver_loads_no_part_of_it(words: tuple[str, ...], tmp_path: Path) -> None:
     """It needs a client; not the server, the queue, the decoder or what draws."""
-    found = loaded_by(tmp_path, *words)
+    packages = loaded_by(tmp_path, *words)
 
-    assert "httpx" in found
-    assert found & HEAVY == set()
+    assert "httpx" in packages
+    assert packages & HEAVY == set()
 
 
 def test_the_receiver_of_up_is_there_before_its_worker(tmp_path: Path, tools: Any) -> None:
@@ -52,6 +52,6 @@ def test_the_receiver_of_up_is_there_before_its_worker(tmp_path: Path, tools: An
     with tools.up_in(tools.shell_for(tmp_path / "relay", "http://127.0.0.1:9")) as service:
         tools.wait_for(lambda: "worker_ready" in service.log.read_text(), "the worker is ready")
     lines = [line for line in service.log.read_text().splitlines() if line.startswith("{")]
-    said = [json.loads(line)["event"] for line in lines]
+    names = [json.loads(line)["event"] for line in lines]
 
-    assert said.index("receiver_ready") < said.index("decoder_caged") < said.index("worker_ready")
+    assert names.index("receiver_ready") < names.index("decoder_caged") < names.index("worker_ready")

@@ -18,7 +18,7 @@ PICKED = "title: two takes\nmodel: m\nshots: [{id: s1, prompt: a car, takes: 2}]
 
 def test_a_person_who_watches_is_asked_and_the_run_goes_on(relay: Any) -> None:
     """A slip of a finger is asked about again; then the film is there."""
-    screen, code = relay.on_a_terminal("run", relay.write("gated.yaml", GATED), "--watch", typed="yse\ny\n")
+    screen, code = relay.on_a_terminal("run", relay.write("gated.yaml", GATED), "--watch", keys="yse\ny\n")
 
     assert code == 0, screen
     assert "Approve stop for 1 job? [y, N, p: with another prompt]" in screen
@@ -29,22 +29,22 @@ def test_a_person_who_watches_is_asked_and_the_run_goes_on(relay: Any) -> None:
 def test_another_prompt_is_given_with_the_approval(relay: Any) -> None:
     """Now that one sees what it begins with."""
     board = relay.write("gated.yaml", GATED)
-    screen, code = relay.on_a_terminal("run", board, "--watch", typed="p\nit turns around\n")
+    screen, code = relay.on_a_terminal("run", board, "--watch", keys="p\nit turns around\n")
     run_id = re.search(r"run_[a-z0-9]+", screen)
     assert run_id, screen
-    run = relay.shown(run_id[0])
+    run = relay.view(run_id[0])
 
     assert code == 0, screen
     assert run["shots"][1]["prompt"] == "it turns around"
 
 
-@pytest.mark.parametrize("typed", ["\n", "n\n", "p\n\n", "\x04"], ids=["enter", "no", "no prompt", "^D"])
-def test_who_does_not_agree_spends_nothing(relay: Any, typed: str) -> None:
+@pytest.mark.parametrize("answer", ["\n", "n\n", "p\n\n", "\x04"], ids=["enter", "no", "no prompt", "^D"])
+def test_a_person_who_does_not_agree_spends_nothing(relay: Any, answer: str) -> None:
     """The run waits on, and the exit code says so. Ctrl-C is to click what Ctrl-D is."""
-    screen, code = relay.on_a_terminal("run", relay.write("gated.yaml", GATED), "--watch", typed=typed)
+    screen, code = relay.on_a_terminal("run", relay.write("gated.yaml", GATED), "--watch", keys=answer)
     run_id = re.search(r"run_[a-z0-9]+", screen)
     assert run_id, screen
-    run = relay.shown(run_id[0])
+    run = relay.view(run_id[0])
     relay.run("cancel", run_id[0])
 
     assert (code, run["status"], run["spent"]["jobs"], run["needs"]) == (4, "waiting", 1, "person"), screen
@@ -52,22 +52,22 @@ def test_who_does_not_agree_spends_nothing(relay: Any, typed: str) -> None:
 
 def test_a_take_is_picked_where_one_watches(relay: Any) -> None:
     """By its number; nothing else is taken for one."""
-    screen, code = relay.on_a_terminal("run", relay.write("picked.yaml", PICKED), "--watch", typed="3\n2\n")
+    screen, code = relay.on_a_terminal("run", relay.write("picked.yaml", PICKED), "--watch", keys="3\n2\n")
     run_id = re.search(r"run_[a-z0-9]+", screen)
     assert run_id, screen
 
     assert code == 0, screen
     assert "Pick take 1 or 2 of s1? [a number; Enter: later]" in screen
-    assert relay.shown(run_id[0])["film"]["takes"] == {"s1": 2}
+    assert relay.view(run_id[0])["film"]["takes"] == {"s1": 2}
 
 
 def test_a_program_is_never_asked(relay: Any) -> None:
-    """Nor whoever is at no terminal: exit 4, as ever."""
+    """Nor is anyone without a terminal: exit 4, as always."""
     board = relay.write("gated.yaml", GATED)
     for words in (("--json",), ()):
-        ended = relay.run("run", board, "--watch", *words)
-        assert (ended.code, "Approve" in ended.err + ended.out) == (4, False), ended
-    screen, code = relay.on_a_terminal("run", board, "--watch", "--json", typed="y\n")
+        result = relay.run("run", board, "--watch", *words)
+        assert (result.code, "Approve" in result.err + result.out) == (4, False), result
+    screen, code = relay.on_a_terminal("run", board, "--watch", "--json", keys="y\n")
     assert (code, "[y, N" in screen) == (4, False)
     for run in json.loads(relay.run("runs", "--needs-me", "--json").out)["data"]:
         relay.run("cancel", run["id"])
@@ -75,25 +75,25 @@ def test_a_program_is_never_asked(relay: Any) -> None:
 
 def test_all_runs_that_go_on_are_watched_those_that_need_a_person_first(relay: Any, tools: Any) -> None:
     """An object for each change, the last one when it has ended; what ended before is not shown."""
-    done = relay.run("run", relay.write("done.yaml", PICKED.replace(", takes: 2", "")), "--watch").out.split()[1]
+    run_done = relay.run("run", relay.write("done.yaml", PICKED.replace(", takes: 2", "")), "--watch").out.split()[1]
     run_id = relay.run("run", relay.write("gated.yaml", GATED)).out.split()[1]
     watching = relay.start("watch", "--json")
-    seen: list[dict[str, Any]] = []
+    runs: list[dict[str, Any]] = []
 
     def see(status: str) -> dict[str, Any]:
-        while not (found := [run for run in seen if (run["id"], run["status"]) == (run_id, status)]):
-            seen.append(json.loads(watching.stdout.readline()))
-        return found[0]
+        while not (matches := [run for run in runs if (run["id"], run["status"]) == (run_id, status)]):
+            runs.append(json.loads(watching.stdout.readline()))
+        return matches[0]
 
     assert see("waiting")["needs"] == "person"
-    listed = relay.run("runs", "--limit", "5").out
+    lines = relay.run("runs", "--limit", "5").out
     relay.run("cancel", run_id)
     assert see("cancelled")["needs"] is None
     watching.send_signal(2)
     watching.communicate(timeout=90)
 
-    assert done not in {run["id"] for run in seen}
-    assert re.search(rf"{run_id}  waiting .* \(needs you\) gated", listed), listed
+    assert run_done not in {run["id"] for run in runs}
+    assert re.search(rf"{run_id}  waiting .* \(needs you\) gated", lines), lines
     assert watching.returncode == 130
 
 

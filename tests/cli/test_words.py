@@ -37,7 +37,7 @@ LOST = {"code": "outcome_unknown", "message": "nobody knows", "family": "server"
 FULL = {"code": "storage_failed", "message": "our disk is full.", "family": "server"}
 
 
-def test_what_may_have_been_paid_for_is_said_though_the_run_was_cancelled() -> None:
+def test_what_may_have_been_paid_for_is_shown_though_the_run_was_cancelled() -> None:
     """A job that is adopted by a wrong id, too: else nothing would seem to come of the decision."""
     shot = a_shot("s1", "cancelled", a_take("unsure", error=LOST))
 
@@ -95,8 +95,8 @@ def test_a_shot_made_from_a_stale_one_names_that() -> None:
 
 def test_a_done_shot_says_how_far_it_opens_from_what_it_was_given() -> None:
     """The figure of its seam, in levels."""
-    begun = {"seam": {"difference": 1.84}, "first_frame": {"url": "u", "source": "upload"}}
-    shot = a_shot("s2", "done", a_take("done", video=VIDEO, **begun), source="s1")
+    fields = {"seam": {"difference": 1.84}, "first_frame": {"url": "u", "source": "upload"}}
+    shot = a_shot("s2", "done", a_take("done", video=VIDEO, **fields), source="s1")
     words = "done: 1.00 s, 2x2; begins with s1's last frame, seam 1.8 of 255"
     assert shot_words(a_run("running", DONE, shot), shot, now=NOW) == words
 
@@ -105,11 +105,11 @@ def test_takes_that_do_the_same_share_a_clause() -> None:
     """Of several takes it says which does what."""
     takes = [a_take("generating", since_s=3, number=1), a_take("generating", since_s=3, number=2)]
     shot = a_shot("s1", "generating", *takes, a_take("failed", number=3, error=LOST))
-    expected = "takes 1 and 2 generating, 3 s; take 3 failed: nobody knows"
-    assert shot_words(a_run("running", shot), shot, now=NOW) == expected
+    words = "takes 1 and 2 generating, 3 s; take 3 failed: nobody knows"
+    assert shot_words(a_run("running", shot), shot, now=NOW) == words
 
 
-def test_a_lost_submit_is_told_apart_from_a_turn_of_the_person() -> None:
+def test_a_lost_submit_is_distinguished_from_a_decision_of_the_person() -> None:
     """Nothing has to be typed for it, and it says so."""
     shot = a_shot("s1", "waiting", a_take("unsure", error=LOST))
     lines = outlook(a_run("waiting", shot), now=NOW)
@@ -119,8 +119,8 @@ def test_a_lost_submit_is_told_apart_from_a_turn_of_the_person() -> None:
 
 def test_a_question_about_a_take_is_a_turn_of_the_person() -> None:
     """With both answers to type, and what they may cost."""
-    asked = {"code": "nothing_heard", "message": "nothing was heard; both are paid for", "family": "server"}
-    shot = a_shot("s1", "waiting", a_take("unsure", error=LOST, question=asked))
+    question = {"code": "nothing_heard", "message": "nothing was heard; both are paid for", "family": "server"}
+    shot = a_shot("s1", "waiting", a_take("unsure", error=LOST, question=question))
     lines = outlook(a_run("waiting", shot), now=NOW)
 
     assert shot_words(a_run("waiting", shot), shot, now=NOW) == "waits: nothing was heard; both are paid for"
@@ -129,7 +129,7 @@ def test_a_question_about_a_take_is_a_turn_of_the_person() -> None:
     assert any("framerelay retake run_x s1" in line for line in lines)
 
 
-def test_a_question_that_was_answered_by_going_on_is_none_any_more() -> None:
+def test_a_question_is_gone_once_the_run_went_on() -> None:
     """Of a take that was set aside nobody is asked."""
     shot = a_shot("s1", "waiting", a_take("unsure", error=LOST), set_aside=1, gate="approve", approved=False)
     assert any("approve" in line for line in outlook(a_run("waiting", shot), now=NOW))
@@ -142,7 +142,7 @@ def test_a_status_that_is_not_known_is_shown_with_its_word() -> None:
     assert 'the provider says "archiviert"' in shot_words(a_run("running", shot), shot, now=NOW)
 
 
-def test_of_many_shots_a_small_terminal_shows_those_under_way() -> None:
+def test_a_small_terminal_shows_only_the_shots_under_way() -> None:
     """The view never outgrows the screen, and what is next stays in sight."""
     shots = [a_shot(f"s{number}", "done", *DONE.takes) for number in range(50)]
     shots += [a_shot("now", "generating", a_take("generating")), *(a_shot(f"t{n}", "pending") for n in range(50))]
@@ -156,14 +156,14 @@ def test_of_many_shots_a_small_terminal_shows_those_under_way() -> None:
     assert not any(" before, " in text for text in texts), "there is nothing to count"
 
 
-def test_the_film_is_the_last_line_and_stands_alone() -> None:
+def test_the_film_is_the_last_line_by_itself() -> None:
     """So that a script can take it."""
     run = a_run("succeeded", DONE, film=FILM)
     assert whole_lines(run, now=NOW, place=lambda url: f"/here/{url}")[-1].text == "film: /here/u"
 
 
-def test_a_narrow_terminal_parts_lines_between_words_and_leaves_commands_whole() -> None:
-    """Or behind a Chinese sign, which takes two columns. What hangs over is indented; a file gets lines as they are."""
+def test_a_narrow_terminal_wraps_between_words_and_keeps_commands_whole() -> None:
+    """Or after a Chinese sign, which takes two columns. What hangs over is indented; a file gets lines as they are."""
     narrow = Console(file=StringIO(), width=30, force_terminal=True)
     line = PictureLine(text="  ✓ s1 done: 4.04 s, 864x496; begins with 霓虹雨夜霓虹雨夜's last frame")
 
@@ -193,7 +193,7 @@ def test_what_others_wrote_cannot_steer_the_terminal() -> None:
 
 
 def test_each_kind_of_failure_says_what_a_person_can_do() -> None:
-    """The command to type stands in the line, with the run and the shot that it is about."""
+    """The line has the command to type, with the run and the shot that it is about."""
     for family, words in (
         ("text_moderated", "framerelay retake run_x s1 --prompt TEXT"),
         ("video_moderated", "framerelay retake run_x s1 --prompt TEXT"),
@@ -212,23 +212,23 @@ def test_each_kind_of_failure_says_what_a_person_can_do() -> None:
 
 def test_a_budget_that_is_spent_is_answered_by_the_command_that_raises_it() -> None:
     """Of jobs, of money, or both: the limit that holds the run has to be raised."""
-    spent = {"code": "budget_reached", "message": "the budget is spent", "family": "unknown"}
+    error = {"code": "budget_reached", "message": "the budget is spent", "family": "unknown"}
     shot = a_shot("s1", "waiting")
-    run = a_run("waiting", shot, error=spent, budget={"jobs": None, "money": 0.5, "currency": "USD"})
+    run = a_run("waiting", shot, error=error, budget={"jobs": None, "money": 0.5, "currency": "USD"})
     assert outlook(run, now=NOW)[-2:] == [
         "your turn: framerelay resume run_x --money AMOUNT",
         "  AMOUNT: more than 0.5, for the whole run",
     ]
-    run = a_run("waiting", shot, error=spent, budget={"jobs": 3, "money": 80, "currency": "USD"})
+    run = a_run("waiting", shot, error=error, budget={"jobs": 3, "money": 80, "currency": "USD"})
     assert outlook(run, now=NOW)[-2] == "your turn: framerelay resume run_x --money AMOUNT"
-    run = a_run("waiting", shot, error=spent, budget={"jobs": 3, "money": 80, "currency": "USD"}, spent={"jobs": 3})
+    run = a_run("waiting", shot, error=error, budget={"jobs": 3, "money": 80, "currency": "USD"}, spent={"jobs": 3})
     assert outlook(run, now=NOW)[-2:] == [
         "your turn: framerelay resume run_x --budget JOBS",
         "  JOBS: more than 3, for the whole run",
     ]
 
 
-def test_what_a_run_has_cost_is_said_beside_its_jobs() -> None:
+def test_the_cost_of_a_run_is_shown_next_to_its_jobs() -> None:
     """With its budget of money, and what is in flight; nothing where no price is known."""
     cost = {"spent": 2.1, "reserved": 0.34, "currency": "USD", "estimated": True}
     budget = {"jobs": 8, "money": 12, "currency": "USD"}

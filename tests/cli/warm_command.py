@@ -1,5 +1,5 @@
 """
-Be `framerelay WORDS…` by way of warm_start.py, for whoever needs a child of its own: a shell, or a test.
+Be `framerelay WORDS…` by way of warm_start.py, for a shell or a test that needs a child process of its own.
 
     python -I -S warm_command.py FD WORDS…
 
@@ -19,12 +19,12 @@ def main() -> int:
     """The command has our folder, environment and streams."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # Until there is somebody to pass them on to.
     asking, words = int(sys.argv[1]), sys.argv[2:]
-    told, tell = os.pipe()
+    exits, tell = os.pipe()
     request = json.dumps({"words": words, "folder": os.getcwd(), "environ": dict(os.environ)}).encode()
     with socket.socket(fileno=asking) as warm:
         socket.send_fds(warm, [request], [0, 1, 2, tell])
     os.close(tell)
-    with open(told) as telling:
+    with open(exits) as telling:
         process = int(telling.readline())
         for number in SIGNALS:
             signal.signal(number, lambda number, _: os.kill(process, number))

@@ -26,7 +26,7 @@ LIBRARIES = (
 
 
 def main() -> None:
-    """A request is words, folder and environment as JSON, with four files: the three streams, and where it is told."""
+    """A request is words, folder and environment as JSON, with four files: three streams and one for the process id."""
     asking = socket.socket(fileno=int(sys.argv[1]))
     for library in LIBRARIES:
         importlib.import_module(library)
@@ -41,11 +41,11 @@ def main() -> None:
         for file in files:
             os.close(file)
     asking.close()
-    *streams, told = files
+    *streams, report = files
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if (process := os.fork()) != 0:
-        tell(told, process)
-    os.close(told)
+        tell(report, process)
+    os.close(report)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -63,21 +63,21 @@ def take_streams() -> None:
     sys.stderr.reconfigure(line_buffering=True)
 
 
-def tell(told: int, process: int) -> None:
+def tell(report: int, process: int) -> None:
     """
     Say the command's id at once, and how it ended when it has.
 
-    Whoever stands for it can pass on no SIGKILL; when nobody listens any more, that is what they got.
+    Its stand-in cannot pass on a SIGKILL; when it no longer listens, it has received one.
     """
-    os.write(told, b"%d\n" % process)
+    os.write(report, b"%d\n" % process)
     waiting = select.poll()
     waiting.register(os.pidfd_open(process), select.POLLIN)
-    waiting.register(told, 0)  # Reports that nobody listens, and nothing else.
-    if any(file == told for file, _ in waiting.poll()):
+    waiting.register(report, 0)  # Reports that nobody listens, and nothing else.
+    if any(file == report for file, _ in waiting.poll()):
         os.kill(process, signal.SIGKILL)
     _, status = os.waitpid(process, 0)
     with contextlib.suppress(BrokenPipeError):
-        os.write(told, b"%d\n" % os.waitstatus_to_exitcode(status))
+        os.write(report, b"%d\n" % os.waitstatus_to_exitcode(status))
     os._exit(0)
 
 

@@ -27,7 +27,7 @@ def test_a_histogram_counts_what_took_at_most_so_long() -> None:
     ]
 
 
-def test_a_histogram_says_what_came_of_it() -> None:
+def test_a_histogram_has_the_outcome() -> None:
     """An error by its code, a stranger's as failed, a task that was cancelled as that."""
     histogram = Histogram("call_seconds", "Calls.", "call", "outcome", bounds=(10.0,))
     for error in (None, TimeoutError(), _Foreseen(), asyncio.CancelledError()):
@@ -35,9 +35,9 @@ def test_a_histogram_says_what_came_of_it() -> None:
             if error:
                 raise error
 
-    counted = [line for line in measure_lines([histogram]) if "_count" in line]
+    lines = [line for line in measure_lines([histogram]) if "_count" in line]
     outcomes = ["ok", "failed", "too_large", "cancelled"]
-    assert counted == [f'framerelay_call_seconds_count{{call="get",outcome="{word}"}} 1.0' for word in outcomes]
+    assert lines == [f'framerelay_call_seconds_count{{call="get",outcome="{word}"}} 1.0' for word in outcomes]
 
 
 class _Foreseen(Exception):
@@ -51,12 +51,12 @@ def test_a_name_that_the_operator_chose_can_break_no_line() -> None:
     assert label == r'{provider="my \"own\"\n\\x"}'
 
 
-def test_a_counter_without_labels_begins_at_none() -> None:
+def test_a_counter_without_labels_begins_at_zero() -> None:
     """What never happened is there as 0, so that an alert on its rise knows where it rose from."""
-    plain, named = Counter("a_total", "A."), Counter("b_total", "B.", "word")
-    named.add("x", by=2.5)
+    plain, counter = Counter("a_total", "A."), Counter("b_total", "B.", "word")
+    counter.add("x", by=2.5)
 
-    assert [line for line in measure_lines([plain, named]) if line[0] != "#"] == [
+    assert [line for line in measure_lines([plain, counter]) if line[0] != "#"] == [
         "framerelay_a_total 0",
         'framerelay_b_total{word="x"} 2.5',
     ]

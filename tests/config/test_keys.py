@@ -75,10 +75,10 @@ def test_ten_threads_that_start_at_once_have_one_key(tmp_path: Path) -> None:
         return str(keys.api_key), str(keys.secret), keys.new_api_key
 
     with ThreadPoolExecutor(10) as pool:
-        found = list(pool.map(start, range(10)))
+        keys = list(pool.map(start, range(10)))
 
-    assert len({(api_key, secret) for api_key, secret, _ in found}) == 1
-    assert sorted(new for _, _, new in found) == [False] * 9 + [True]
+    assert len({(api_key, secret) for api_key, secret, _ in keys}) == 1
+    assert sorted(new for _, _, new in keys) == [False] * 9 + [True]
     assert len(list((tmp_path / "data").iterdir())) == 2
 
 
@@ -96,15 +96,15 @@ def test_four_processes_that_start_at_once_have_one_key(tmp_path: Path) -> None:
     for process in processes:
         assert process.stdin is not None
         process.stdin.close()
-    found = []
+    keys = []
     for process in processes:
         assert process.stdout is not None
-        found.append(process.stdout.read().split())
+        keys.append(process.stdout.read().split())
         process.stdout.close()
         assert process.wait(timeout=90) == 0
 
-    assert len({(api_key, secret) for api_key, secret, _ in found}) == 1
-    assert sorted(new for _, _, new in found) == ["False"] * 3 + ["True"]
+    assert len({(api_key, secret) for api_key, secret, _ in keys}) == 1
+    assert sorted(new for _, _, new in keys) == ["False"] * 3 + ["True"]
 
 
 def test_a_kept_file_without_a_key_stops_the_start(tmp_path: Path) -> None:

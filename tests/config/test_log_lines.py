@@ -44,7 +44,7 @@ values = st.recursive(
 events = st.lists(st.dictionaries(names, values, max_size=3), min_size=1, max_size=5)
 
 
-class Counted(io.StringIO):
+class CountingStream(io.StringIO):
     """A stream that knows how often it was written to."""
 
     writes = 0
@@ -76,7 +76,7 @@ def as_before() -> Iterator[None]:
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_lines_of_one_round_are_written_together(log_format: Any) -> None:
     """Ours and those of libraries, in their order; the next round's by themselves; each with the time it was said."""
-    stream = Counted()
+    stream = CountingStream()
     configure_logging(Settings(log_format=log_format), stream=stream)
     log = structlog.get_logger()
 
@@ -92,27 +92,27 @@ def test_lines_of_one_round_are_written_together(log_format: Any) -> None:
         assert stream.writes == 2
 
     asyncio.run(rounds())
-    shown = stream.getvalue().split("\n")[:-1]
-    assert ["hm" in line for line in shown] == [False, True] * 3 + [False]
-    assert [str(number) in line.rpartition("Z")[0] + line for number, line in enumerate(shown[::2])] == [True] * 4
+    lines = stream.getvalue().split("\n")[:-1]
+    assert ["hm" in line for line in lines] == [False, True] * 3 + [False]
+    assert [str(number) in line.rpartition("Z")[0] + line for number, line in enumerate(lines[::2])] == [True] * 4
     if log_format == "json":
         stamps = [line["timestamp"] for line in stream.lines]
         assert stamps == sorted(stamps)
         assert len(set(stamps)) > 3
 
 
-def test_outside_of_a_loop_a_line_leaves_at_once() -> None:
+def test_outside_of_a_loop_a_line_is_written_at_once() -> None:
     """A command that says something and then computes has said it."""
-    stream = Counted()
+    stream = CountingStream()
     configure_logging(Settings(), stream=stream)
     structlog.get_logger().info("thing_said")
 
     assert [line["event"] for line in stream.lines] == ["thing_said"]
 
 
-def test_a_line_of_a_thread_comes_behind_those_that_wait() -> None:
+def test_a_line_of_a_thread_follows_those_that_wait() -> None:
     """It takes them with it."""
-    stream = Counted()
+    stream = CountingStream()
     configure_logging(Settings(), stream=stream)
     log = structlog.get_logger()
 
@@ -120,7 +120,7 @@ def test_a_line_of_a_thread_comes_behind_those_that_wait() -> None:
         log.info("thing_said", number=1)
         thread = threading.Thread(target=lambda: log.info("thing_said", number=2))
         thread.start()
-        thread.join()  # The loop stands still meanwhile.
+        thread.join()  # The loop stands still while this runs.
         assert [line["number"] for line in stream.lines] == [1, 2]
         log.info("thing_said", number=3)
 
@@ -130,7 +130,7 @@ def test_a_line_of_a_thread_comes_behind_those_that_wait() -> None:
 
 def test_many_threads_and_a_loop_lose_nothing() -> None:
     """Each one's lines in their order."""
-    stream = Counted()
+    stream = CountingStream()
     configure_logging(Settings(), stream=stream)
     log = structlog.get_logger()
 
@@ -153,9 +153,9 @@ def test_many_threads_and_a_loop_lose_nothing() -> None:
 
 
 def test_a_long_round_does_not_hold_back_more_and_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So many lines, and they leave though the round goes on."""
+    """That many lines leave though the round goes on."""
     monkeypatch.setattr(log_lines, "LINES_MAX", 5)
-    stream = Counted()
+    stream = CountingStream()
     configure_logging(Settings(), stream=stream)
 
     async def long_round() -> None:
@@ -167,19 +167,19 @@ def test_a_long_round_does_not_hold_back_more_and_more(monkeypatch: pytest.Monke
     assert [line["number"] for line in stream.lines] == list(range(12))
 
 
-def test_lines_of_a_loop_that_was_stopped_leave_with_the_next_ones() -> None:
-    """Whoever stops a loop in the middle of a round ends with it what the loop had still to do."""
-    stream = Counted()
+def test_lines_of_a_stopped_loop_are_written_with_the_next_ones() -> None:
+    """A loop that is stopped in the middle of a round does not do what it still had to do."""
+    stream = CountingStream()
     configure_logging(Settings(), stream=stream)
     log = structlog.get_logger()
 
-    async def stopped(number: int) -> None:
+    async def stop(number: int) -> None:
         log.info("thing_said", number=number)
         asyncio.get_running_loop().stop()
 
     for number in range(2):
         loop = asyncio.new_event_loop()
-        task = loop.create_task(stopped(number))
+        task = loop.create_task(stop(number))
         loop.run_forever()
         assert task.done()
         loop.close()
@@ -188,9 +188,9 @@ def test_lines_of_a_loop_that_was_stopped_leave_with_the_next_ones() -> None:
     assert [line["number"] for line in stream.lines] == [0, 1, 2]
 
 
-def test_what_was_said_before_logging_is_configured_anew_is_not_lost() -> None:
+def test_lines_before_logging_is_configured_again_are_not_lost() -> None:
     """It goes where it was to go."""
-    stream = Counted()
+    stream = CountingStream()
     configure_logging(Settings(), stream=stream)
 
     async def anew() -> None:
@@ -209,7 +209,7 @@ def test_what_was_said_before_logging_is_configured_anew_is_not_lost() -> None:
 @example(many=[{"text": "sk_abcdefghijklmnop"}, {"text": "task_task_"}])
 def test_together_lines_say_what_each_says_alone(many: list[dict[str, Any]]) -> None:
     """Nothing that opens anything, in whatever field of whichever line; and nothing else is missing."""
-    stream, secrets = Counted(), secrets_of(SETTINGS)
+    stream, secrets = CountingStream(), secrets_of(SETTINGS)
     configure_logging(SETTINGS, stream=stream)
 
     async def say() -> None:
@@ -219,15 +219,15 @@ def test_together_lines_say_what_each_says_alone(many: list[dict[str, Any]]) -> 
     asyncio.run(say())
     for line, fields in zip(stream.lines, many, strict=True):
         del line["timestamp"]
-        shown = redact({**fields, "event": "thing_said", "level": "info"}, secrets=secrets)
-        assert line == json.loads(json.dumps(shown))
+        fields_in_log = redact({**fields, "event": "thing_said", "level": "info"}, secrets=secrets)
+        assert line == json.loads(json.dumps(fields_in_log))
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 @pytest.mark.parametrize("secret", OURS)
 def test_a_secret_hides_in_no_line_of_a_round(secret: str, log_format: Any) -> None:
     """First, last or in the middle, beside harmless ones, bound or in a traceback, ours or a library's."""
-    stream = Counted()
+    stream = CountingStream()
     configure_logging(Settings(api_key=(Secret(secret),), log_format=log_format), stream=stream)
     log = structlog.get_logger()
 
@@ -271,8 +271,8 @@ class Mute:
 
 
 def test_a_value_that_cannot_be_shown_costs_no_line() -> None:
-    """Nor does it stop whoever logs it, nor take its neighbors with it."""
-    stream = Counted()
+    """Nor does it stop the code that logs it, nor lose the lines around it."""
+    stream = CountingStream()
     configure_logging(Settings(), stream=stream)
     log = structlog.get_logger()
     itself: list[Any] = []
@@ -288,14 +288,14 @@ def test_a_value_that_cannot_be_shown_costs_no_line() -> None:
             log.info("thing_said", value=value)
 
     asyncio.run(say())
-    shown = [line["value"] for line in stream.lines]
-    assert shown[:2] == ["[Mute cannot be shown: RuntimeError]", {"in": ["[Mute cannot be shown: RuntimeError]"]}]
-    assert shown[4:] == ["\ud800", {"null": 1, "(1, 2)": 2, "true": 3}, 2**80, "done", 15]
+    fields = [line["value"] for line in stream.lines]
+    assert fields[:2] == ["[Mute cannot be shown: RuntimeError]", {"in": ["[Mute cannot be shown: RuntimeError]"]}]
+    assert fields[4:] == ["\ud800", {"null": 1, "(1, 2)": 2, "true": 3}, 2**80, "done", 15]
 
 
-def test_a_line_shows_what_was_so_when_it_was_said() -> None:
+def test_a_line_shows_values_as_they_were_when_it_was_logged() -> None:
     """Whatever becomes of it before the round ends."""
-    stream = Counted()
+    stream = CountingStream()
     configure_logging(Settings(), stream=stream)
 
     async def say() -> None:
@@ -321,9 +321,9 @@ log = structlog.get_logger()
 
 def lines_of(script: str, *, ends_with: int = 0) -> list[dict[str, Any]]:
     """What a process that runs *script* logs until its end."""
-    done = subprocess.run([sys.executable, "-c", PRELUDE + script], capture_output=True, check=False, timeout=60)
-    assert done.returncode == ends_with, done.stderr
-    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith(b"{")]
+    process = subprocess.run([sys.executable, "-c", PRELUDE + script], capture_output=True, check=False, timeout=60)
+    assert process.returncode == ends_with, process.stderr
+    lines = [json.loads(line) for line in process.stderr.splitlines() if line.startswith(b"{")]
     return [line for line in lines if line["event"].startswith("thing_")]  # asyncio has its say on some endings, too.
 
 
@@ -337,7 +337,7 @@ def lines_of(script: str, *, ends_with: int = 0) -> list[dict[str, Any]]:
         ("raise SystemExit", 0),
     ],
 )
-def test_what_was_said_last_is_written_however_the_process_ends(ending: str, code: int) -> None:
+def test_the_last_line_is_written_however_the_process_ends(ending: str, code: int) -> None:
     """In the very round in which it was said."""
     script = f"""
 async def main():
@@ -352,8 +352,8 @@ except KeyboardInterrupt:
     assert [line["number"] for line in lines_of(script, ends_with=code)] == [1, 2]
 
 
-def test_what_is_said_at_the_very_end_is_written() -> None:
-    """By what is done at exit, behind what a loop that was left in the middle of its round had still to write."""
+def test_a_line_at_the_very_end_is_written() -> None:
+    """By what is done at exit, after what a loop that was left in the middle of its round had still to write."""
     script = """
 import atexit
 atexit.register(lambda: log.info("thing_said", number=2))
@@ -425,19 +425,19 @@ def test_a_pipe_that_is_read_slowly_loses_and_mixes_nothing(way: str, speakers: 
     command = [sys.executable, "-c", PRELUDE + SPEAKER]
     processes = [subprocess.Popen([*command, str(who), way, str(long)], stderr=writing) for who in range(speakers)]
     os.close(writing)
-    heard = b""
+    text = b""
     with os.fdopen(reading, "rb", buffering=0) as pipe:
         while piece := pipe.read(1500):
-            heard += piece
+            text += piece
 
     assert [process.wait(60) for process in processes] == [0] * speakers
-    lines = [json.loads(line) for line in heard.split(b"\n")[:-1]]
+    lines = [json.loads(line) for line in text.split(b"\n")[:-1]]
     for who in range(speakers):
         assert [line["number"] for line in lines if line["who"] == who] == list(range(300))
 
 
-def test_a_disk_that_was_full_leaves_no_line_glued_to_half_of_one(tmp_path: Path) -> None:
-    """And nobody who logs hears of it."""
+def test_after_a_full_disk_no_line_is_glued_to_half_of_another(tmp_path: Path) -> None:
+    """And the code that logs does not notice."""
     script = f"""
 import resource
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

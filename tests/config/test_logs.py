@@ -42,16 +42,16 @@ def as_before() -> Iterator[None]:
         logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
 
 
-def said(stream: io.StringIO, **chosen: Any) -> Any:
+def logger_to(stream: io.StringIO, **settings: Any) -> Any:
     """A logger whose lines go to *stream*."""
-    configure_logging(Settings(**chosen), stream=stream)
+    configure_logging(Settings(**settings), stream=stream)
     return structlog.get_logger()
 
 
 def test_a_file_gets_one_json_object_a_line() -> None:
     """With time, level and event; Chinese stays readable; a traceback stays on its line."""
     stream = io.StringIO()
-    log = said(stream)
+    log = logger_to(stream)
     log.info("run_started", run_id="run_1", title="霓虹\n雨夜")
     try:
         raise ValueError("broken")
@@ -72,7 +72,7 @@ def test_a_file_gets_one_json_object_a_line() -> None:
 
 
 def test_lines_of_a_program_say_who_wrote_them() -> None:
-    """Host, process and version, whatever stands in the line; lines that wanted a closer look, too."""
+    """Host, process and version, whatever is in the line; lines that needed a closer look, too."""
     stream = io.StringIO()
     configure_logging(Settings(), stream=stream, program="worker")
     log = structlog.get_logger()
@@ -96,7 +96,7 @@ def test_a_terminal_gets_plain_lines() -> None:
         (Terminal(), "json", True),
         (io.StringIO(), "console", False),
     ):
-        log = said(stream, log_format=log_format)
+        log = logger_to(stream, log_format=log_format)
         log.info("run_started", run_id="run_1")
         try:
             raise ValueError("broken")
@@ -110,7 +110,7 @@ def test_a_terminal_gets_plain_lines() -> None:
 def test_strangers_words_cannot_draw_on_a_terminal() -> None:
     """A status word with escape codes or line breaks stays one harmless line."""
     stream = io.StringIO()
-    said(stream, log_format="console").info("callback_received", word="ok\x1b[2J\n2026 [info] run_started")
+    logger_to(stream, log_format="console").info("callback_received", word="ok\x1b[2J\n2026 [info] run_started")
 
     assert "\x1b" not in stream.getvalue()
     assert stream.getvalue().count("\n") == 1
@@ -119,7 +119,7 @@ def test_strangers_words_cannot_draw_on_a_terminal() -> None:
 def test_lines_of_libraries_go_the_same_way() -> None:
     """Under a fixed event, their sentence beside it; their chatter stays out."""
     stream = io.StringIO()
-    said(stream)
+    logger_to(stream)
     for name in ("uvicorn.error", "uvicorn.access", "arq.worker", "httpx", "asyncio"):
         logging.getLogger(name).info("chatter")
         logging.getLogger(name).warning("%s of %d", "trouble", 1)
@@ -141,7 +141,7 @@ def test_lines_of_libraries_go_the_same_way() -> None:
 def test_nothing_below_the_level_is_written() -> None:
     """Of ours or a library's."""
     stream = io.StringIO()
-    log = said(stream, log_level="warning")
+    log = logger_to(stream, log_level="warning")
     log.info("run_started")
     logging.getLogger("other").info("hello")
     log.warning("disk_nearly_full")
@@ -149,10 +149,10 @@ def test_nothing_below_the_level_is_written() -> None:
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["disk_nearly_full"]
 
 
-def test_what_is_bound_stands_on_every_line_of_the_block() -> None:
-    """By whichever module, a library's too; behind the block it is gone; None is left out."""
+def test_bound_fields_are_on_every_line_of_the_block() -> None:
+    """By whichever module, a library's too; after the block it is gone; None is left out."""
     stream = io.StringIO()
-    log = said(stream)
+    log = logger_to(stream)
     with log_context(run_id="run_1", shot="s1", take=None):
         log.info("take_seen")
         logging.getLogger("other").warning("hm")
@@ -160,16 +160,16 @@ def test_what_is_bound_stands_on_every_line_of_the_block() -> None:
             log.info("take_seen")
     log.info("take_seen")
 
-    shown = [
+    lines = [
         {name: line[name] for name in ("run_id", "shot", "take") if name in line}
         for line in map(json.loads, stream.getvalue().splitlines())
     ]
     one = {"run_id": "run_1", "shot": "s1"}
-    assert shown == [one, one, {**one, "take": 2}, {}]
+    assert lines == [one, one, {**one, "take": 2}, {}]
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "result"),
     [
         ("POST /webhook/dDpy.AAAA-b_c HTTP", "POST /webhook/[token] HTTP"),
         ("https://a.example/v.mp4?sig=1&x=2 ok", "https://a.example/v.mp4?[query] ok"),
@@ -199,10 +199,10 @@ def test_what_is_bound_stands_on_every_line_of_the_block() -> None:
         ("https://a.example/@user/clip.mp4", "https://a.example/@user/clip.mp4"),
     ],
 )
-def test_what_looks_like_a_secret_is_taken_out_and_the_rest_stays(text: str, shown: str) -> None:
+def test_what_looks_like_a_secret_is_taken_out_and_the_rest_stays(text: str, result: str) -> None:
     """A line without its secrets still says what happened."""
-    assert redact(text) == shown
-    assert redact({"a": [text, (text,)]}) == {"a": [shown, [shown]]}
+    assert redact(text) == result
+    assert redact({"a": [text, (text,)]}) == {"a": [result, [result]]}
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_what_looks_like_a_secret_is_taken_out_and_the_rest_stays(text: str, sho
     ],
 )
 def test_a_mebibyte_made_to_be_slow_is_not(piece: str, ends: Any) -> None:
-    """Strangers write callbacks' bodies; a pattern that looks back and forth would take hours for them."""
+    """Strangers write callbacks' bodies; a pattern that backtracks would take hours for them."""
     with ends():
         redact(piece * ((1 << 20) // len(piece)))
 
@@ -275,7 +275,7 @@ MARKS = list("-_/\\:.@?#=%\"' +,}<&\n")
 @example(text="whsec_aaaaaaaaaaaaaaaa")
 @example(text="dDo" + "a" * 8 + "." + "a" * 24)
 def test_no_shortcut_lets_a_secret_pass(text: str) -> None:
-    """Most texts are let through after a look at their words: the same ones as if every pattern had been tried."""
+    """Most texts are let through after a glance at their words: the same ones as if every pattern had been tried."""
     thorough = text
     for _, pattern, replacement in logs._REDACTIONS:
         thorough = pattern.sub(replacement, thorough)

@@ -17,7 +17,7 @@ def somewhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_any_variable_everything_has_its_default(tmp_path: Path) -> None:
-    """The folders lie in the working directory and are named in full, so that a later chdir moves nothing."""
+    """The folders are in the working directory and are named in full, so that a later chdir moves nothing."""
     settings = from_environment({})
 
     assert settings.port == 8080
@@ -29,7 +29,7 @@ def test_without_any_variable_everything_has_its_default(tmp_path: Path) -> None
 
 
 def test_the_environment_is_read(tmp_path: Path) -> None:
-    """Each value as its own type; spaces around it do not count, and an empty one is none."""
+    """Each value as its own type; spaces around it do not count, and an empty one is like one that is not set."""
     settings = from_environment(
         {
             "FRAMERELAY_UPSTREAM_URL": " https://api.example.com/ ",
@@ -83,33 +83,33 @@ def test_every_secret_can_come_from_a_file(tmp_path: Path) -> None:
     assert {"FRAMERELAY_UPSTREAM_KEY", "FRAMERELAY_API_KEY", "FRAMERELAY_SECRET"} <= set(secrets)
     for name in secrets:
         field = name.removeprefix("FRAMERELAY_").lower()
-        filed, direct = "from the file", "direct"
+        in_file, direct = "from the file", "direct"
         if name == "FRAMERELAY_NOTIFY_SECRET":  # It has a form.
-            filed, direct = "whsec_" + "A" * 32, "whsec_" + "B" * 32
-        (tmp_path / "key").write_text(f"{filed}\n")
-        given = {f"{name}_FILE": str(tmp_path / "key")}
-        for environ, text in ((given, filed), ({**given, name: direct}, direct)):
+            in_file, direct = "whsec_" + "A" * 32, "whsec_" + "B" * 32
+        (tmp_path / "key").write_text(f"{in_file}\n")
+        in_files = {f"{name}_FILE": str(tmp_path / "key")}
+        for environ, text in ((in_files, in_file), ({**in_files, name: direct}, direct)):
             value = getattr(from_environment(environ), field)
             assert str(value[0] if isinstance(value, tuple) else value) == text
 
 
-def test_several_keys_stand_in_one_setting(tmp_path: Path) -> None:
+def test_one_setting_can_hold_several_keys(tmp_path: Path) -> None:
     """With commas between or on lines of a file, for a change of keys without an outage."""
     (tmp_path / "keys").write_text("new,\nold,\n")
-    for given in ({"FRAMERELAY_API_KEY": " new, old ,"}, {"FRAMERELAY_API_KEY_FILE": str(tmp_path / "keys")}):
-        assert [str(key) for key in from_environment(given).api_key] == ["new", "old"]
+    for environ in ({"FRAMERELAY_API_KEY": " new, old ,"}, {"FRAMERELAY_API_KEY_FILE": str(tmp_path / "keys")}):
+        assert [str(key) for key in from_environment(environ).api_key] == ["new", "old"]
 
 
 @pytest.mark.parametrize("text", ["A" * 32, "whsec_", "whsec_short", "whsec_" + "ä" * 32, "whsec_" + "A" * 32 + ", x"])
 def test_a_secret_that_cannot_sign_stops_the_start_and_is_not_shown(text: str) -> None:
     """Receivers' libraries take only this form; a wrong one would be found when the first of them fails."""
-    with pytest.raises(SettingInvalid) as raised:
+    with pytest.raises(SettingInvalid) as failure:
         from_environment({"FRAMERELAY_NOTIFY_SECRET": text})
 
-    assert str(raised.value).startswith("FRAMERELAY_NOTIFY_SECRET: it must be whsec_ and the base64 of 24 to 64 bytes")
+    assert str(failure.value).startswith("FRAMERELAY_NOTIFY_SECRET: it must be whsec_ and the base64 of 24 to 64 bytes")
 
 
-def test_a_secrets_file_that_gives_none_is_named(tmp_path: Path) -> None:
+def test_a_secrets_file_without_a_secret_is_named(tmp_path: Path) -> None:
     """Missing, empty, a folder, not text: going on without the key would only fail later."""
     (tmp_path / "empty").write_text(" \n")
     (tmp_path / "odd").write_bytes(b"\xff\xfe")
@@ -202,14 +202,14 @@ def test_a_misspelt_variable_is_hinted_at(tmp_path: Path) -> None:
 
 
 def test_a_file_is_offered_for_secrets_only() -> None:
-    """``FRAMERELAY_PORT_FILE`` would have no effect, and that is said."""
+    """``FRAMERELAY_PORT_FILE`` would have no effect, and that is reported."""
     assert misspellings({"FRAMERELAY_SECRET_FILE": "x", "FRAMERELAY_API_KEY_FILE": "x"}) == []
     assert len(misspellings({"FRAMERELAY_PORT_FILE": "x"})) == 1
     assert misspellings({}) == []
 
 
 @pytest.mark.parametrize(
-    ("text", "kept"),
+    ("text", "store"),
     [
         ("s3://my-films", "s3://my-films"),
         ("s3://my-films/studio/", "s3://my-films/studio"),
@@ -217,9 +217,9 @@ def test_a_file_is_offered_for_secrets_only() -> None:
         ("az://container", "az://container"),
     ],
 )
-def test_a_store_is_a_bucket_and_maybe_a_prefix(text: str, kept: str) -> None:
+def test_a_store_is_a_bucket_and_maybe_a_prefix(text: str, store: str) -> None:
     """A slash at the end makes no other place."""
-    assert from_environment({"FRAMERELAY_STORE": text}).store == kept
+    assert from_environment({"FRAMERELAY_STORE": text}).store == store
 
 
 @pytest.mark.parametrize(

@@ -89,12 +89,12 @@ FILES: list[tuple[Callable[[Path, Callable[[str], bytes]], str], str]] = [
 
 
 @pytest.mark.parametrize("editor", EDITORS)
-@pytest.mark.parametrize(("read", "meant"), FILES)
+@pytest.mark.parametrize(("read", "text"), FILES)
 def test_every_file_of_a_person_is_read_as_it_was_meant(
-    tmp_path: Path, read: Callable[[Path, Callable[[str], bytes]], str], meant: str, editor: str
+    tmp_path: Path, read: Callable[[Path, Callable[[str], bytes]], str], text: str, editor: str
 ) -> None:
     """A mark in front is no part of the first name, nor of a key that is sent to the provider."""
-    assert read(tmp_path, EDITORS[editor]) == meant
+    assert read(tmp_path, EDITORS[editor]) == text
 
 
 def test_a_body_with_a_mark_in_front_is_read() -> None:
@@ -135,7 +135,7 @@ def test_another_encoding_is_named_and_not_read_as_nothing(tmp_path: Path, encod
         ),
     ],
 )
-def test_a_line_that_does_nothing_is_told(tmp_path: Path, line: str, words: str) -> None:
+def test_a_line_without_effect_is_reported(tmp_path: Path, line: str, words: str) -> None:
     """However it was misspelled; the text itself may hold a key, and is shown nowhere."""
     (tmp_path / ".env").write_text(f"# ours\n{line}\nOTHER=1\nsource elsewhere\n", encoding="utf-8")
 
@@ -145,7 +145,7 @@ def test_a_line_that_does_nothing_is_told(tmp_path: Path, line: str, words: str)
     assert "sk-1" not in sentence
 
 
-def test_a_variable_of_the_process_whose_name_begins_with_a_mark_is_told() -> None:
+def test_an_environment_variable_whose_name_begins_with_a_byte_order_mark_is_reported() -> None:
     """As a tool makes it that reads a file for us and does not know the mark."""
     (sentence,) = misspellings({"\ufeffFRAMERELAY_PORT": "1"})
     assert sentence.startswith("FRAMERELAY_PORT is not a FrameRelay setting: signs that nobody sees")

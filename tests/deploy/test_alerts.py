@@ -139,17 +139,17 @@ def queries() -> list[str]:
 
 
 def figures() -> set[str]:
-    """What docs/api.md names; a test there compares that with what is told."""
+    """What docs/api.md names; a test there compares that with what is exposed."""
     section = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").partition("### Metrics")[2].partition("\n## ")[0]
     return set(re.findall(r"`framerelay_([a-z_]+)", section))
 
 
-def test_they_ask_for_figures_that_are_told() -> None:
+def test_they_query_metrics_that_exist() -> None:
     """A rule about a figure that was renamed would be silent for ever."""
-    asked = {re.sub("_(bucket|count|sum)$", "", name) for query in queries() for name in NAME.findall(query)}
+    names = {re.sub("_(bucket|count|sum)$", "", name) for query in queries() for name in NAME.findall(query)}
 
-    assert asked <= figures()
-    assert len(asked) > 25
+    assert names <= figures()
+    assert len(names) > 25
 
 
 def test_each_alert_has_its_row_in_the_runbook() -> None:
@@ -171,12 +171,12 @@ def test_the_runbook_says_who_looks_at_each_error() -> None:
     log = troubles.partition("## What the log says")[2].partition("\n## ")[0]
     rows = [line.split("|") for line in log.splitlines() if line.startswith("| `")]
     errors = {name for row in rows if "error" in row[2] for name in re.findall("`(\\w+)`", row[1])}
-    listed = [line.split("|")[1] for line in text.partition("## By code")[2].splitlines() if line.startswith("| `")]
+    cells = [line.split("|")[1] for line in text.partition("## By code")[2].splitlines() if line.startswith("| `")]
 
-    assert {name for cell in listed for name in re.findall("`(\\w+)`", cell)} == errors
-    named = set(re.findall("`([a-z]+_[a-z_]+)`", text))
-    known = set(re.findall("`([a-z_]+)`", troubles)) | {"jobs_at_once", "submits_per_minute", "unknown_token"}
-    assert named <= known
+    assert {name for cell in cells for name in re.findall("`(\\w+)`", cell)} == errors
+    words = set(re.findall("`([a-z]+_[a-z_]+)`", text))
+    words_known = set(re.findall("`([a-z_]+)`", troubles)) | {"jobs_at_once", "submits_per_minute", "unknown_token"}
+    assert words <= words_known
 
 
 def test_prometheus_understands_all_of_it(tmp_path: Path) -> None:
@@ -190,11 +190,11 @@ def test_prometheus_understands_all_of_it(tmp_path: Path) -> None:
 
 def test_the_board_shows_something_in_each_panel() -> None:
     """Ids and places are their own, and each panel asks the data source that the reader chose."""
-    shown = panels()
-    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in shown]
+    panels_there = panels()
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels_there]
 
-    assert len({panel["id"] for panel in shown}) == len(set(places)) == len(shown)
-    assert all(target["datasource"]["uid"] == "${datasource}" for panel in shown for target in panel["targets"])
+    assert len({panel["id"] for panel in panels_there}) == len(set(places)) == len(panels_there)
+    assert all(target["datasource"]["uid"] == "${datasource}" for panel in panels_there for target in panel["targets"])
 
 
 @pytest.mark.parametrize("name", [None, *ILL])
@@ -202,15 +202,15 @@ def test_an_alert_fires_at_what_it_is_for_and_at_nothing_else(name: str | None, 
     """With *name* just that is wrong; without one all is well."""
     lines = (WELL if name is None else ILL[name]).strip().splitlines()
     series = [dict(zip(("series", "values"), line.split(" = "), strict=True)) for line in lines]
-    wanted = [rule["alert"] for rule in rules()] if name is None else [name]
+    names = [rule["alert"] for rule in rules()] if name is None else [name]
     number = 0 if name is None else 1
-    asked = [
+    checks = [
         {
             "expr": f'count(ALERTS{{alertname="{each}",alertstate="firing"}}) or vector(0)',
             "eval_time": "120m",
             "exp_samples": [{"labels": "{}", "value": number}],
         }
-        for each in wanted
+        for each in names
     ]
     firing = {
         "expr": 'count(ALERTS{alertstate="firing"}) or vector(0)',
@@ -220,11 +220,11 @@ def test_an_alert_fires_at_what_it_is_for_and_at_nothing_else(name: str | None, 
     tests = {
         "rule_files": [str(RULES)],
         "evaluation_interval": "1m",
-        "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [*asked, firing]}],
+        "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [*checks, firing]}],
     }
     (tmp_path / "tests.yaml").write_text(json.dumps(tests))
 
-    done = subprocess.run(
+    process = subprocess.run(
         [tool("promtool"), "test", "rules", str(tmp_path / "tests.yaml")], capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert process.returncode == 0, process.stdout + process.stderr

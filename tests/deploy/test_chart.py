@@ -1,4 +1,4 @@
-"""The Helm chart: rendered by Helm, held against Kubernetes's own schemas, and its commands started as it says."""
+"""The Helm chart: rendered by Helm, checked against Kubernetes's own schemas, and its commands started as it says."""
 
 import os
 import re
@@ -45,7 +45,7 @@ FULL = LEAST | {
 
 
 def helm(*arguments: str, values: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    given = [
+    options = [
         word
         for name, value in values.items()
         for word in (
@@ -53,13 +53,13 @@ def helm(*arguments: str, values: dict[str, str]) -> subprocess.CompletedProcess
             f"{name}={value}".replace("{", r"\{").replace("}", r"\}").replace(",", r"\,"),
         )
     ]
-    return subprocess.run([tool("helm"), *arguments, str(CHART), *given], capture_output=True, text=True)
+    return subprocess.run([tool("helm"), *arguments, str(CHART), *options], capture_output=True, text=True)
 
 
 def rendered(values: dict[str, str]) -> list[Any]:
-    done = helm("template", "fr", values=values)
-    assert done.returncode == 0, done.stderr
-    return [each for each in YAML(typ="safe").load_all(done.stdout) if each]
+    process = helm("template", "fr", values=values)
+    assert process.returncode == 0, process.stderr
+    return [each for each in YAML(typ="safe").load_all(process.stdout) if each]
 
 
 @pytest.fixture(scope="module")
@@ -81,15 +81,15 @@ def test_it_is_what_kubernetes_takes(tmp_path: Path) -> None:
     """Helm finds nothing to complain of, and each manifest, with least and with most, fits its schema to the letter."""
     number, paths = 0, []
     for values in (LEAST, FULL):
-        linted = helm("lint", "--strict", values=values)
-        assert linted.returncode == 0, linted.stdout + linted.stderr
+        lint = helm("lint", "--strict", values=values)
+        assert lint.returncode == 0, lint.stdout + lint.stderr
         paths.append(tmp_path / f"{len(paths)}.yaml")
         paths[-1].write_text(helm("template", "fr", values=values).stdout)
         number += len([each for each in rendered(values) if each["kind"] not in ("ScaledObject", "PodMonitor")])
     command = [tool("kubernetes-validate"), "--strict", *map(str, paths)]
-    checked = subprocess.run(command, capture_output=True, text=True)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert (checked.stdout + checked.stderr).count("passed for resource") == number
+    check = subprocess.run(command, capture_output=True, text=True)
+    assert check.returncode == 0, check.stdout + check.stderr
+    assert (check.stdout + check.stderr).count("passed for resource") == number
 
 
 @pytest.mark.parametrize(
@@ -106,14 +106,14 @@ def test_it_is_what_kubernetes_takes(tmp_path: Path) -> None:
 )
 def test_what_cannot_work_is_refused_before_anything_is_installed(change: dict[str, str], words: str) -> None:
     """A misspelled value, or pods that would share nothing, costs money when it is found out later."""
-    done = helm("template", "fr", values=LEAST | change)
+    process = helm("template", "fr", values=LEAST | change)
 
-    assert done.returncode != 0
-    assert words in done.stderr
+    assert process.returncode != 0
+    assert words in process.stderr
 
 
 def test_a_receiver_finds_its_spool_again(least: list[Any]) -> None:
-    """What lies there got its 200: it outlives the pod, its node, and the release."""
+    """What is there got its 200: it outlives the pod, its node, and the release."""
     (receiver,) = of_kind(least, "StatefulSet").values()
     (claim,) = receiver["spec"]["volumeClaimTemplates"]
     (container,) = receiver["spec"]["template"]["spec"]["containers"]
@@ -136,9 +136,9 @@ def test_copies_fit_the_scratch_folder_of_a_pod() -> None:
 
 def test_each_workload_has_its_budget_probes_and_time_to_end(least: list[Any]) -> None:
     """Both classes are there; a film may end; a loop that hangs is seen by the time-out of its probe."""
-    found = pods(least)
-    assert set(found) == {"fr-receiver", "fr-light", "fr-heavy"} == set(of_kind(least, "PodDisruptionBudget"))
-    for name, pod in found.items():
+    pods_there = pods(least)
+    assert set(pods_there) == {"fr-receiver", "fr-light", "fr-heavy"} == set(of_kind(least, "PodDisruptionBudget"))
+    for name, pod in pods_there.items():
         (container,) = pod["containers"]
         probes = {kind: container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("liveness", "readiness", "startup")}
         assert probes == {"liveness": "/livez", "readiness": "/readyz", "startup": "/livez"}, name
@@ -146,8 +146,8 @@ def test_each_workload_has_its_budget_probes_and_time_to_end(least: list[Any]) -
         command, *arguments = container["args"]
         assert isinstance(cli, click.Group)
         cli.commands[command].make_context(command, arguments)
-    assert found["fr-heavy"]["terminationGracePeriodSeconds"] >= Settings().films_grace_s + 10
-    assert found["fr-light"]["terminationGracePeriodSeconds"] >= 20
+    assert pods_there["fr-heavy"]["terminationGracePeriodSeconds"] >= Settings().films_grace_s + 10
+    assert pods_there["fr-light"]["terminationGracePeriodSeconds"] >= 20
 
 
 def test_no_pod_is_root_and_no_secret_is_written_down(least: list[Any]) -> None:
@@ -159,13 +159,13 @@ def test_no_pod_is_root_and_no_secret_is_written_down(least: list[Any]) -> None:
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         assert container["image"] == f"framerelay@sha256:{'0' * 64}"
-        given = {each["name"]: each for each in container["env"]}
-        assert not any("value" in given[name] for name in (secret | {"KLING_API_KEY"}) & given.keys())
+        variables = {each["name"]: each for each in container["env"]}
+        assert not any("value" in variables[name] for name in (secret | {"KLING_API_KEY"}) & variables.keys())
     for pod in pods(least).values():
         assert misspellings({each["name"]: "" for each in pod["containers"][0]["env"]}) == []
 
 
-def test_nobody_reaches_a_worker_but_who_looks_at_it() -> None:
+def test_only_prometheus_reaches_a_worker() -> None:
     """Receivers are called by the ingress that is named, workers by Prometheus alone."""
     policies = of_kind(rendered(FULL), "NetworkPolicy")
     by = {
@@ -180,8 +180,8 @@ def test_nobody_reaches_a_worker_but_who_looks_at_it() -> None:
 
 def test_each_class_is_scaled_by_its_own_lateness() -> None:
     """Films that wait must not start workers that cannot take them."""
-    scaled = of_kind(rendered(FULL), "ScaledObject")
-    queries = {name: each["spec"]["triggers"][0]["metadata"]["query"] for name, each in scaled.items()}
+    objects = of_kind(rendered(FULL), "ScaledObject")
+    queries = {name: each["spec"]["triggers"][0]["metadata"]["query"] for name, each in objects.items()}
     assert queries == {
         f"fr-{kind}": f'max(framerelay_tasks_late_seconds{{tasks="{kind}"}})' for kind in ("light", "heavy")
     }
@@ -201,7 +201,7 @@ def test_a_pod_starts_as_the_chart_says(least: list[Any], name: str, tmp_path: P
     environ |= {"FRAMERELAY_HOST": "127.0.0.1", "FRAMERELAY_PORT": str(port), "FRAMERELAY_UPSTREAM_KEY": "sk-test"}
     for each in container["env"]:
         if "value" in each:
-            environ[each["name"]] = re.sub("|".join(map(re.escape, here)), lambda found: here[found[0]], each["value"])
+            environ[each["name"]] = re.sub("|".join(map(re.escape, here)), lambda match: here[match[0]], each["value"])
     command = [str(Path(sys.executable).parent / "framerelay"), *container["args"]]
     with started(command, environ, tmp_path) as log:
         for probe in ("livenessProbe", "readinessProbe"):

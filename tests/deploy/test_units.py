@@ -1,4 +1,4 @@
-"""The systemd units: verified by systemd itself, and held against what the program does."""
+"""The systemd units: verified by systemd itself, and compared with what the program does."""
 
 import re
 import shutil
@@ -24,8 +24,8 @@ def lines(name: str) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> list[str]:
-    """The units as they would lie on a machine, with a program that is there."""
+def units(tmp_path: Path) -> list[str]:
+    """The units as they would be on a machine, with a program that is there."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd is not here, and cannot be unpacked beside a system without it")
     for name in UNITS:
@@ -34,25 +34,25 @@ def installed(tmp_path: Path) -> list[str]:
     return [str(path) for path in sorted(tmp_path.iterdir())]
 
 
-def test_systemd_finds_no_fault(installed: list[str]) -> None:
+def test_systemd_finds_no_fault(units: list[str]) -> None:
     """Neither an error nor a line that it would pass over."""
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *installed], capture_output=True, text=True)
-    about_ours = [line for line in done.stderr.splitlines() if "framerelay" in line]
+    process = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True)
+    about_ours = [line for line in process.stderr.splitlines() if "framerelay" in line]
 
-    assert (done.returncode, about_ours) == (0, [])
+    assert (process.returncode, about_ours) == (0, [])
 
 
-def test_systemd_calls_them_well_locked(installed: list[str]) -> None:
+def test_systemd_calls_them_well_locked(units: list[str]) -> None:
     """By its own measure, at which 10 is wide open: below 2.5."""
-    for unit in installed:
+    for unit in units:
         command = ["systemd-analyze", "security", "--offline=true", "--threshold=25", unit]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout
+        process = subprocess.run(command, capture_output=True, text=True)
+        assert process.returncode == 0, process.stdout
 
 
 @pytest.mark.parametrize("name", UNITS)
 def test_a_unit_starts_a_command_that_exists_with_settings_that_exist(name: str) -> None:
-    """Each class of tasks can stand behind the @; no key stands in the environment."""
+    """Each class of tasks can follow the @; no key is in the environment."""
     (start,) = [value.split() for key, value in lines(name) if key == "ExecStart"]
     assert start[0] == "/opt/framerelay/bin/framerelay"
     assert isinstance(cli, click.Group)

@@ -11,9 +11,9 @@ FOLDERS = ("bin", "helm", "debian/usr/sbin", "debian/usr/bin")
 
 def tool(name: str) -> str:
     """Its path; a test that needs one that is not here, and could not be fetched, is skipped."""
-    found = shutil.which(name) or next(
+    path = shutil.which(name) or next(
         (str(each) for each in (PLACE / at / name for at in FOLDERS) if each.exists()), None
     )
-    if found is None:
+    if path is None:
         pytest.skip(f"{name} is not here; `make tools` fetches it where Debian's packages and PyPI can be reached")
-    return found
+    return path

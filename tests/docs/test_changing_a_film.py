@@ -31,16 +31,16 @@ def film_of(run: Run) -> AmendWorld:
 def test_each_worked_case_says_what_the_command_says() -> None:
     """One after the other, as they are typed there."""
     night = film_of(run_of("film.yaml"))
-    said = []
+    sentences = []
     for other in (run_of("moved.yaml"), run_of("closer.yaml")):
-        said.append(foretold(night.run, other))
+        sentences.append(foretold(night.run, other))
         night.amend(other)
         night.settle()
-    said.append(foretold(film_of(run_of("counted.yaml")).run, run_of("longer.yaml")))
-    said.append(foretold(film_of(run_of("film.yaml")).run, run_of("film.yaml", picture="crowd")))
+    sentences.append(foretold(film_of(run_of("counted.yaml")).run, run_of("longer.yaml")))
+    sentences.append(foretold(film_of(run_of("film.yaml")).run, run_of("film.yaml", picture="crowd")))
 
-    shown = [text for text in re.findall(r"```text\n(.*?)```", PAGE, re.S) if "to the end of the film" in text]
-    assert shown == said
+    texts = [text for text in re.findall(r"```text\n(.*?)```", PAGE, re.S) if "to the end of the film" in text]
+    assert texts == sentences
     assert foretold(night.run, run_of("moved.yaml")).startswith("no shot is made again; 0 jobs"), "as before"
 
 

@@ -1,5 +1,5 @@
 """
-Every command in README and manual is typed as it stands there: page by page, in a folder with the samples.
+Every command in README and manual is typed as it is written there: page by page, in a folder with the samples.
 
 A sandbox stands for the provider, and quick clips for long ones. A page that starts nothing itself finds sandbox and
 `up` running; what one starts stays until its end. What a page wrote and exported is gone for the next one.
@@ -92,35 +92,35 @@ class Block:
 
     def commands(self) -> list[str]:
         """Its commands, each whole: lines are joined until the shell understands them."""
-        found, open_lines = [], ""
+        commands, open_lines = [], ""
         for line in self.text.splitlines(keepends=True):
             if self.kind == "console":
                 line = line[2:] if line.startswith(("$ ", "> ")) else ""
             open_lines += line
             if open_lines.strip() and _is_whole(open_lines):
-                found.append(open_lines)
+                commands.append(open_lines)
                 open_lines = ""
         assert not open_lines.strip(), f"line {self.line}: the shell waits for more: {open_lines}"
-        return [command for command in found if not command.lstrip().startswith("#")]
+        return [command for command in commands if not command.lstrip().startswith("#")]
 
 
 def _is_whole(text: str) -> bool:
     if text.rstrip("\n").endswith("\\"):
         return False
-    checked = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True)
-    return not checked.stderr
+    process = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True)
+    return not process.stderr
 
 
 def blocks_of(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
     return [
         Block(
-            line=text.count("\n", 0, found.start()) + 1,
-            kind=found["kind"],
-            text=found["text"],
-            note=found["note"] or "",
+            line=text.count("\n", 0, match.start()) + 1,
+            kind=match["kind"],
+            text=match["text"],
+            note=match["note"] or "",
         )
-        for found in BLOCK.finditer(text)
+        for match in BLOCK.finditer(text)
     ]
 
 
@@ -140,7 +140,7 @@ class Terminal:
     folder: Path
     ports: tuple[int, int]
     asking: socket.socket
-    seen: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
     _shell: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Terminal":
@@ -190,13 +190,13 @@ class Terminal:
             if time.monotonic() > deadline or self._shell.poll() is not None:
                 pytest.fail(f"no end within {WITHIN_S:.0f} s: {command}\n{output.read_text(encoding='utf-8')}")
             time.sleep(0.01)
-        ended = int(code.read_text(encoding="ascii"))
+        exit_code = int(code.read_text(encoding="ascii"))
         code.unlink()
-        said = output.read_text(encoding="utf-8")
+        output_text = output.read_text(encoding="utf-8")
         for prefix in PRINTED:
-            if printed := re.search(rf"\b{prefix}[A-Za-z0-9]{{8,}}", said):
-                self.seen[prefix] = printed[0]
-        return ended, said
+            if match := re.search(rf"\b{prefix}[A-Za-z0-9]{{8,}}", output_text):
+                self.ids[prefix] = match[0]
+        return exit_code, output_text
 
     def with_ports(self, text: str) -> str:
         """A file of the page, with the addresses of this folder."""
@@ -214,7 +214,7 @@ class Terminal:
             "--port 8090": f"--port {self.ports[0]}",
             "127.0.0.1:8080": relay,
             "sk-…": "sk-sandbox",
-            **{f"{prefix}…": name for prefix, name in self.seen.items()},
+            **{f"{prefix}…": name for prefix, name in self.ids.items()},
         }
         for there, ours in here.items():
             command = command.replace(there, ours)
@@ -231,7 +231,7 @@ def _free_ports() -> tuple[int, int]:
 
 @pytest.fixture(scope="module")
 def asking() -> Iterator[socket.socket]:
-    """Whoever writes to it has a command started whose libraries are loaded already."""
+    """What is written to it starts a command whose libraries are loaded already."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         command = [sys.executable, "-I", str(WARM / "warm_start.py"), str(theirs.fileno())]
@@ -245,18 +245,18 @@ def asking() -> Iterator[socket.socket]:
 @pytest.fixture
 def own(tmp_path: Path, asking: socket.socket) -> Iterator[Terminal]:
     """For a page that starts things itself."""
-    with Terminal(folder=tmp_path / "film", ports=_free_ports(), asking=asking) as opened:
-        yield opened
+    with Terminal(folder=tmp_path / "film", ports=_free_ports(), asking=asking) as one_terminal:
+        yield one_terminal
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory, asking: socket.socket) -> Iterator[Terminal]:
     """For the others: sandbox and FrameRelay run already."""
     folder = tmp_path_factory.mktemp("shared") / "film"
-    with Terminal(folder=folder, ports=_free_ports(), asking=asking) as opened:
-        _start_provider(opened)
-        _has_started(opened, "framerelay up")
-        yield opened
+    with Terminal(folder=folder, ports=_free_ports(), asking=asking) as one_terminal:
+        _start_provider(one_terminal)
+        _has_started(one_terminal, "framerelay up")
+        yield one_terminal
 
 
 def _start_provider(terminal: Terminal) -> None:
@@ -270,29 +270,29 @@ def _start_provider(terminal: Terminal) -> None:
 def test_the_commands_of_a_page_do_what_it_says(page: Path, request: pytest.FixtureRequest) -> None:
     """A newcomer can type them from top to bottom; each ends as the page says, else with 0."""
     blocks = blocks_of(page)
-    typed = "".join(block.text for block in blocks if block.is_typed and not block.note.startswith("not run: "))
-    starts = re.search(r"framerelay (up|receiver|sandbox)\b", typed)
+    script = "".join(block.text for block in blocks if block.is_typed and not block.note.startswith("not run: "))
+    starts = re.search(r"framerelay (up|receiver|sandbox)\b", script)
     terminal: Terminal = request.getfixturevalue("own" if starts else "shared")
     terminal.type(f"cd {terminal.folder}")
     terminal.type("keep_exports")
-    terminal.seen.clear()
-    found = {each.name for each in terminal.folder.iterdir()}
-    request.addfinalizer(partial(_leave_as_found, terminal, found))
-    if starts and "framerelay sandbox" not in typed:
+    terminal.ids.clear()
+    names = {each.name for each in terminal.folder.iterdir()}
+    request.addfinalizer(partial(_leave_as_found, terminal, names))
+    if starts and "framerelay sandbox" not in script:
         _start_provider(terminal)
     for block in blocks:
-        if named := FILE.match(block.text):
-            (terminal.folder / named["name"]).write_text(terminal.with_ports(block.text), encoding="utf-8")
+        if match := FILE.match(block.text):
+            (terminal.folder / match["name"]).write_text(terminal.with_ports(block.text), encoding="utf-8")
         if block.is_typed and not block.note.startswith("not run: "):
             _type(terminal, page, block)
     assert seen_by_git({each.name for each in terminal.folder.iterdir()} - GIVEN) == []
 
 
-def _leave_as_found(terminal: Terminal, found: set[str]) -> None:
+def _leave_as_found(terminal: Terminal, names: set[str]) -> None:
     """Which page comes first on a terminal is chance, so none may find what another one wrote or exported there."""
     terminal.type("exports_as_kept")
     for each in terminal.folder.iterdir():
-        if each.name not in found | {"data"}:
+        if each.name not in names | {"data"}:
             shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 
@@ -311,30 +311,32 @@ def seen_by_git(names: set[str]) -> list[str]:
         for name in names:
             (checkout / name).mkdir()
             (checkout / name / "file").touch()
-        asked = ["git", "-C", folder, "check-ignore", "--", *(f"{name}/file" for name in names)]
-        ignored = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
-    return sorted(name for name in names if f"{name}/file" not in ignored)
+        command = ["git", "-C", folder, "check-ignore", "--", *(f"{name}/file" for name in names)]
+        ignored_names = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    return sorted(name for name in names if f"{name}/file" not in ignored_names)
 
 
 def _has_started(terminal: Terminal, command: str) -> None:
-    code, said = terminal.type(command)
-    assert code == 0, said
+    code, output = terminal.type(command)
+    assert code == 0, output
 
 
 def _type(terminal: Terminal, page: Path, block: Block) -> None:
     *before, last = block.commands()
     ends = re.fullmatch(r"ends with (\d+)", block.note)
     for command, expected in [*((each, 0) for each in before), (last, int(ends[1]) if ends else 0)]:
-        code, said = terminal.type(command)
+        code, output = terminal.type(command)
         logs = "".join(
             f"\n--- {log.name}\n{log.read_text()[-1500:]}" for log in terminal.folder.parent.glob("house/*.log")
         )
-        assert code == expected, f"{page.name}:{block.line}: {command}ended with {code}, not {expected}:\n{said}{logs}"
+        assert code == expected, (
+            f"{page.name}:{block.line}: {command}ended with {code}, not {expected}:\n{output}{logs}"
+        )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_no_command_stands_where_nobody_types_it(page: Path) -> None:
-    """Commands stand in `sh` blocks, and what is not typed there says why."""
+def test_every_block_of_commands_is_typed(page: Path) -> None:
+    """Commands are in `sh` blocks, and what is not typed there says why."""
     text = page.read_text(encoding="utf-8")
     for block in blocks_of(page):
         assert not block.note.startswith("not run") or re.fullmatch(r"not run: \w.{8,}", block.note), block

@@ -24,9 +24,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ready = make(".venv/docs/.ready")
         if ready.returncode:
             pytest.skip(f"the packages that build the manual cannot be had here: {ready.stderr.strip()[-200:]}")
-        built = make("manual")
-        assert built.returncode == 0, built.stdout + built.stderr
-        assert "build/manual/index.html" in built.stdout
+        process = make("manual")
+        assert process.returncode == 0, process.stdout + process.stderr
+        assert "build/manual/index.html" in process.stdout
         return Path(shutil.copytree(SITE, tmp_path_factory.mktemp("manual") / "site"))
 
 
@@ -46,19 +46,21 @@ def test_the_site_fetches_nothing_from_elsewhere(site: Path) -> None:
     """No fonts, scripts, styles or pictures of others: it works without a network, and nobody learns who reads it."""
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
-        fetched = re.findall(r"<(?:script|img|iframe|source)[^>]+src=\"?([^\"\s>]+)", text)
-        fetched += re.findall(r"<link[^>]+rel=\"?(?:stylesheet|icon|preload|preconnect)[^>]*href=\"?([^\"\s>]+)", text)
-        assert fetched, page
-        assert [address for address in fetched if re.match(r"(https?:)?//", address)] == [], page
+        addresses = re.findall(r"<(?:script|img|iframe|source)[^>]+src=\"?([^\"\s>]+)", text)
+        addresses += re.findall(
+            r"<link[^>]+rel=\"?(?:stylesheet|icon|preload|preconnect)[^>]*href=\"?([^\"\s>]+)", text
+        )
+        assert addresses, page
+        assert [address for address in addresses if re.match(r"(https?:)?//", address)] == [], page
         assert "mermaid" not in text, f"{page.name}: a diagram that the site would draw by a script from elsewhere"
 
 
 def test_the_states_are_a_table_on_the_site(site: Path) -> None:
     """Code hosts draw the diagram of a take; the site shows each of its edges as a row."""
-    drawn = re.findall(r"^ +\S+ --> \S+: ", (ROOT / "docs" / "lifecycle.md").read_text(encoding="utf-8"), re.M)
+    arrows = re.findall(r"^ +\S+ --> \S+: ", (ROOT / "docs" / "lifecycle.md").read_text(encoding="utf-8"), re.M)
     take = (site / "lifecycle.html").read_text(encoding="utf-8").partition('<h2 id="a-shot"')[0]
 
-    assert take.count("<tr>") == len(drawn) + 1
+    assert take.count("<tr>") == len(arrows) + 1
 
 
 def test_chinese_pages_say_that_they_are_chinese(site: Path) -> None:

@@ -1,4 +1,4 @@
-"""docs/api.md has a row for every figure that is told, and for none that is not."""
+"""docs/api.md has a row for every figure that is exposed, and for no other."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ def rows() -> dict[str, str | None]:
 
 
 @pytest.fixture
-async def told(start_relay: Any, redis_url: str, lent_decoders: Any) -> dict[str, str]:
+async def kinds(start_relay: Any, redis_url: str, lent_decoders: Any) -> dict[str, str]:
     """Names and kinds of all that a receiver and a worker tell."""
     async with start_relay("http://127.0.0.1:9", worker=False) as relay:
         keys = Keys(api_key=relay.settings.api_key, secret=relay.settings.upstream_key, new_api_key=False)
@@ -42,21 +42,21 @@ async def told(start_relay: Any, redis_url: str, lent_decoders: Any) -> dict[str
     return dict(TYPE.findall(text))
 
 
-async def test_every_figure_has_its_row(told: dict[str, str]) -> None:
-    """Whoever builds a board reads what each means, and looks for none that is not there."""
-    assert told.keys() == rows().keys()
+async def test_every_figure_has_its_row(kinds: dict[str, str]) -> None:
+    """People who build a dashboard read what each means, and each one listed exists."""
+    assert kinds.keys() == rows().keys()
 
 
-async def test_kinds_are_told_by_names(told: dict[str, str]) -> None:
+async def test_kinds_follow_from_names(kinds: dict[str, str]) -> None:
     """As Prometheus has it: counters end in total, times are in seconds, and nothing else is called so."""
-    assert {name for name, kind in told.items() if kind == "counter"} == {name for name in told if "_total" in name}
-    assert all(name.endswith("_seconds") for name, kind in told.items() if kind == "histogram")
+    assert {name for name, kind in kinds.items() if kind == "counter"} == {name for name in kinds if "_total" in name}
+    assert all(name.endswith("_seconds") for name, kind in kinds.items() if kind == "histogram")
 
 
 def test_the_labels_are_those_of_the_code() -> None:
     """Of what is counted in the process; what is asked for when somebody looks is held by the tests of that."""
-    documented = rows()
+    rows_there = rows()
 
     assert {each.name: ",".join(each.labels) or None for each in ALL} == {
-        each.name: documented.get(each.name) for each in ALL
+        each.name: rows_there.get(each.name) for each in ALL
     }

@@ -31,9 +31,9 @@ FIELDS = {"engine", "text", "frames", "length", "size", "notify", "reference"}
 
 def block(name: str) -> str:
     """The YAML of the page that is the file of that name."""
-    found = re.search(rf"^```yaml\n(# {re.escape(name)}\n.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)
-    assert found, name
-    return found[1]
+    match = re.search(rf"^```yaml\n(# {re.escape(name)}\n.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    assert match, name
+    return match[1]
 
 
 @dataclass
@@ -69,8 +69,8 @@ class Filmhaus:
         return JSONResponse({"render": {"uid": self.jobs[-1]["uid"], "phase": "waiting"}}, background=notify)
 
     async def find(self, request: Request) -> Response:
-        wanted = request.query_params["reference"]
-        return JSONResponse({"renders": [self.record(job) for job in self.jobs if job["reference"] == wanted]})
+        reference = request.query_params["reference"]
+        return JSONResponse({"renders": [self.record(job) for job in self.jobs if job["reference"] == reference]})
 
     async def look_up(self, request: Request) -> Response:
         (job,) = [job for job in self.jobs if job["uid"] == request.path_params["uid"]]
@@ -105,15 +105,15 @@ async def filmhaus(tmp_path: Path, *, loses: int = 0) -> AsyncIterator[Filmhaus]
 
 
 @pytest.fixture
-def walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of somebody who has walked through the page."""
+def profile_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of somebody who has followed the page."""
     for name in ("filmhaus.yaml", "framerelay.yaml", "film.yaml"):
         (tmp_path / name).write_text(block(name), encoding="utf-8")
     monkeypatch.setenv("FILMHAUS_SECRET", SECRET)
     return tmp_path
 
 
-async def asked(relay: Any, text: str) -> httpx.Response:
+async def ask(relay: Any, text: str) -> httpx.Response:
     """The answer to a storyboard."""
     answer: httpx.Response = await relay.api.post(
         "/v1/runs", content=text, headers={"Content-Type": "application/yaml"}
@@ -123,18 +123,18 @@ async def asked(relay: Any, text: str) -> httpx.Response:
 
 async def film(relay: Any, folder: Path) -> str:
     """The run of the page's storyboard."""
-    answer = await asked(relay, (folder / "film.yaml").read_text(encoding="utf-8"))
+    answer = await ask(relay, (folder / "film.yaml").read_text(encoding="utf-8"))
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 
 
-async def test_the_profile_of_the_page_makes_a_film(walked: Path, start_relay: Any) -> None:
+async def test_the_profile_of_the_page_makes_a_film(profile_file: Path, start_relay: Any) -> None:
     """Told by signed callbacks, with the last frame handed on in the request, at the price that the gateway says."""
     async with (
-        filmhaus(walked) as gateway,
+        filmhaus(profile_file) as gateway,
         start_relay(gateway.url, provider="filmhaus", lookup_after_s=500.0) as relay,
     ):
-        run = await relay.ended(await film(relay, walked))
+        run = await relay.wait_for_end(await film(relay, profile_file))
 
     assert run["status"] == "succeeded", run["error"]
     assert gateway.answers == [200, 200]
@@ -149,31 +149,31 @@ async def test_the_profile_of_the_page_makes_a_film(walked: Path, start_relay: A
     assert run["cost"] == {"spent": 0.38, "reserved": 0.0, "currency": "USD", "estimated": False}
 
 
-async def test_a_submit_whose_answer_was_lost_is_found_by_the_reference_and_not_sent_again(
-    walked: Path, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
+async def test_a_submit_whose_answer_was_lost_is_found_by_its_reference_and_not_sent_again(
+    profile_file: Path, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
 ) -> None:
-    """As the page's section `recover` says; its record stands in a list there, unlike that of a look-up."""
+    """As the page's section `recover` says; its record is in a list there, unlike that of a look-up."""
     async with (
-        filmhaus(walked, loses=1) as gateway,
+        filmhaus(profile_file, loses=1) as gateway,
         start_relay(gateway.url, provider="filmhaus", lookup_after_s=0.5) as relay,
     ):
-        run_id = await film(relay, walked)
+        run_id = await film(relay, profile_file)
 
         async def is_done() -> bool:
-            return (await relay.shown(run_id))["status"] == "succeeded"
+            return (await relay.view(run_id))["status"] == "succeeded"
 
         await wait_until(is_done, "the film is there")
-        run = await relay.shown(run_id)
+        run = await relay.view(run_id)
 
     assert [len(shot["takes"]) for shot in run["shots"]] == [1, 1]
     assert len(gateway.jobs) == 2
 
 
-async def test_no_take_is_submitted_past_a_budget_of_money(walked: Path, start_relay: Any) -> None:
+async def test_no_take_is_submitted_past_a_budget_of_money(profile_file: Path, start_relay: Any) -> None:
     """Two shots of 0.20 at most; the first one cost 0.19, so that 0.19 are left: too little, by a hundredth."""
     text = block("film.yaml").replace("{jobs: 4}", "{money: 0.38}")
-    async with filmhaus(walked) as gateway, start_relay(gateway.url, provider="filmhaus") as relay:
-        run = await relay.ended((await asked(relay, text)).json()["id"])
+    async with filmhaus(profile_file) as gateway, start_relay(gateway.url, provider="filmhaus") as relay:
+        run = await relay.wait_for_end((await ask(relay, text)).json()["id"])
 
     assert (run["status"], run["error"]["code"]) == ("waiting", "budget_reached")
     assert run["budget"] == {"jobs": None, "money": 0.38}
@@ -190,12 +190,12 @@ async def test_no_take_is_submitted_past_a_budget_of_money(walked: Path, start_r
     ids=["no price", "another currency"],
 )
 async def test_money_that_cannot_be_kept_to_starts_nothing(
-    walked: Path, start_relay: Any, was: str, becomes: str, says: str
+    profile_file: Path, start_relay: Any, was: str, becomes: str, says: str
 ) -> None:
     """A price that nobody knows is not 0, and nothing is converted."""
     text = block("film.yaml").replace("{jobs: 4}", "{money: 8}").replace(was, becomes)
-    async with filmhaus(walked) as gateway, start_relay(gateway.url, provider="filmhaus") as relay:
-        answer = await asked(relay, text)
+    async with filmhaus(profile_file) as gateway, start_relay(gateway.url, provider="filmhaus") as relay:
+        answer = await ask(relay, text)
 
     assert answer.status_code == 422, answer.text
     (mistake,) = answer.json()["error"]["mistakes"]

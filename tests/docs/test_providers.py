@@ -47,10 +47,10 @@ def test_it_is_written_from_the_profiles(name: str) -> None:
 def test_every_shipped_profile_has_a_page_and_no_other_has() -> None:
     """In the manual's list of pages, too."""
     pages = {path.stem for path in (ROOT / "docs" / "providers").glob("*.md")}
-    listed = re.findall(r" providers/([a-z0-9-]+)\.md$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.M)
+    names = re.findall(r" providers/([a-z0-9-]+)\.md$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.M)
 
     assert pages == set(profile_names())
-    assert sorted(listed) == sorted(profile_names())
+    assert sorted(names) == sorted(profile_names())
 
 
 def test_every_key_of_the_format_is_explained() -> None:
@@ -64,11 +64,11 @@ def test_every_key_of_the_format_is_explained() -> None:
     assert {place for place in NOTES_ONLY if place.partition(".")[2] not in KEYS[place.partition(".")[0]]} == set()
 
 
-def test_what_is_said_to_be_a_note_is_used_by_nothing() -> None:
+def test_keys_called_notes_are_used_by_nothing() -> None:
     """As far as its name tells: those that stand for something else as well are not looked for."""
     places = {place.partition(".")[2]: place for place in NOTES_ONLY}
     files = [file for room in MAY_IMPORT for file in (ROOT / room).rglob("*.py")]
-    used = {
+    names = {
         node.attr
         for file in files
         if file.relative_to(ROOT).as_posix() not in SHOW_ONLY
@@ -77,7 +77,7 @@ def test_what_is_said_to_be_a_note_is_used_by_nothing() -> None:
     }
 
     assert places.keys() >= WITHOUT_A_NAMESAKE
-    assert used & WITHOUT_A_NAMESAKE == set()
+    assert names & WITHOUT_A_NAMESAKE == set()
 
 
 @pytest.mark.parametrize("name", profile_names())
@@ -109,5 +109,5 @@ def test_what_the_command_refuses_an_editor_marks(schema: Any, change: dict[str,
 
 
 def test_a_profile_that_extends_another_need_not_say_the_rest(schema: Any) -> None:
-    """The path of the create stands in the other one."""
+    """The path of the create is in the other one."""
     assert schema.is_valid({"profile": 1, "id": "mine", "extends": "ark", "create": {"values": {"seed": "drop"}}})

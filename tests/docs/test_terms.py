@@ -32,7 +32,7 @@ def pages() -> Iterator[tuple[str, str]]:
     """
     The prose of each Chinese page, with a Latin letter in place of code and the words of links alone.
 
-    Behind what is bold stands a blank that nobody sees: Markdown would not end it behind a Chinese stop without.
+    Bold text is followed by an invisible space: without it Markdown would not end it after a Chinese stop.
     """
     for page in translations():
         text = re.sub(r"(?ms)^```.*?^```|<!--.*?-->|^    .*?$", "", page.read_text(encoding="utf-8"))
@@ -58,24 +58,24 @@ def test_the_table_of_words_is_read() -> None:
 def test_one_thing_has_one_name() -> None:
     """Else a reader asks whether two names are two things."""
     texts = [*pages(), *messages()]
-    found = [(place, word, right) for place, text in texts for right, word in table() if word in text]
+    hits = [(place, word, right) for place, text in texts for right, word in table() if word in text]
 
-    assert found == []
+    assert hits == []
 
 
 @pytest.mark.parametrize("what", ODD)
-def test_signs_and_blanks_stand_as_chinese_sets_them(what: str) -> None:
+def test_punctuation_and_spaces_follow_chinese_typography(what: str) -> None:
     odd = re.compile(ODD[what])
-    found = [(place, text) for place, text in pages() if odd.search(text) and not text.startswith("|--")]
+    hits = [(place, text) for place, text in pages() if odd.search(text) and not text.startswith("|--")]
 
-    assert found == []
+    assert hits == []
 
 
 @pytest.mark.parametrize("what", ODD)
 def test_the_catalog_sets_signs_and_blanks_likewise(what: str) -> None:
-    """Where a value stands it may be either; what is set is what stands in the message itself."""
+    """A value in it may be either; what counts is the text of the message itself."""
     odd = re.compile(ODD[what])
     bare = re.compile(r"%\(\w+\)s|\{\{?\w+(?:![rs])?\}?\}|<[^>]+>|`[^`]*`")
-    found = [(text, odd.search(bare.sub("\0", text))[0]) for _, text in messages() if odd.search(bare.sub("\0", text))]  # type: ignore[index]
+    hits = [(text, odd.search(bare.sub("\0", text))[0]) for _, text in messages() if odd.search(bare.sub("\0", text))]  # type: ignore[index]
 
-    assert found == []
+    assert hits == []

@@ -30,7 +30,7 @@ def pairs() -> pytest.MarkDecorator:
 
 @pairs()
 def test_a_chinese_page_is_not_behind_its_english_one(chinese: Path, english: Path) -> None:
-    """Whoever changes the English page learns here that there is another."""
+    """An author who changes the English page learns here that there is another."""
     name, page = chinese.relative_to(ROOT), english.relative_to(ROOT)
     argument = page.as_posix() if page.name == "README.md" else page.name
 
@@ -41,7 +41,7 @@ def test_a_chinese_page_is_not_behind_its_english_one(chinese: Path, english: Pa
 
 @pairs()
 def test_it_has_the_same_headings_tables_and_names(chinese: Path, english: Path) -> None:
-    """No chapter, no row, no setting, key or command is left out; what the command says stands there as it says it."""
+    """No chapter, no row, no setting, key or command is left out; output of the command is quoted as it is."""
     here, there = prose(chinese), prose(english)
 
     assert [level for level, _ in HEADING.findall(here)] == [level for level, _ in HEADING.findall(there)]
@@ -60,11 +60,11 @@ def test_it_has_the_same_commands(chinese: Path, english: Path) -> None:
     here, there = blocks(chinese), blocks(english)
 
     assert len(here) == len(there)
-    spoken = (block["text"] for block in BLOCK.finditer(text(english)))
-    for ours, theirs, printed in zip(here, there, spoken, strict=True):
+    spoken_blocks = (block["text"] for block in BLOCK.finditer(text(english)))
+    for ours, theirs, block in zip(here, there, spoken_blocks, strict=True):
         if ours[1] == "said in Chinese":
-            said = "".join(f"{translate(line, CHINESE)}\n" for line in printed.splitlines())
-            assert ours[2] == WORDS.sub(r"\1\2…", COMMENT.sub("", said))
+            text_said = "".join(f"{translate(line, CHINESE)}\n" for line in block.splitlines())
+            assert ours[2] == WORDS.sub(r"\1\2…", COMMENT.sub("", text_said))
         elif ours[1] == "in Chinese":
             assert (ours[0], ours[2].count("\n")) == (theirs[0], theirs[2].count("\n")) == ("text", ours[2].count("\n"))
         else:
@@ -114,7 +114,7 @@ def place(page: Path, link: str) -> tuple[Path, str]:
 
 def targets(page: Path) -> list[tuple[str, int | str]]:
     """Where its links lead: the English page, and the number of the heading there."""
-    found = []
+    hits = []
     for link in LINK.findall(prose(page)):
         file, anchor = place(page, link)
         assert file.exists(), f"{page.name} links to {link}, which is not there"
@@ -124,8 +124,8 @@ def targets(page: Path) -> list[tuple[str, int | str]]:
             assert anchor in chapters, f"{page.name} links to {link}: the headings there are {chapters}"
             chapter = chapters.index(anchor)
         same = PAGES.get(file, file).relative_to(ROOT).as_posix()
-        found.append((same.replace("docs/pictures/zh/", "docs/pictures/"), chapter))
-    return found
+        hits.append((same.replace("docs/pictures/zh/", "docs/pictures/"), chapter))
+    return hits
 
 
 def slug(heading: str) -> str:

@@ -32,13 +32,13 @@ def calls(*packages: str) -> Iterator[tuple[str, ast.Call]]:
 
 @cache
 def calls_in(package: str) -> list[tuple[str, ast.Call]]:
-    found = []
+    nodes = []
     for file in sorted((ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             match node:
                 case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)):
-                    found.append((name, node))
-    return found
+                    nodes.append((name, node))
+    return nodes
 
 
 def text_of(node: ast.expr | None) -> str | None:
@@ -46,8 +46,8 @@ def text_of(node: ast.expr | None) -> str | None:
 
 
 def argument(call: ast.Call, position: int, name: str) -> ast.expr | None:
-    named = {keyword.arg: keyword.value for keyword in call.keywords}
-    return named.get(name) or (call.args[position] if len(call.args) > position else None)
+    arguments = {keyword.arg: keyword.value for keyword in call.keywords}
+    return arguments.get(name) or (call.args[position] if len(call.args) > position else None)
 
 
 def codes_of_errors() -> set[str]:
@@ -55,49 +55,55 @@ def codes_of_errors() -> set[str]:
     kinds = [
         kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.FrameRelayError)
     ]
-    raised = (errors.RequestInvalid, errors.StoreUnavailable)
-    return {kind.code for kind in kinds if not kind.__subclasses__() or kind in raised}
+    kinds_themselves = (errors.RequestInvalid, errors.StoreUnavailable)
+    return {kind.code for kind in kinds if not kind.__subclasses__() or kind in kinds_themselves}
 
 
 def codes_of_problems() -> set[str]:
     """What a run, a shot or a take says is wrong, as far as it is not an error of that tree."""
-    found = (
+    codes_there = (
         text_of(argument(call, 0, "code"))
         for name, call in calls(*PACKAGES)
         if name in ("Problem", "problem", "Oddity")
     )
-    return {code for code in found if code} | {f"job_{state.value}" for state in ENDED} | {NO_PLACE}
+    return {code for code in codes_there if code} | {f"job_{state.value}" for state in ENDED} | {NO_PLACE}
 
 
 def codes_of_answers() -> set[str]:
     """What the receiver answers, as far as it is not an error of that tree."""
-    said = (
+    codes_there = (
         text_of(argument(call, 1, "code")) for name, call in calls("receiver") if name in ("error_answer", "_refuse")
     )
-    return {code for code in said if code} | set(CODES_OF_STATUSES.values()) | {"refused"}
+    return {code for code in codes_there if code} | set(CODES_OF_STATUSES.values()) | {"refused"}
 
 
 def codes_of_the_command() -> set[str]:
     """What a command gives as the reason why it cannot go on, besides what the receiver answered."""
-    found = set()
+    codes = set()
     for file in (ROOT / "cli").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             match node:
                 case ast.Assign(targets=[ast.Name(id="code")], value=ast.Constant(value=str(code))):
-                    found.add(code)
+                    codes.add(code)
                 case ast.AnnAssign(target=ast.Name(id="code"), value=ast.Constant(value=str(code))):
-                    found.add(code)
+                    codes.add(code)
                 case ast.keyword(arg="code", value=ast.Constant(value=str(code))):
-                    found.add(code)
-    return found
+                    codes.add(code)
+    return codes
 
 
 def log_events() -> set[str]:
     """What is logged as a warning or an error."""
-    known = {name for name in LEVELS} | {"_say"}
-    found = (text_of(argument(call, 0, "event")) for name, call in calls(*PACKAGES) if name in known)
-    sent = {f"notification_{state.value}" for state in NotificationState if state not in NOT_SAID_ABOUT_IT}
-    return {event for event in found if event and re.fullmatch(r"[a-z]+(_[a-z]+)+", event)} | sent | {PUT_OFF}
+    names = {name for name in LEVELS} | {"_say"}
+    names_there = (text_of(argument(call, 0, "event")) for name, call in calls(*PACKAGES) if name in names)
+    notification_events = {
+        f"notification_{state.value}" for state in NotificationState if state not in NOT_SAID_ABOUT_IT
+    }
+    return (
+        {event for event in names_there if event and re.fullmatch(r"[a-z]+(_[a-z]+)+", event)}
+        | notification_events
+        | {PUT_OFF}
+    )
 
 
 def exit_codes() -> set[str]:
@@ -110,17 +116,17 @@ def exit_codes() -> set[str]:
 
 def findings() -> dict[str, list[str]]:
     """What `doctor` warns of or fails with: the longest fixed piece of its words, and all of them."""
-    found = {}
+    sentences = {}
     for file in sorted((ROOT / "cli" / "doctor").glob("*.py")):
         for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 for words in _findings_of(function):
-                    found[max(words, key=len)] = words
-    return found
+                    sentences[max(words, key=len)] = words
+    return sentences
 
 
 def _findings_of(function: ast.AST) -> Iterator[list[str]]:
-    named = {
+    values = {
         node.targets[0].id: node.value
         for node in ast.walk(function)
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
@@ -128,7 +134,7 @@ def _findings_of(function: ast.AST) -> Iterator[list[str]]:
     for node in ast.walk(function):
         match node:
             case ast.Call(func=ast.Name(id="warn" | "fail" | "skip"), args=[message, *_]):
-                words = _fixed_words(named.get(message.id, message) if isinstance(message, ast.Name) else message)
+                words = _fixed_words(values.get(message.id, message) if isinstance(message, ast.Name) else message)
                 if any(len(piece) > 8 for piece in words):
                     yield words
 
@@ -144,9 +150,9 @@ def _plain(words: str) -> str:
 
 def section(title: str) -> str:
     """The text of one chapter of the page."""
-    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE.read_text(encoding="utf-8"), re.M | re.S)
-    assert found, title
-    return found[1]
+    match = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    assert match, title
+    return match[1]
 
 
 def listed(title: str) -> set[str]:
@@ -188,17 +194,17 @@ def test_every_exit_code_is_explained() -> None:
 
 
 def test_every_warning_and_error_of_the_log_is_explained() -> None:
-    """Whoever is woken by one finds what to do."""
+    """The person who is woken by one finds what to do."""
     assert listed("What the log says") == log_events()
 
 
 def test_every_finding_of_doctor_is_explained() -> None:
     """Each has its row, and each row its finding."""
     rows = re.findall(r"^\| ([^|]*) \|", section("What doctor finds"), re.M)[1:]
-    said = [words for pieces in findings().values() for words in pieces]
+    words = [words for pieces in findings().values() for words in pieces]
 
     assert [words for words in findings() if not any(words in row for row in rows)] == []
-    assert [row for row in rows if not any(_plain(piece) in " ".join(said) for piece in _pieces(row))] == []
+    assert [row for row in rows if not any(_plain(piece) in " ".join(words) for piece in _pieces(row))] == []
 
 
 def _pieces(row: str) -> list[str]:
@@ -207,5 +213,5 @@ def _pieces(row: str) -> list[str]:
 
 def test_the_sets_are_not_empty() -> None:
     """A collector that finds nothing proves nothing."""
-    found = [codes_of_errors(), codes_of_problems(), codes_of_answers(), log_events(), exit_codes(), findings()]
-    assert all(len(each) > 5 for each in found), pytest.fail(str(found))
+    lists = [codes_of_errors(), codes_of_problems(), codes_of_answers(), log_events(), exit_codes(), findings()]
+    assert all(len(each) > 5 for each in lists), pytest.fail(str(lists))

@@ -51,8 +51,8 @@ def test_names_agree(catalog: Catalog) -> None:
     for message in catalog:
         english = _names(" ".join(message.id) if isinstance(message.id, tuple) else message.id)
         for other in _strings(message) if message.id else ():
-            lost = {name for name in english - _names(other) if not GRAMMAR.fullmatch(name)}
-            if _names(other) - english or (lost and not isinstance(message.id, tuple)):
+            missing = {name for name in english - _names(other) if not GRAMMAR.fullmatch(name)}
+            if _names(other) - english or (missing and not isinstance(message.id, tuple)):
                 wrong.append((message.id, other))
 
     assert wrong == []
@@ -67,16 +67,16 @@ def test_the_files_are_as_they_are_written(catalog: Catalog) -> None:
 
 
 def test_each_message_is_found_again(catalog: Catalog) -> None:
-    """A sentence that was made of a message is told from all others."""
-    lost = []
+    """A sentence that was made of a message is distinguished from all others."""
+    misses = []
     for english, other in ours(catalog):
         values = {name: f"{number}" for number, name in enumerate(PLACE.findall(english), start=1)}
         values = {name: v if name.rstrip("0123456789") in MEASURES else f"V{v}" for name, v in values.items()}
-        sentence, wanted = _filled(english, values), _filled(other, values)
-        if translate(sentence, CHINESE).replace(" ", "") != wanted.replace(" ", ""):
-            lost.append((sentence, translate(sentence, CHINESE), wanted))
+        sentence, expected = _filled(english, values), _filled(other, values)
+        if translate(sentence, CHINESE).replace(" ", "") != expected.replace(" ", ""):
+            misses.append((sentence, translate(sentence, CHINESE), expected))
 
-    assert lost == []
+    assert misses == []
 
 
 def test_titles_that_are_translated_are_those_of_profiles() -> None:
@@ -99,7 +99,7 @@ def test_titles_that_are_translated_are_those_of_profiles() -> None:
     ids=str,
 )
 def test_a_formatted_string_is_a_message_with_names(source: str, message: str) -> None:
-    assert message in [found for _, found in messages_in(source)]
+    assert message in [message_of for _, message_of in messages_in(source)]
 
 
 @pytest.mark.parametrize(

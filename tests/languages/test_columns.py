@@ -21,7 +21,7 @@ TEXT = st.text(alphabet="镜头片段首帧，。；（）“”：s1 run_abc --
     ids=str,
 )
 def test_lines_end_where_chinese_ones_may(text: str, lines: list[str]) -> None:
-    """Behind any sign, but none begins with a stop or ends with an opening bracket; a path is never parted."""
+    """After any sign, but no line begins with a stop or ends with an opening bracket; a path is never split."""
     assert wrap(text, 10) == lines
 
 

@@ -56,6 +56,6 @@ def test_a_moment_begins_with_its_day() -> None:
     assert moment(at, "clock", CHINESE) == "02:19:53"
 
 
-def test_who_reads_english_loads_no_babel() -> None:
-    said = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, check=True).stdout
-    assert said.strip() == "[]"
+def test_english_readers_load_no_babel() -> None:
+    output = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "[]"

@@ -119,13 +119,13 @@ def test_words_of_others_stay_as_they_are(english: str, chinese: str) -> None:
 
 
 def test_what_providers_said_in_the_examples_of_profiles_stays() -> None:
-    """Whatever stands in an answer of any of them may come as the words of one."""
-    said = {
+    """Whatever is in an answer of any of them may be shown as the words of one."""
+    texts = {
         text for name in profile_names() for example in load_shipped(name).examples for text in _texts(example.body)
     }
-    assert len(said) > 100
+    assert len(texts) > 100
     for before, chinese in (("the provider says: ", "供应商说："), ("failed: HTTP 400: ", "失败：HTTP 400: ")):
-        for text in said:
+        for text in texts:
             assert translate(before + text, CHINESE) == chinese + text
 
 
@@ -141,7 +141,7 @@ def _texts(value: object) -> Iterator[str]:
                 yield from _texts(each)
 
 
-def test_who_reads_english_gets_the_very_sentence() -> None:
+def test_english_readers_get_the_sentence_unchanged() -> None:
     sentence = "there is no run run_1"
 
     assert translate(sentence) is sentence

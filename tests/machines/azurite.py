@@ -54,8 +54,8 @@ def _has_container(url: str) -> bool:
     """By the request that makes one, signed with the account's key."""
     date = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
     own = f"x-ms-date:{date}\nx-ms-version:{DATED}\n"
-    signed = "PUT" + "\n" * 12 + f"{own}/{WHO}/{WHO}/{BUCKET}\nrestype:container"
-    digest = hmac.digest(base64.b64decode(KEY), signed.encode(), "sha256")
+    message = "PUT" + "\n" * 12 + f"{own}/{WHO}/{WHO}/{BUCKET}\nrestype:container"
+    digest = hmac.digest(base64.b64decode(KEY), message.encode(), "sha256")
     headers = {"x-ms-date": date, "x-ms-version": DATED}
     headers["authorization"] = f"SharedKey {WHO}:{base64.b64encode(digest).decode()}"
     with suppress(httpx.TransportError):

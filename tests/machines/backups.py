@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Result:
     """What a command ended with."""
 
     code: int
@@ -32,7 +32,7 @@ class Said:
     error: str
 
 
-async def typed(*words: str | Path, data_dir: Path, redis_url: str | None = None, **settings: str) -> Said:
+async def run_command(*words: str | Path, data_dir: Path, redis_url: str | None = None, **settings: str) -> Result:
     """A command, as a process of its own."""
     environment = {
         "PATH": "/usr/bin:/bin",
@@ -52,17 +52,17 @@ async def typed(*words: str | Path, data_dir: Path, redis_url: str | None = None
         stderr=subprocess.PIPE,
     )
     out, error = await process.communicate()
-    return Said(code=process.returncode or 0, json=json.loads(out or b"{}"), error=error.decode())
+    return Result(code=process.returncode or 0, json=json.loads(out or b"{}"), error=error.decode())
 
 
-async def started(url: str) -> None:
+async def enter(url: str) -> None:
     """As a program of this version leaves word of itself."""
     redis = connect(url)
     await schema.enter(redis)
     await disconnect(redis)
 
 
-async def opened(url: str) -> None:
+async def enter_if_open(url: str) -> None:
     """As a program starts there. Raises: RedisClosed."""
     redis = connect(url)
     try:
@@ -74,17 +74,17 @@ async def opened(url: str) -> None:
 def breaking(call: Any, when: str) -> Any:
     """*call*, broken off before or after it has done what it does."""
 
-    async def broken(*arguments: Any, **named: Any) -> Any:
+    async def fail(*arguments: Any, **options: Any) -> Any:
         if when == "after":
-            await call(*arguments, **named)
+            await call(*arguments, **options)
         raise KeyboardInterrupt
 
-    def broken_here(*arguments: Any, **named: Any) -> Any:
+    def fail_here(*arguments: Any, **options: Any) -> Any:
         if when == "after":
-            call(*arguments, **named)
+            call(*arguments, **options)
         raise OSError(5, "broken off")
 
-    return broken if asyncio.iscoroutinefunction(call) else broken_here
+    return fail if asyncio.iscoroutinefunction(call) else fail_here
 
 
 async def in_thread(*words: str | Path) -> Any:
@@ -95,12 +95,12 @@ async def in_thread(*words: str | Path) -> Any:
 async def backup_of(relay: Any, redis_url: str, into: Path) -> Path:
     """A backup of one run that has begun, and a picture."""
     await relay.run(board(1, 1))
-    await started(redis_url)
+    await enter(redis_url)
     picture = relay.settings.data_dir / "media" / "given" / "a.png"
     picture.parent.mkdir(parents=True, exist_ok=True)
     picture.write_bytes(b"a picture")
-    said = await typed("backup", into, data_dir=relay.settings.data_dir, redis_url=redis_url)
-    assert said.code == 0, said.error
+    result = await run_command("backup", into, data_dir=relay.settings.data_dir, redis_url=redis_url)
+    assert result.code == 0, result.error
     return into
 
 
@@ -115,7 +115,7 @@ async def film_that_waits(relay: Any, wait_until: WaitUntil) -> str:
 
 async def is_begun(relay: Any, run_id: str) -> bool:
     """Whether its first shot is submitted, and has a job."""
-    takes = (await relay.shown(run_id))["shots"][0]["takes"]
+    takes = (await relay.view(run_id))["shots"][0]["takes"]
     return bool(takes and takes[0]["job_id"])
 
 
@@ -128,14 +128,14 @@ async def brought_to_an_end(relay: Any, provider: Any, run_id: str, wait_until: 
     """By a person who looks at the provider's list where a take is held; whatever is there is adopted."""
 
     async def rests() -> bool:
-        run = await relay.shown(run_id)
+        run = await relay.view(run_id)
         return run["status"] == "succeeded" or (run["error"] or {}).get("code") == "nothing_heard"
 
     await wait_until(rests, "it is done, or a person is asked")
-    if (await relay.shown(run_id))["status"] != "succeeded":
+    if (await relay.view(run_id))["status"] != "succeeded":
         for job in (await provider.journal())["jobs"]:
-            named = relay.tokens.read(job["input"]["callback_url"].rpartition("/")[2], now=0)
-            if (named.run_id, named.shot_id) == (run_id, "s2"):
+            address = relay.tokens.read(job["input"]["callback_url"].rpartition("/")[2], now=0)
+            if (address.run_id, address.shot_id) == (run_id, "s2"):
                 body = {"run": run_id, "shot": "s2", "job_id": job["id"]}
                 assert (await relay.api.post("/v1/jobs/adopt", json=body)).is_success
                 break
@@ -143,8 +143,8 @@ async def brought_to_an_end(relay: Any, provider: Any, run_id: str, wait_until: 
             assert (await relay.api.post(f"/v1/runs/{run_id}/shots/s2/retake", json={})).is_success
 
     async def is_done() -> bool:
-        return bool((await relay.shown(run_id))["status"] == "succeeded")
+        return bool((await relay.view(run_id))["status"] == "succeeded")
 
     await wait_until(is_done, "its film is there")
-    ended: dict[str, Any] = await relay.shown(run_id)
-    return ended
+    run: dict[str, Any] = await relay.view(run_id)
+    return run

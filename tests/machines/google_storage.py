@@ -1,5 +1,5 @@
 """
-A server that stands for Google Cloud Storage: its XML API, as documented, with what obstore asks of it.
+A stand-in for Google Cloud Storage: its XML API, as documented, with what obstore asks of it.
 
 The emulators of it that can be had speak the JSON API; obstore speaks the other one, and puts large files in parts.
 Each request is signed by a key of the tests' own, which is verified with its public half, as Google does it.
@@ -35,7 +35,7 @@ SIGNATURE: Final = "X-Goog-Signature"
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What lies there."""
+    """What is there."""
 
     content: bytes
     kind: str
@@ -43,7 +43,7 @@ class StoredObject:
 
 @dataclass(slots=True)
 class GoogleStorage:
-    """One bucket; *key* signs for whoever may use it."""
+    """One bucket; *key* signs for those who may use it."""
 
     key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
     url: str = ""
@@ -86,7 +86,7 @@ class GoogleStorage:
         if request.method == "DELETE":
             del self.objects[name]
             return Response(status_code=204)
-        return _shown(self.objects[name], request.headers.get("range"))
+        return _object_response(self.objects[name], request.headers.get("range"))
 
     def _refusal(self, request: Request) -> str | None:
         try:
@@ -99,8 +99,8 @@ class GoogleStorage:
             return "SignatureDoesNotMatch"
         return None
 
-    def _verify(self, signature: bytes, signed: bytes) -> None:
-        self.key.public_key().verify(signature, signed, padding.PKCS1v15(), hashes.SHA256())
+    def _verify(self, signature: bytes, message: bytes) -> None:
+        self.key.public_key().verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
 
     def _put(self, name: str, content: bytes, request: Request) -> Response:
         if upload := request.query_params.get("uploadId"):
@@ -122,14 +122,14 @@ class GoogleStorage:
         return _xml("<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>")
 
     def _list(self, prefix: str) -> Response:
-        dated = "<LastModified>2026-11-30T04:00:00.000Z</LastModified><ETag>x</ETag>"
-        about = f"<Contents><Key>{{}}</Key>{dated}<Size>{{}}</Size></Contents>"
-        found = [
+        dates = "<LastModified>2026-11-30T04:00:00.000Z</LastModified><ETag>x</ETag>"
+        about = f"<Contents><Key>{{}}</Key>{dates}<Size>{{}}</Size></Contents>"
+        rows = [
             about.format(escape(name), len(each.content))
             for name, each in sorted(self.objects.items())
             if name.startswith(prefix)
         ]
-        return _xml(f"<ListBucketResult>{''.join(found)}</ListBucketResult>")
+        return _xml(f"<ListBucketResult>{''.join(rows)}</ListBucketResult>")
 
 
 def _string_to_sign(request: Request) -> bytes:
@@ -145,15 +145,15 @@ def _string_to_sign(request: Request) -> bytes:
     return "\n".join([parameters["X-Goog-Algorithm"], parameters["X-Goog-Date"], scope, digest]).encode()
 
 
-def _shown(stored: StoredObject, part: str | None) -> Response:
-    content, size = stored.content, len(stored.content)
+def _object_response(entry: StoredObject, part: str | None) -> Response:
+    content, size = entry.content, len(entry.content)
     headers = {"ETag": _tag(content), "Last-Modified": CHANGED}
     if part is None:
-        return Response(content, media_type=stored.kind, headers=headers)
+        return Response(content, media_type=entry.kind, headers=headers)
     first, _, last = part.removeprefix("bytes=").partition("-")
     end = min(int(last or size), size - 1)
     headers["Content-Range"] = f"bytes {first}-{end}/{size}"
-    return Response(content[int(first) : end + 1], status_code=206, media_type=stored.kind, headers=headers)
+    return Response(content[int(first) : end + 1], status_code=206, media_type=entry.kind, headers=headers)
 
 
 def _tag(content: bytes) -> str:

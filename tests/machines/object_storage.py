@@ -19,6 +19,7 @@ from typing import Any, Final
 import obstore
 from obstore.store import S3Store
 
+from tests.child_process import end_with_parent
 from tests.machines.servers import free_port
 from tests.waiting import stand_still
 
@@ -56,7 +57,7 @@ class ObjectStorage:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What a process is given to use it, beside the credentials."""
+        """What a process is given to use it, including the credentials."""
         return {"FRAMERELAY_STORE": f"s3://{BUCKET}/studio", "FRAMERELAY_STORE_ENDPOINT": self.endpoint, **CREDENTIALS}
 
     def client(self, *, prefix: str | None = None, key: str = KEY) -> S3Store:
@@ -76,10 +77,14 @@ class ObjectStorage:
         )
 
     def start(self) -> None:
-        """Start it, unless it runs, and wait until it takes a write."""
-        if self.process is not None:
-            return
-        weed = str(program())
+        """Start it, unless it runs, and wait until it takes a write. In the main thread: see `end_with_parent`."""
+        if self.process is None:
+            self.launch()
+            self.wait_for_write()
+
+    def launch(self) -> None:
+        """Start it in the main thread, and wait for nothing."""
+        server_program = str(program())
         identities = [
             _identity("tests", KEY_ID, "Admin", "Read", "Write", "List", "Tagging"),
             _identity("reader", READER_ID, "Read", "List"),
@@ -90,7 +95,7 @@ class ObjectStorage:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    weed,
+                    server_program,
                     "server",
                     f"-dir={self.folder}",
                     "-ip=127.0.0.1",
@@ -113,11 +118,11 @@ class ObjectStorage:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=end_with_parent,
             )
-        self._await_write()
 
     @property
-    def chosen(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """The settings that have a relay keep its files here."""
         return {"store": f"s3://{BUCKET}/studio", "store_endpoint": self.endpoint}
 
@@ -143,7 +148,8 @@ class ObjectStorage:
         if self.process is not None:
             self.process.send_signal(signal.SIGCONT)
 
-    def _await_write(self) -> None:
+    def wait_for_write(self) -> None:
+        """Until it takes one. Raises: Ended, with its last words; TimeoutError."""
         give_up_at = time.monotonic() + UP_WITHIN_S
         while True:
             try:
@@ -201,7 +207,7 @@ def object_storage(folder: Path) -> Iterator[ObjectStorage]:
 
 
 def _start(storage: ObjectStorage) -> None:
-    """It takes seconds until it has its ports; whoever made a connection meanwhile may have got one of them."""
+    """It takes seconds until it has its ports; a connection made in that time may have taken one of them."""
     for _ in range(STARTS_MAX - 1):
         try:
             return storage.start()

@@ -46,12 +46,12 @@ class Server:
         with redis_sync.Redis(port=self.port, password=self.password, socket_timeout=30, **tls) as client:
             return client.execute_command(*words)
 
-    def wait_until(self, section: str, **wanted: Any) -> None:
+    def wait_until(self, section: str, **fields: Any) -> None:
         """Until ``INFO`` says so."""
 
         def says_so() -> bool:
-            seen = self.ask("INFO", section)
-            return all(seen.get(name) == value for name, value in wanted.items())
+            facts = self.ask("INFO", section)
+            return all(facts.get(name) == value for name, value in fields.items())
 
         wait_for(says_so, lambda: str(self.ask("INFO", section)))
 
@@ -62,7 +62,7 @@ class Server:
         self.process.wait()
 
 
-PORTS: Final = range(10_000, 32_000)  # Below those that systems give away by themselves, to whoever connects.
+PORTS: Final = range(10_000, 32_000)  # Below those that systems give to outgoing connections by themselves.
 _next_port: Final = count(os.getpid() * 211)
 
 

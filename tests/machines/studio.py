@@ -27,10 +27,10 @@ class Studio:
     redis_url: str
     start: Callable[..., Awaitable[object]]
 
-    async def add_workers(self, *names: str, **chosen: Any) -> None:
-        """In this process, each in the folder of its name, until the studio ends. *chosen*: settings by their names."""
+    async def add_workers(self, *names: str, **settings: Any) -> None:
+        """In this process, each in the folder of its name, until the studio ends; *settings* by their names."""
         for name in names:
-            await self.start(self.folder / name, **chosen)
+            await self.start(self.folder / name, **settings)
 
     @contextmanager
     def process(
@@ -74,16 +74,16 @@ def studios(
     """``async with open_studio(handoff="upload", faults={"slow": 1.0}) as studio``: settings by their names."""
 
     @asynccontextmanager
-    async def open_studio(*, faults: Mapping[str, float] | None = None, **chosen: Any) -> AsyncIterator[Studio]:
-        chosen = {**storage.chosen, **chosen}
+    async def open_studio(*, faults: Mapping[str, float] | None = None, **settings: Any) -> AsyncIterator[Studio]:
+        settings = {**storage.settings, **settings}
         async with AsyncExitStack() as stack:
             provider = await stack.enter_async_context(start_provider(**(faults or {})))
 
             async def start(place: Path, **more: Any) -> Relay:
-                return await stack.enter_async_context(relay_in(place, redis_url, provider.url, **{**chosen, **more}))
+                return await stack.enter_async_context(relay_in(place, redis_url, provider.url, **{**settings, **more}))
 
             relay = await start(folder / "a", worker=False)
-            chosen["public_url"] = relay.settings.listen_url
+            settings["public_url"] = relay.settings.listen_url
             yield Studio(
                 folder=folder, provider=provider, relay=relay, storage=storage, redis_url=redis_url, start=start
             )

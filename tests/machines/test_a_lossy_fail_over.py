@@ -2,7 +2,7 @@
 A copy of Redis takes over that lacks what was written last: what was paid for is not paid for again.
 
 The copy is cut off, work goes on at the primary, then that is killed and its address leads to the copy. It is what
-asynchronous replication does, drawn out until something has happened meanwhile.
+asynchronous replication does, drawn out until something else has happened.
 """
 
 import os
@@ -34,22 +34,22 @@ def board(number: int, shots: int = SHOTS) -> dict[str, Any]:
 
 
 async def jobs_of_takes(relay: Any, provider: Any) -> Counter[tuple[str, str, int]]:
-    found: Counter[tuple[str, str, int]] = Counter()
+    submits: Counter[tuple[str, str, int]] = Counter()
     for job in (await provider.journal())["jobs"]:
         address = relay.tokens.read(job["input"]["callback_url"].rpartition("/")[2], now=0)
         assert isinstance(address, TakeAddress)
-        found[address.run_id, address.shot_id, address.take] += 1
-    return found
+        submits[address.run_id, address.shot_id, address.take] += 1
+    return submits
 
 
 async def has_jobs(provider: Any, number: int) -> bool:
     return len((await provider.journal())["jobs"]) >= number
 
 
-async def held(relay: Any, runs: list[str]) -> int:
-    """So many shots wait because Redis has too few copies."""
-    shown = [await relay.shown(run_id) for run_id in runs]
-    words = [shot["held_by"] for run in shown for shot in run["shots"] if shot["held_by"]]
+async def shots_held(relay: Any, runs: list[str]) -> int:
+    """How many shots wait because Redis has too few copies."""
+    documents = [await relay.view(run_id) for run_id in runs]
+    words = [shot["held_by"] for run in documents for shot in run["shots"] if shot["held_by"]]
     return sum(each["code"] == "copies_missing" for each in words)
 
 
@@ -61,7 +61,7 @@ async def metric(relay: Any, name: str) -> float:
 async def test_with_one_copy_no_take_is_paid_twice(
     start_provider: Any, relay_in: Any, tmp_path: Path, wait_until: WaitUntil
 ) -> None:
-    """Submits wait, in words, while no copy is there; what was sent is known to whoever takes over."""
+    """Submits wait, with a message, while no copy is there; the copy that takes over knows what was sent."""
     with primary_and_copy(tmp_path) as (primary, copy):
         async with (
             start_provider(options=SLOW) as provider,
@@ -71,11 +71,11 @@ async def test_with_one_copy_no_take_is_paid_twice(
             runs = [await relay.run(board(number)) for number in range(RUNS)]
             await wait_until(lambda: has_jobs(provider, RUNS), "the first shot of each run is submitted")
             copy.ask("REPLICAOF", "NO", "ONE")
-            await wait_until(lambda: _is(held(relay, runs), RUNS // 2), "submits wait for a copy")
+            await wait_until(lambda: _is(shots_held(relay, runs), RUNS // 2), "submits wait for a copy")
             primary.kill()
             with primary_again(tmp_path, copy.port):
                 address.move_to(copy.port)
-                ends = [await relay.ended(run_id) for run_id in runs]
+                ends = [await relay.wait_for_end(run_id) for run_id in runs]
                 jobs = await jobs_of_takes(relay, provider)
 
     assert [run["status"] for run in ends] == ["succeeded"] * RUNS
@@ -102,28 +102,28 @@ async def test_without_copies_what_was_paid_twice_is_seen_and_counted(
             runs = [await relay.run(board(each, shots)) for each in range(number)]
             await wait_until(lambda: has_jobs(provider, number), "the first shot of each run is submitted")
             copy.ask("REPLICAOF", "NO", "ONE")
-            known = len((await provider.journal())["jobs"])
-            # Of each run one submit at most was under way just then; whoever takes over knows that of it.
+            jobs = len((await provider.journal())["jobs"])
+            # Each run had at most one submit in flight just then; the copy that takes over knows of it.
             await wait_until(
-                lambda: has_jobs(provider, known + number + 1), "more is submitted, and no copy hears of it"
+                lambda: has_jobs(provider, jobs + number + 1), "more is submitted, and no copy hears of it"
             )
             primary.kill()
             address.move_to(copy.port)
             await wait_until(lambda: _is(paid_twice(relay, provider), 1), "a take is paid twice")
             await call_back(relay, provider)
-            ends = [await relay.ended(run_id) for run_id in runs]
+            ends = [await relay.wait_for_end(run_id) for run_id in runs]
             await call_back(relay, provider)
             twice = await paid_twice(relay, provider)
             await wait_until(lambda: _is(warnings(relay, runs), twice), "each is warned of")
-            counted = partial(metric, relay, "framerelay_paid_twice_suspected_total")
-            await wait_until(lambda: _is(counted(), twice), "each is counted")
-            assert await counted() == twice
+            suspicions = partial(metric, relay, "framerelay_paid_twice_suspected_total")
+            await wait_until(lambda: _is(suspicions(), twice), "each is counted")
+            assert await suspicions() == twice
 
     assert [run["status"] for run in ends] == ["succeeded"] * number
 
 
 async def paid_twice(relay: Any, provider: Any) -> int:
-    """So many takes have two jobs."""
+    """How many takes have two jobs."""
     return sum(jobs > 1 for jobs in (await jobs_of_takes(relay, provider)).values())
 
 
@@ -136,8 +136,8 @@ async def call_back(relay: Any, provider: Any) -> None:
 
 
 async def warnings(relay: Any, runs: list[str]) -> int:
-    shown = [await relay.shown(run_id) for run_id in runs]
-    return sum(each["code"] == "paid_twice" for run in shown for each in run["warnings"])
+    documents = [await relay.view(run_id) for run_id in runs]
+    return sum(each["code"] == "paid_twice" for run in documents for each in run["warnings"])
 
 
 async def _is(number: Awaitable[float], least: int) -> bool:

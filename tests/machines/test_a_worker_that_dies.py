@@ -35,23 +35,23 @@ main()
 async def test_a_worker_killed_between_frame_and_clip_costs_a_download_and_nothing_else(
     open_studio: OpenStudio, wait_until: Callable[..., Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another worker goes on from the frame that is kept, fetches the clip anew, and no job is made twice."""
+    """Another worker goes on from the frame that is kept, fetches the clip again, and no job is made twice."""
     monkeypatch.setattr("framerelay.runs.takes.KEEP_S", 1.0)  # The waits are shorter, the rules are the same.
     async with open_studio() as studio:
         relay = studio.relay
         with studio.process("b", code=DIES) as first:
             run_id = await relay.run(CHAIN)
             await wait_until(lambda: first.poll() is not None, "the first worker was killed")
-        left = await relay.shown(run_id)
+        half_way = await relay.view(run_id)
         names = studio.storage.names()
         await studio.add_workers("c")
-        run = await relay.ended(run_id)
+        run = await relay.wait_for_end(run_id)
         history = await relay.store.history(run_id)
         journal = await studio.provider.journal()
-        kept = obstore.head(studio.storage.client(prefix="studio"), f"{run_id}/s1.1.mp4")
+        facts = obstore.head(studio.storage.client(prefix="studio"), f"{run_id}/s1.1.mp4")
 
     assert first.returncode == -signal.SIGKILL
-    assert (left["shots"][0]["status"], left["shots"][0]["takes"][0]["video"]) == ("collecting", None)
+    assert (half_way["shots"][0]["status"], half_way["shots"][0]["takes"][0]["video"]) == ("collecting", None)
     assert {f"{run_id}/s1.1.last.png"} <= names
     assert f"{run_id}/s1.1.mp4" not in names
     assert run["status"] == "succeeded", run
@@ -59,4 +59,4 @@ async def test_a_worker_killed_between_frame_and_clip_costs_a_download_and_nothi
     events = [each.fields["event"] for each in history if each.fields.get("shot") == "s1"]
     assert "clip_lost" in events
     assert events.count("clip_kept") == 1
-    assert kept["size"] == run["shots"][0]["takes"][0]["video"]["bytes"]
+    assert facts["size"] == run["shots"][0]["takes"][0]["video"]["bytes"]

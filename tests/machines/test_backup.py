@@ -54,7 +54,7 @@ async def test_after_a_restore_nothing_that_was_submitted_since_is_paid_for_agai
     async with start_provider(options={"job_s": 1.0}) as provider:
         with running(tmp_path / "before", "--appendonly", "yes") as server:
             async with relay_in(tmp_path, server.url, provider.url, **soon_asked) as relay:
-                finished = await relay.ended(await relay.run(board(RUNS, 1)))
+                run = await relay.wait_for_end(await relay.run(board(RUNS, 1)))
                 runs = [await relay.run(board(number, 2)) for number in range(RUNS)]
                 for run_id in runs:
                     await wait_until(partial(is_begun, relay, run_id), "the first shot of each run is submitted")
@@ -73,14 +73,14 @@ async def test_after_a_restore_nothing_that_was_submitted_since_is_paid_for_agai
             async with relay_in(tmp_path, server.url, provider.url, **soon_asked) as relay:
 
                 async def are_held() -> bool:
-                    takes = [(await relay.shown(run_id))["shots"][1]["takes"] for run_id in runs]
+                    takes = [(await relay.view(run_id))["shots"][1]["takes"] for run_id in runs]
                     return all(each and each[0]["status"] in ("unsure", "done") for each in takes)
 
                 await wait_until(are_held, "the second shot of each run is held")
                 assert await jobs_of_takes(relay, provider) == before
                 ends = [await brought_to_an_end(relay, provider, run_id, wait_until) for run_id in runs]
                 after = await jobs_of_takes(relay, provider)
-                film = await relay.api.get((await relay.shown(finished["id"]))["film"]["url"])
+                film = await relay.api.get((await relay.view(run["id"]))["film"]["url"])
 
     assert film.is_success
     assert [run["status"] for run in ends] == ["succeeded"] * RUNS
@@ -145,24 +145,24 @@ async def listing(folder: Path) -> AsyncIterator[Listing]:
             yield provider
 
 
-async def test_a_provider_whose_list_shows_addresses_is_asked_and_nobody_is_held(
+async def test_a_provider_whose_list_shows_addresses_is_asked_and_nothing_is_held(
     relay_in: Any, redis_url: str, tmp_path: Path, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first shot was submitted after the copy was taken, under another intent; the second one never was."""
     monkeypatch.setenv("MINE_KEY", "sk-mine-mine-mine")
-    chosen = {"port": free_port(), "lookup_after_s": 0.2}
+    settings = {"port": free_port(), "lookup_after_s": 0.2}
     async with listing(tmp_path) as provider:
-        async with relay_in(tmp_path, redis_url, "http://127.0.0.1:9", worker=False, **chosen) as relay:
+        async with relay_in(tmp_path, redis_url, "http://127.0.0.1:9", worker=False, **settings) as relay:
             run_id = await relay.run({"provider": "mine", **board(1, 2)})
             await mark_runs_restored(redis_url)
             address = TakeAddress(run_id=run_id, shot_id="s1", take=1, ends_at=2_000_000_000, provider="mine")
             provider.hooks.append(f"{relay.settings.reachable_url}/webhook/{relay.tokens.mint(address)}")
-        async with relay_in(tmp_path, redis_url, "http://127.0.0.1:9", **chosen) as relay:
-            run = await relay.ended(run_id)
-            named = [relay.tokens.read(hook.rpartition("/")[2], now=0) for hook in provider.hooks]
+        async with relay_in(tmp_path, redis_url, "http://127.0.0.1:9", **settings) as relay:
+            run = await relay.wait_for_end(run_id)
+            addresses = [relay.tokens.read(hook.rpartition("/")[2], now=0) for hook in provider.hooks]
 
     assert run["status"] == "succeeded"
-    assert [(each.shot_id, each.take) for each in named] == [("s1", 1), ("s2", 1)]
+    assert [(each.shot_id, each.take) for each in addresses] == [("s1", 1), ("s2", 1)]
 
 
 async def test_the_option_marks_runs_before_anything_is_submitted(

@@ -1,4 +1,4 @@
-"""What S3 alone has: links whose life stands in their address, and keys of few rights."""
+"""What only S3 has: links whose lifetime is in their address, and keys of few rights."""
 
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ import pytest
 from framerelay.cli.doctor.finding import Status
 from framerelay.cli.doctor.storage import look_at_storage
 from framerelay.config.settings import Settings
-from framerelay.runs.errors import StorageFailed
 from framerelay.store.bucket_store import BucketStore
 from framerelay.store.media_places import media_store_of
 from tests.machines.object_storage import READER_ID, ObjectStorage
+from tests.machines.refusals import assert_refusal
 
 pytestmark = pytest.mark.anyio
 
@@ -21,19 +21,19 @@ RUN = "run_" + "a" * 20
 CLIP = f"{RUN}/s1.1.mp4"
 
 
-def settings_for(storage: ObjectStorage, folder: Path, **chosen: Any) -> Settings:
-    store = {**storage.chosen, "data_dir": folder}
-    return Settings(**{**store, **chosen})
+def settings_for(storage: ObjectStorage, folder: Path, **settings: Any) -> Settings:
+    store = {**storage.settings, "data_dir": folder}
+    return Settings(**{**store, **settings})
 
 
-def machine(storage: ObjectStorage, folder: Path, **chosen: Any) -> BucketStore:
-    media = media_store_of(settings_for(storage, folder, **chosen))
+def machine(storage: ObjectStorage, folder: Path, **settings: Any) -> BucketStore:
+    media = media_store_of(settings_for(storage, folder, **settings))
     assert isinstance(media, BucketStore)
     return media
 
 
 async def test_a_link_lives_no_longer_than_it_was_signed_for(storage: ObjectStorage, tmp_path: Path) -> None:
-    """Whoever has it cannot have it live on; below the prefix, and nowhere else."""
+    """Its holder cannot extend its life; below the prefix, and nowhere else."""
     media = machine(storage, tmp_path)
     media.files.place(CLIP).write_bytes(b"0123456789")
     await media.keep(CLIP)
@@ -64,18 +64,10 @@ async def test_doctor_takes_away_what_a_killed_one_left(storage: ObjectStorage, 
         ({"AWS_ACCESS_KEY_ID": READER_ID}, "the key may not do this"),
     ],
 )
-async def test_what_it_refuses_is_said_in_words(
+async def test_what_it_refuses_is_reported(
     wrong: dict[str, str], words: str, storage: ObjectStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By doctor and by whoever keeps a clip alike."""
+    """By doctor and by the worker that keeps a clip alike."""
     for name, value in wrong.items():
         monkeypatch.setenv(name, value)
-    (finding,) = await look_at_storage(settings_for(storage, tmp_path))
-    media = machine(storage, tmp_path)
-    media.files.place(CLIP).write_bytes(b"0123456789")
-    with pytest.raises(StorageFailed) as caught:
-        await media.keep(CLIP)
-
-    assert finding.status is Status.FAIL, finding
-    assert words in finding.message
-    assert words in caught.value.message
+    await assert_refusal(settings_for(storage, tmp_path), machine(storage, tmp_path), CLIP, words)

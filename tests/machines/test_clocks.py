@@ -1,4 +1,4 @@
-"""Two workers whose clocks are ten minutes before and behind, and the storage's between them: nothing is paid twice."""
+"""Two workers whose clocks are ten minutes fast and slow, and the storage's between them: nothing is paid twice."""
 
 import asyncio
 import json
@@ -24,8 +24,8 @@ LIBRARY = "libfaketime.so.1"
 @pytest.fixture(scope="module")
 def faketime() -> Path:
     """Without it the tests are skipped, except where `make test-machines` could have installed it."""
-    if found := next(Path("/usr/lib").glob(f"*/faketime/{LIBRARY}"), None):
-        return found
+    if library := next(Path("/usr/lib").glob(f"*/faketime/{LIBRARY}"), None):
+        return library
     if os.geteuid() == 0 and shutil.which("apt-get"):
         pytest.fail("no libfaketime, though `make test-machines` can install it: apt-get install libfaketime")
     pytest.skip("no libfaketime; as root on Debian or Ubuntu `make test-machines` installs it")
@@ -43,7 +43,7 @@ async def test_workers_whose_clocks_differ_submit_each_take_once(
     """
     Deadlines, leases and the queue go by the clock of Redis, and claims by revisions.
 
-    Submits are answered late: none that is under way is given up by whoever is ahead, who would have a person asked.
+    Submits are answered late: none in flight is given up by the machine whose clock is ahead, which would ask a person.
     """
     async with open_studio(faults={"slow": 1.0}) as studio:
         relay = studio.relay
@@ -54,7 +54,7 @@ async def test_workers_whose_clocks_differ_submit_each_take_once(
             runs = [await relay.run(board(number, SHOTS)) for number in range(RUNS)]
 
             async def are_there() -> bool:
-                return all([(await relay.shown(run_id))["status"] == "succeeded" for run_id in runs])
+                return all([(await relay.view(run_id))["status"] == "succeeded" for run_id in runs])
 
             await wait_until(are_there, "all films are there")
             jobs = await jobs_of_takes(relay, studio.provider)

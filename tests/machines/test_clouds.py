@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from framerelay.cli.doctor.finding import Status
 from framerelay.cli.doctor.storage import look_at_storage
 from framerelay.config.settings import Settings
-from framerelay.runs.errors import StorageFailed
 from framerelay.store.bucket_store import BucketStore
 from framerelay.store.media_places import media_store_of
 from tests.fixtures.relay import StartProvider, StartRelay
 from tests.machines import azurite
 from tests.machines.google_storage import GoogleStorage
 from tests.machines.object_storage import ObjectStorage
+from tests.machines.refusals import assert_refusal
 from tests.machines.test_outages import files_of
 
 pytestmark = pytest.mark.anyio
@@ -40,19 +40,19 @@ CHAIN: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cloud:
-    """*chosen*: the settings that keep files there; *use_wrong_key*: from now on."""
+    """*settings*: the settings that keep files there; *use_wrong_key*: from now on."""
 
-    chosen: dict[str, Any]
+    settings: dict[str, Any]
     use_wrong_key: Callable[[], None]
 
-    def media(self, folder: Path, **chosen: Any) -> BucketStore:
+    def media(self, folder: Path, **settings: Any) -> BucketStore:
         """A machine's."""
-        media = media_store_of(Settings(**{"data_dir": folder, **self.chosen, **chosen}))
+        media = media_store_of(Settings(**{"data_dir": folder, **self.settings, **settings}))
         assert isinstance(media, BucketStore)
         return media
 
     async def names(self, folder: Path) -> set[str]:
-        """What lies below the prefix."""
+        """What is below the prefix."""
         return {each["path"] for each in await obstore.list(self.media(folder).bucket).collect_async()}
 
 
@@ -63,7 +63,7 @@ async def cloud(
     if request.param == "s3":
         server: ObjectStorage = request.getfixturevalue("storage")
         yield Cloud(
-            chosen=server.chosen,
+            settings=server.settings,
             use_wrong_key=lambda: monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-key-of-these-tests"),
         )
         return
@@ -72,7 +72,7 @@ async def cloud(
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(storage.account(place)))
         async with storage.running():
             yield Cloud(
-                chosen={"store": "gs://films/studio", "store_endpoint": storage.url},
+                settings={"store": "gs://films/studio", "store_endpoint": storage.url},
                 use_wrong_key=lambda: _ignored(storage.account(place, key=rsa.generate_private_key(65537, 2048))),
             )
         return
@@ -83,7 +83,7 @@ async def cloud(
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", azurite.KEY)
     with azurite.azurite(tmp_path / "azurite") as url:
         yield Cloud(
-            chosen={"store": f"az://{azurite.BUCKET}/studio", "store_endpoint": url},
+            settings={"store": f"az://{azurite.BUCKET}/studio", "store_endpoint": url},
             use_wrong_key=lambda: monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "bm90IHRoZSBrZXk="),
         )
 
@@ -94,7 +94,7 @@ def _ignored(_: object) -> None:
 
 async def test_doctor_tries_it_out_and_leaves_nothing(cloud: Cloud, tmp_path: Path) -> None:
     """Written, read, listed, linked to and deleted; the place of files is as empty as before, here and there."""
-    (finding,) = await look_at_storage(Settings(data_dir=tmp_path, **cloud.chosen))
+    (finding,) = await look_at_storage(Settings(data_dir=tmp_path, **cloud.settings))
 
     assert finding.status is Status.OK, finding
     assert "written, read, listed, linked to and deleted" in finding.message
@@ -115,13 +115,13 @@ async def test_a_large_clip_comes_back_and_its_links_are_good_for_anybody(cloud:
         part = await anybody.get(link, headers={"Range": "bytes=2-4"})
         size = await anybody.head(head)
         others = await anybody.get(link.replace("s1.1.mp4", "s2.1.mp4"))
-        written = await anybody.put(link, content=b"x")
+        response = await anybody.put(link, content=b"x")
         plain = await anybody.get(link.partition("?")[0])
 
     assert hashlib.sha256(back).digest() == hashlib.sha256(LARGE).digest()
     assert (part.status_code, part.content, part.headers["content-type"]) == (206, LARGE[2:5], "video/mp4")
     assert (size.status_code, size.headers["content-length"]) == (200, str(len(LARGE)))
-    assert [answer.status_code for answer in (others, written, plain)] == [403] * 3
+    assert [answer.status_code for answer in (others, response, plain)] == [403] * 3
     assert await there.signs_for(7 * 86_400)
     assert not await there.signs_for(8 * 86_400)
     assert await cloud.names(tmp_path) == {CLIP}
@@ -135,19 +135,19 @@ async def test_a_film_is_made_shown_and_removed(
     async with AsyncExitStack() as stack:
         provider = await stack.enter_async_context(start_provider())
         relay = await stack.enter_async_context(
-            relay_in(tmp_path / "a", redis_url, provider.url, worker=False, **cloud.chosen)
+            relay_in(tmp_path / "a", redis_url, provider.url, worker=False, **cloud.settings)
         )
-        ours = {**cloud.chosen, "public_url": relay.settings.listen_url}
+        ours = {**cloud.settings, "public_url": relay.settings.listen_url}
         for machine in ("b", "c"):
             await stack.enter_async_context(relay_in(tmp_path / machine, redis_url, provider.url, **ours))
-        run = await relay.ended(await relay.run(CHAIN))
+        run = await relay.wait_for_end(await relay.run(CHAIN))
         names = await cloud.names(tmp_path / "d")
         sent_on = await relay.api.get(run["film"]["url"])
         async with httpx.AsyncClient(trust_env=False) as anybody:
             film = await anybody.get(sent_on.headers["location"], headers={"Range": "bytes=4-7"})
         journal = await provider.journal()
         await relay.api.delete(f"/v1/runs/{run['id']}")
-        left = await cloud.names(tmp_path / "d")
+        left_names = await cloud.names(tmp_path / "d")
 
     assert run["status"] == "succeeded", run
     assert len(journal["jobs"]) == 3
@@ -155,10 +155,10 @@ async def test_a_film_is_made_shown_and_removed(
     assert f"{run['id']}/s1.1.mp4" in names
     assert all(shot["takes"][0]["provider_frame"] for shot in run["shots"])
     assert (sent_on.status_code, film.status_code, film.content) == (307, 206, b"ftyp")
-    assert left == set()
+    assert left_names == set()
 
 
-async def test_two_who_remove_the_same_run_leave_nothing_of_it(
+async def test_two_removals_of_the_same_run_leave_nothing_of_it(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the other one was quicker with ends nobody's work."""
@@ -178,23 +178,17 @@ async def test_two_who_remove_the_same_run_leave_nothing_of_it(
 
 
 @pytest.mark.parametrize("wrong", ["key", "bucket"])
-async def test_what_it_refuses_is_said_in_words(wrong: str, cloud: Cloud, tmp_path: Path) -> None:
-    """By doctor, and by whoever keeps a clip."""
-    chosen, words = dict(cloud.chosen), "it refuses the key: check the credentials"
-    if wrong == "bucket" and chosen["store"].startswith("s3:"):
+async def test_what_it_refuses_is_reported(wrong: str, cloud: Cloud, tmp_path: Path) -> None:
+    """By doctor, and by the worker that keeps a clip."""
+    settings, words = dict(cloud.settings), "it refuses the key: check the credentials"
+    if wrong == "bucket" and settings["store"].startswith("s3:"):
         pytest.skip("SeaweedFS makes a bucket that is missing, where the key may do that")
     if wrong == "key":
         cloud.use_wrong_key()
     else:
-        chosen["store"] = chosen["store"].replace("films", "others")
+        settings["store"] = settings["store"].replace("films", "others")
         words = "there is no such"
-    (finding,) = await look_at_storage(Settings(data_dir=tmp_path, **chosen))
-    media = cloud.media(tmp_path, **chosen)
-    media.files.place(CLIP).write_bytes(b"0123456789")
-    with pytest.raises(StorageFailed) as caught:
-        await media.keep(CLIP)
+    media = cloud.media(tmp_path, **settings)
+    report = await assert_refusal(Settings(data_dir=tmp_path, **settings), media, CLIP, words)
 
-    assert finding.status is Status.FAIL, finding
-    assert words in finding.message
-    assert words in caught.value.message
-    assert "not-the-key" not in f"{finding}{caught.value}"
+    assert "not-the-key" not in report

@@ -1,4 +1,4 @@
-"""Redis in cluster mode: our keys lie in one slot, and we go to whichever node has it."""
+"""Redis in cluster mode: our keys are in one slot, and we go to whichever node has it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
@@ -29,18 +29,18 @@ SLOTS = 16384
 
 @contextmanager
 def nodes(folder: Path, number: int, *options: str) -> Iterator[list[Server]]:
-    """So many that know each other, and have no slots yet."""
+    """*number* nodes that know each other, and have no slots yet."""
     with ExitStack() as stack:
-        started = []
+        servers_up = []
         for place in range(number):
             # By itself the bus is 10,000 above the port, which may be no port any more.
             words = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "2000")
             durable = ("--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0")
-            started.append(stack.enter_context(running(folder / f"node{place}", *words, *durable, *options)))
-        for each in started[1:]:
+            servers_up.append(stack.enter_context(running(folder / f"node{place}", *words, *durable, *options)))
+        for each in servers_up[1:]:
             bus = bus_of(each)
-            started[0].ask("CLUSTER", "MEET", "127.0.0.1", each.port, bus)
-        yield started
+            servers_up[0].ask("CLUSTER", "MEET", "127.0.0.1", each.port, bus)
+        yield servers_up
 
 
 def bus_of(node: Server) -> int:
@@ -56,12 +56,12 @@ def share(primaries: list[Server]) -> None:
 
 async def is_whole(servers: list[Server]) -> bool:
     """All of them see the others, and a node for each slot."""
-    known = [each.ask("CLUSTER INFO") for each in servers]
-    return all((info["cluster_state"], int(info["cluster_known_nodes"])) == ("ok", len(servers)) for info in known)
+    reports = [each.ask("CLUSTER INFO") for each in servers]
+    return all((info["cluster_state"], int(info["cluster_known_nodes"])) == ("ok", len(servers)) for info in reports)
 
 
 def ours(servers: list[Server]) -> Server:
-    """Who has our slot."""
+    """The node that has our slot."""
     slot = servers[0].ask("CLUSTER", "KEYSLOT", PREFIX)
     for server in servers:
         with suppress(redis_sync.ResponseError, redis_sync.ConnectionError):
@@ -84,24 +84,24 @@ async def client_at(url: str) -> AsyncIterator[RelayRedis]:
         await disconnect(redis)
 
 
-async def entered(url: str) -> None:
+async def enter(url: str) -> None:
     """As a process does at its start."""
-    async with redis_at(Settings(redis_url=url)) as known, client_at(known) as redis:
+    async with redis_at(Settings(redis_url=url)) as clients, client_at(clients) as redis:
         await schema.enter(redis)
 
 
 async def test_a_cluster_of_one_node_makes_a_film(
     start_provider: Any, relay_in: Any, tmp_path: Path, wait_until: WaitUntil
 ) -> None:
-    """As some managed offers are; every key lies in one slot."""
+    """As some managed offers are; every key is in one slot."""
     with nodes(tmp_path, 1) as servers:
         share(servers)
         await wait_until(partial(is_whole, servers), "the cluster is whole")
         url = address(servers)
-        await entered(url)
+        await enter(url)
         finding = await look_at_redis(Settings(redis_url=url))
         async with start_provider() as provider, relay_in(tmp_path, url, provider.url) as relay:
-            run = await relay.ended(await relay.run(board(1, 2)))
+            run = await relay.wait_for_end(await relay.run(board(1, 2)))
         with redis_sync.Redis(port=servers[0].port) as redis:
             keys = list(redis.scan_iter())
         slots = {servers[0].ask("CLUSTER", "KEYSLOT", key) for key in keys}
@@ -127,7 +127,7 @@ async def test_work_goes_on_at_the_node_that_takes_over(
         copy.ask("CLUSTER", "REPLICATE", first.ask("CLUSTER", "MYID"))
         copy.wait_until("replication", role="slave", master_link_status="up")
         url = address([each for each in servers[:3] if each is not first])
-        await entered(url)
+        await enter(url)
         options = {"job_s": 1.0}
         async with (
             start_provider(options=options) as provider,
@@ -151,7 +151,7 @@ async def test_work_goes_on_at_the_node_that_takes_over(
                 copy.ask("CLUSTER", "MEET", "127.0.0.1", new.port, bus_of(new))
                 await wait_until(is_back, "the receiver has found it")
                 await wait_until(partial(replicates, new, copy), "there is a copy again")
-                ends = [await relay.ended(run_id) for run_id in runs]
+                ends = [await relay.wait_for_end(run_id) for run_id in runs]
                 jobs = await jobs_of_takes(relay, provider)
 
     assert [run["status"] for run in ends] == ["succeeded"] * 3
@@ -196,19 +196,19 @@ async def test_a_slot_that_moves_to_another_node_is_followed(tmp_path: Path, wai
             async def piece() -> int:
                 return int((await redis.together(("INCR", f"{PREFIX}n")))[0])
 
-            pinned = PinnedConnection(redis)
+            connection = PinnedConnection(redis)
 
             async def pinned_piece() -> int:
-                return int((await pinned.together(("INCR", f"{PREFIX}n")))[0])
+                return int((await connection.together(("INCR", f"{PREFIX}n")))[0])
 
             ways: list[Callable[[], Awaitable[int]]] = [
                 partial(redis.incr, f"{PREFIX}n"),
                 partial(call, keys=[f"{PREFIX}n"]),
                 transaction,
                 piece,
-                partial(pinned.call, call, [f"{PREFIX}n"], []),
+                partial(connection.call, call, [f"{PREFIX}n"], []),
                 pinned_piece,
-                partial(pinned.call, call, [f"{PREFIX}n"], []),
+                partial(connection.call, call, [f"{PREFIX}n"], []),
             ]
             for way in ways:
                 number = await redis.incr(f"{PREFIX}n")
@@ -217,7 +217,7 @@ async def test_a_slot_that_moves_to_another_node_is_followed(tmp_path: Path, wai
                 assert await way() == number + 1
                 assert int(other.ask("GET", f"{PREFIX}n")) == number + 1
                 owner = other
-            await pinned.close()
+            await connection.close()
 
 
 def hand_over(slot: int, owner: Server, other: Server) -> None:
@@ -231,31 +231,31 @@ def hand_over(slot: int, owner: Server, other: Server) -> None:
         each.ask("CLUSTER", "SETSLOT", slot, "NODE", name)
 
 
-async def test_what_is_not_right_is_said(tmp_path: Path, wait_until: WaitUntil) -> None:
+async def test_a_wrong_setup_is_reported(tmp_path: Path, wait_until: WaitUntil) -> None:
     """A node by its own address, a cluster without a node for us, and nobody there; one that answers will do."""
 
     async def refusal(url: str) -> str:
-        with pytest.raises(CommandError) as ended:
+        with pytest.raises(CommandError) as failure:
             async with redis_at(Settings(redis_url=url)):
                 pass
-        return str(ended.value)
+        return str(failure.value)
 
     with nodes(tmp_path, 1) as (server,):
         homeless = await refusal(address([server]))
         share([server])
         await wait_until(partial(is_whole, [server]), "the cluster is whole")
         plain = await refusal(server.url)
-        gone = await refusal(f"redis+cluster://me:s3cret@127.0.0.1:{free_port()}")
+        words = await refusal(f"redis+cluster://me:s3cret@127.0.0.1:{free_port()}")
         async with client_at(f"redis+cluster://127.0.0.1:{free_port()},127.0.0.1:{server.port}/0") as redis:
             await redis.set(f"{PREFIX}k", 1)
 
     assert "no server now for the slot of our keys" in homeless
     assert "its address is redis+cluster://HOST:PORT,HOST:PORT" in plain
-    assert "see that it runs" in gone
-    assert "s3cret" not in gone
+    assert "see that it runs" in words
+    assert "s3cret" not in words
 
 
-async def test_keys_that_are_on_their_way_to_another_node_are_said(tmp_path: Path, wait_until: WaitUntil) -> None:
+async def test_keys_that_are_on_their_way_to_another_node_are_reported(tmp_path: Path, wait_until: WaitUntil) -> None:
     """What is there is answered; what is not may be at the other one already."""
     with nodes(tmp_path, 2) as servers:
         servers[0].ask("CLUSTER", "ADDSLOTSRANGE", 0, SLOTS - 1)
@@ -264,10 +264,10 @@ async def test_keys_that_are_on_their_way_to_another_node_are_said(tmp_path: Pat
         servers[1].ask("CLUSTER", "SETSLOT", slot, "IMPORTING", servers[0].ask("CLUSTER", "MYID"))
         servers[0].ask("CLUSTER", "SETSLOT", slot, "MIGRATING", servers[1].ask("CLUSTER", "MYID"))
         async with client_at(address(servers)) as redis:
-            with pytest.raises(REDIS_ERRORS) as refused:
+            with pytest.raises(REDIS_ERRORS) as failure:
                 await redis.get(f"{PREFIX}nothing")
 
-    assert "is being moved to another node" in redis_words(refused.value)
+    assert "is being moved to another node" in redis_words(failure.value)
 
 
 async def test_a_cluster_behind_tls_with_a_password(tmp_path: Path, wait_until: WaitUntil) -> None:
@@ -279,7 +279,7 @@ async def test_a_cluster_behind_tls_with_a_password(tmp_path: Path, wait_until: 
         server.ask("ACL", "SETUSER", "relay", "on", ">s3cret", "~{framerelay}:*", "+@all")
         async with Forwarder(server.port, tls=tls_server(ca)) as door:
             url = f"rediss+cluster://relay:s3cret@localhost:{door.port}"
-            async with redis_at(Settings(redis_url=url, ca_file=ca)) as known, client_at(known) as redis:
+            async with redis_at(Settings(redis_url=url, ca_file=ca)) as clients, client_at(clients) as redis:
                 await redis.set(f"{PREFIX}k", 1)
                 who = await redis.execute_command("ACL", "WHOAMI")
             with pytest.raises(CommandError, match="certificate that is not accepted"):

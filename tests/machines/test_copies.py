@@ -75,7 +75,7 @@ async def test_without_copies_nothing_is_waited_for(servers: tuple[Server, Serve
     assert waits(servers[0]) == 0
 
 
-async def test_a_callback_that_no_copy_has_lies_in_the_spool_until_one_does(
+async def test_a_callback_that_no_copy_has_stays_in_the_spool_until_one_does(
     servers: tuple[Server, Server], client: RelayRedis, tmp_path: Path
 ) -> None:
     """It is looked up at once all the same; and not again with every try to empty the spool."""
@@ -115,9 +115,9 @@ async def test_a_redis_without_its_copies_is_not_ready(
         primary.wait_until("replication", connected_slaves=0)
         relay_token = relay.tokens.mint(_address())
         answer = await relay.api.post(f"/webhook/{relay_token}", json={"id": "job_1", "status": "succeeded"})
-        spooled = list((tmp_path / "data" / "spool").glob("*.callback"))
+        files = list((tmp_path / "data" / "spool").glob("*.callback"))
 
-    assert (before.status_code, answer.status_code, len(spooled)) == (200, 200, 1)
+    assert (before.status_code, answer.status_code, len(files)) == (200, 200, 1)
 
 
 async def test_doctor_says_that_no_copy_is_there(servers: tuple[Server, Server]) -> None:
@@ -139,23 +139,23 @@ def _address() -> Any:
     return TakeAddress(run_id="run_a", shot_id="s1", take=1, ends_at=int(time.time()) + 1000)
 
 
-async def test_a_server_that_took_over_meanwhile_answers_for_no_write_before_it(
+async def test_a_server_that_took_over_does_not_confirm_earlier_writes(
     servers: tuple[Server, Server], tmp_path: Path
 ) -> None:
     """The script and the wait go out in one piece: a new connection would be told that all is copied."""
     primary, copy = servers
     async with Forwarder(primary.port) as address:
         redis = connect(address.url)
-        copies, called = Copies(redis, 1), redis.register_script("return redis.call('INCR', KEYS[1])")
-        assert (await copies.call(called, ["k"], [])).copies == 1
+        copies, script = Copies(redis, 1), redis.register_script("return redis.call('INCR', KEYS[1])")
+        assert (await copies.call(script, ["k"], [])).copies == 1
         copy.ask("REPLICAOF", "NO", "ONE")
         primary.wait_until("replication", connected_slaves=0)
-        calling = asyncio.create_task(copies.call(called, ["k"], []))
+        calling = asyncio.create_task(copies.call(script, ["k"], []))
         while int(primary.ask("GET", "k")) < 2:
             await asyncio.sleep(0.01)
         primary.kill()
         address.move_to(copy.port)
-        copied = await calling
+        outcome = await calling
         await disconnect(redis)
 
-    assert (copied.answer, copied.copies) == (2, 0)  # It was called again there, and no copy of that one has it.
+    assert (outcome.answer, outcome.copies) == (2, 0)  # It was called again there, and no copy of that one has it.

@@ -41,23 +41,23 @@ async def client(servers: tuple[Server, Server]) -> AsyncIterator[RelayRedis]:
 
 
 def calls(server: Server, command: str) -> int:
-    found: int = server.ask("INFO", "commandstats").get(f"cmdstat_{command}", {}).get("calls", 0)
-    return found
+    count: int = server.ask("INFO", "commandstats").get(f"cmdstat_{command}", {}).get("calls", 0)
+    return count
 
 
 async def test_what_is_acknowledged_was_synced_by_the_copy(servers: tuple[Server, Server], client: RelayRedis) -> None:
     """One that syncs nothing has it in memory, and counts for `WAIT` alone; each second is enough, and no answer."""
     _, copy = servers
     plain, on_disk = Copies(client, 1), Copies(client, 1, on_disk=True)
-    added = client.register_script(ADD)
+    script = client.register_script(ADD)
     copy.ask("CONFIG", "SET", "appendfsync", "no")
-    in_memory = await plain.call(added, ["k"], [])
-    unsynced = await on_disk.call(added, ["k"], [])
+    in_memory = await plain.call(script, ["k"], [])
+    unsynced_outcome = await on_disk.call(script, ["k"], [])
     copy.ask("CONFIG", "SET", "appendfsync", "everysec")
-    synced = await on_disk.call(added, ["k"], [])
+    synced_outcome = await on_disk.call(script, ["k"], [])
 
-    assert (in_memory.copies, unsynced.copies, synced.copies) == (1, 0, 1)
-    assert (unsynced.answer, synced.answer) == (2, 3)
+    assert (in_memory.copies, unsynced_outcome.copies, synced_outcome.copies) == (1, 0, 1)
+    assert (unsynced_outcome.answer, synced_outcome.answer) == (2, 3)
 
 
 async def test_many_callbacks_share_one_wait_for_disks(servers: tuple[Server, Server], client: RelayRedis) -> None:
@@ -73,7 +73,7 @@ async def test_many_callbacks_share_one_wait_for_disks(servers: tuple[Server, Se
 async def test_a_disk_that_is_not_reached_is_a_copy_that_is_missing(
     servers: tuple[Server, Server], client: RelayRedis
 ) -> None:
-    """As where `WAIT` finds none; and where that is so no disk is waited for."""
+    """As where `WAIT` finds none; and then no disk is waited for."""
     primary, copy = servers
     copy.ask("CONFIG", "SET", "appendonly", "no")
     inbox = Inbox(client, keep_s=100, copies=Copies(client, 1, on_disk=True))
@@ -84,7 +84,7 @@ async def test_a_disk_that_is_not_reached_is_a_copy_that_is_missing(
     with pytest.raises(CopiesMissing, match="have appendonly yes"):
         await inbox.check_writable()
     missing = await look_at_redis(settings)
-    asked = calls(primary, "waitaof")
+    count = calls(primary, "waitaof")
     copy.kill()
     primary.wait_until("replication", connected_slaves=0)
     with pytest.raises(CopiesMissing, match="no copy of Redis put the last write on disk"):
@@ -92,7 +92,7 @@ async def test_a_disk_that_is_not_reached_is_a_copy_that_is_missing(
 
     assert missing.status is Status.FAIL
     assert "no copy of Redis put the last write on disk" in missing.message
-    assert calls(primary, "waitaof") == asked
+    assert calls(primary, "waitaof") == count
 
 
 async def test_a_submit_waits_for_the_disk_of_a_copy(
@@ -101,18 +101,18 @@ async def test_a_submit_waits_for_the_disk_of_a_copy(
     """Nothing is sent while no copy syncs, and the shot says why; then one job is made."""
     primary, copy = servers
     copy.ask("CONFIG", "SET", "appendfsync", "no")
-    chosen = {"redis_copies": 1, "redis_copies_on_disk": "yes"}
-    async with start_provider() as provider, relay_in(tmp_path, primary.url, provider.url, **chosen) as relay:
+    settings = {"redis_copies": 1, "redis_copies_on_disk": "yes"}
+    async with start_provider() as provider, relay_in(tmp_path, primary.url, provider.url, **settings) as relay:
         run_id = await relay.run(BOARD)
 
         async def is_held() -> bool:
-            (shot,) = (await relay.shown(run_id))["shots"]
+            (shot,) = (await relay.view(run_id))["shots"]
             return bool(shot["held_by"] and shot["held_by"]["code"] == "copies_missing")
 
         await wait_until(is_held, "the shot says that copies are missing")
         before = (await provider.journal())["submits"]
         copy.ask("CONFIG", "SET", "appendfsync", "everysec")
-        run = await relay.ended(run_id)
+        run = await relay.wait_for_end(run_id)
         jobs = (await provider.journal())["jobs"]
 
     assert (run["status"], len(before), len(jobs)) == ("succeeded", 0, 1)
@@ -127,24 +127,24 @@ async def test_a_connection_that_breaks_before_the_disk_has_answered_answers_for
     async with Forwarder(primary.port) as address:
         redis = connect(address.url)
         line, copies = PinnedConnection(redis), Copies(redis, 1, on_disk=True)
-        added = redis.register_script(ADD)
-        calling = asyncio.create_task(copies.call(added, ["k"], [], carrier=line))
+        script = redis.register_script(ADD)
+        calling = asyncio.create_task(copies.call(script, ["k"], [], carrier=line))
         while not primary.ask("INFO", "clients")["blocked_clients"]:
             await asyncio.sleep(0.01)
         address.move_to(primary.port)  # The lines are cut; the server is the same.
-        copied = await calling
+        outcome = await calling
         await line.close()
         await disconnect(redis)
 
-    assert (copied.answer, copied.copies) == (2, 0)  # Written again, and waited for again.
+    assert (outcome.answer, outcome.copies) == (2, 0)  # Written again, and waited for again.
 
 
 async def test_what_it_needs_is_refused_by_its_name_at_start(tmp_path: Path) -> None:
     """A server that lacks it, as Redis before 7.2; no copies; and our own Redis, which has none."""
     with running(tmp_path / "older", "--rename-command", "WAITAOF", "''") as server:
-        chosen = Settings(redis_url=server.url, redis_copies=1, redis_copies_on_disk="yes")
-        older = await refusal(chosen)
-        finding = await look_at_redis(chosen)
+        settings = Settings(redis_url=server.url, redis_copies=1, redis_copies_on_disk="yes")
+        older = await refusal(settings)
+        finding = await look_at_redis(settings)
         none = await refusal(Settings(redis_url=server.url, redis_copies_on_disk="yes"))
     own = await refusal(Settings(data_dir=tmp_path / "data", redis_copies=1, redis_copies_on_disk="yes"))
     alone = await look_at_redis(Settings(data_dir=tmp_path / "data", redis_copies_on_disk="yes"))

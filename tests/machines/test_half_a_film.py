@@ -29,7 +29,7 @@ FILM: dict[str, Any] = {
     "shots": [{"id": f"s{number}", "prompt": f"noise of half a film, {number}"} for number in range(1, 3)],
 }
 WIDTH, HEIGHT, FRAMES = 640, 360, 18
-PART_BYTES = 5 << 20  # Of files that are not larger there are none.
+PART_BYTES = 5 << 20  # No file is larger than that.
 PART = re.compile(rb"PUT \S*/film\S*[?&]partNumber=(\d+)")
 
 
@@ -66,7 +66,7 @@ def render_noise(order: ClipOrder, into: Path, *, last_frame_into: Path | None, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uploads:
-    """What of files in parts lies in the storage and is no file yet: its filer lists that."""
+    """Parts of files that are in the storage and are no file yet: its filer lists them."""
 
     storage: ObjectStorage
 
@@ -84,7 +84,7 @@ class Uploads:
 
 
 @pytest.mark.slow
-async def test_a_worker_killed_with_half_a_film_put_leaves_nothing_that_is_shown(
+async def test_a_worker_killed_in_the_middle_of_an_upload_leaves_nothing_visible(
     open_studio: OpenStudio,
     wait_until: Callable[..., Awaitable[None]],
     monkeypatch: pytest.MonkeyPatch,
@@ -106,20 +106,20 @@ async def test_a_worker_killed_with_half_a_film_put_leaves_nothing_that_is_shown
             first.kill()
             first.wait()
         half = {name: parts for name, parts in (await uploads.parts()).items() if name not in before}
-        left, names = await relay.shown(run_id), studio.storage.names()
+        half_way, names = await relay.view(run_id), studio.storage.names()
         await studio.add_workers("c")
-        run = await relay.ended(run_id)
+        run = await relay.wait_for_end(run_id)
         journal = await studio.provider.journal()
         after = await uploads.parts()
         film = run["film"]["url"].rpartition("/media/")[2]
-        kept = obstore.head(studio.storage.client(prefix="studio"), film)
+        facts = obstore.head(studio.storage.client(prefix="studio"), film)
 
     assert first.returncode == -signal.SIGKILL
     assert [len(parts) for parts in half.values()] == [1]
-    assert (left["status"], left["film"]) == ("running", None)
+    assert (half_way["status"], half_way["film"]) == ("running", None)
     assert not [name for name in names if "/film" in name]
     assert run["status"] == "succeeded", run
     assert (len(journal["jobs"]), len(journal["submits"])) == (2, 2)
     assert max(shot["takes"][0]["video"]["bytes"] for shot in run["shots"]) < PART_BYTES < run["film"]["bytes"]
-    assert kept["size"] == run["film"]["bytes"]
+    assert facts["size"] == run["film"]["bytes"]
     assert after == {**before, **half}

@@ -42,10 +42,10 @@ async def client_at(url: str, **options: Any) -> AsyncIterator[RelayRedis]:
 
 async def refusal(settings: Settings) -> str:
     """Why a start with these settings ends."""
-    with pytest.raises(CommandError) as ended:
+    with pytest.raises(CommandError) as failure:
         async with redis_at(settings):
             pass
-    return str(ended.value)
+    return str(failure.value)
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def sentinels(
 ) -> Iterator[list[Server]]:
     """So many, which watch *primary* under the name relay and need half of them to have another server take over."""
     with ExitStack() as stack:
-        started = []
+        sentinels = []
         for place in range(number):
             conf = folder / f"sentinel{place}" / "sentinel.conf"
             conf.parent.mkdir(parents=True)
@@ -64,10 +64,10 @@ def sentinels(
                 "sentinel failover-timeout relay 3000",
             ]
             conf.write_text("\n".join(lines) + "\n")
-            started.append(stack.enter_context((start or sentinel)(conf)))
-        for each in started:
+            sentinels.append(stack.enter_context((start or sentinel)(conf)))
+        for each in sentinels:
             each.wait_until("sentinel", sentinel_masters=1)
-        yield started
+        yield sentinels
 
 
 @contextmanager
@@ -88,8 +88,8 @@ async def test_work_goes_on_at_whichever_server_the_sentinels_name(
         url = f"redis+sentinel://{places}/relay"
 
         async def all_know() -> bool:
-            known = [each.ask("SENTINEL", "MASTER", "relay") for each in watchers]
-            facts = [dict(zip(each[::2], each[1::2], strict=True)) for each in known]
+            answers = [each.ask("SENTINEL", "MASTER", "relay") for each in watchers]
+            facts = [dict(zip(each[::2], each[1::2], strict=True)) for each in answers]
             return all((int(each[b"num-slaves"]), int(each[b"num-other-sentinels"])) == (1, 2) for each in facts)
 
         await wait_until(all_know, "the sentinels know of the copy and each other")
@@ -111,7 +111,7 @@ async def test_work_goes_on_at_whichever_server_the_sentinels_name(
 
             await wait_until(partial(is_primary, copy), "the copy takes over")
             await wait_until(is_back, "the receiver has found it")
-            run = await relay.ended(run_id)
+            run = await relay.wait_for_end(run_id)
             jobs = (await provider.journal())["jobs"]
 
     assert (run["status"], len(jobs)) == ("succeeded", 2)
@@ -124,13 +124,13 @@ def is_primary(server: Server) -> bool:
     return False
 
 
-async def test_sentinels_that_know_nothing_are_said(tmp_path: Path) -> None:
+async def test_sentinels_that_know_nothing_are_reported(tmp_path: Path) -> None:
     """Another name, a sentinel taken for a server, and none that answers."""
     with running(tmp_path / "primary") as primary, sentinels(tmp_path, primary, 1) as (watcher,):
         place = f"127.0.0.1:{watcher.port}"
         other = await refusal(Settings(redis_url=f"redis+sentinel://:s3cret@{place}/other"))
         plain = await refusal(Settings(redis_url=f"redis://{place}"))
-        gone = await refusal(Settings(redis_url=f"redis+sentinel://127.0.0.1:{free_port()}/relay"))
+        words = await refusal(Settings(redis_url=f"redis+sentinel://127.0.0.1:{free_port()}/relay"))
         async with client_at(f"redis+sentinel://127.0.0.1:{free_port()},{place}/relay?db=1") as redis:
             await redis.set("k", 1)
         assert primary.ask("INFO", "keyspace")["db1"]["keys"] == 1
@@ -138,7 +138,7 @@ async def test_sentinels_that_know_nothing_are_said(tmp_path: Path) -> None:
     assert "know no primary of that name" in other
     assert "s3cret" not in other
     assert "this is a Sentinel: its address is redis+sentinel://" in plain
-    assert "see that they run" in gone
+    assert "see that they run" in words
 
 
 async def test_no_sentinel_is_forgotten_while_many_are_asked_at_once(tmp_path: Path, wait_until: WaitUntil) -> None:
@@ -172,7 +172,7 @@ def test_an_address_is_shown_without_what_it_hides() -> None:
     assert hosts_of("unix:///tmp/s") == []
 
 
-async def test_redis_behind_tls_with_an_authority_of_ones_own(tmp_path: Path) -> None:
+async def test_redis_behind_tls_with_an_authority_of_its_own(tmp_path: Path) -> None:
     """FRAMERELAY_CA_FILE counts for Redis, too; without it the certificate is refused, in words."""
     ca = authority(tmp_path / "näm%e +")
     with running(tmp_path / "redis") as server:
@@ -181,13 +181,13 @@ async def test_redis_behind_tls_with_an_authority_of_ones_own(tmp_path: Path) ->
             async with redis_at(trusting) as url, client_at(url) as redis:
                 await redis.set("k", 1)
             strange = await refusal(replace(trusting, ca_file=None))
-            unnamed = await refusal(replace(trusting, redis_url=f"rediss://127.0.0.1:{address.port}"))
+            words = await refusal(replace(trusting, redis_url=f"rediss://127.0.0.1:{address.port}"))
         async with speaking_no_tls() as port:
             plain = await refusal(replace(trusting, redis_url=f"rediss://127.0.0.1:{port}"))
 
     assert "shows a certificate that is not accepted (self-signed certificate)" in strange
     assert "FRAMERELAY_CA_FILE" in strange
-    assert "not valid for '127.0.0.1'" in unnamed
+    assert "not valid for '127.0.0.1'" in words
     assert "does not speak TLS at that port" in plain
 
 
@@ -219,26 +219,26 @@ async def test_the_rights_that_the_manual_names_are_enough(start_provider: Any, 
         server.ask(*line.replace("PASSWORD", "s3cret").split())
         url = f"redis://relay:s3cret@127.0.0.1:{server.port}"
         async with client_at(url) as redis:
-            for forbidden in (
+            for command in (
                 ("SCRIPT", "LOAD", "return 1"),
                 ("CONFIG", "GET", "save"),
                 ("KEYS", "*"),
                 ("GET", "other"),
             ):
-                with pytest.raises(REDIS_ERRORS) as refused:
-                    await redis.execute_command(*forbidden)
-                assert "allow all commands on {framerelay}:*" in redis_words(refused.value)
+                with pytest.raises(REDIS_ERRORS) as failure:
+                    await redis.execute_command(*command)
+                assert "allow all commands on {framerelay}:*" in redis_words(failure.value)
         settings = Settings(redis_url=url, redis_copies=1, redis_copies_on_disk="yes")
         async with redis_at(settings):
             pass
         async with start_provider() as provider, relay_in(tmp_path, url, provider.url) as relay:
-            run = await relay.ended(await relay.run(BOARD))
+            run = await relay.wait_for_end(await relay.run(BOARD))
             metrics = (await relay.api.get("/metrics")).text
-        denied = server.ask("ACL", "LOG")
+        entries = server.ask("ACL", "LOG")
 
     assert run["status"] == "succeeded"
     assert "framerelay_redis_up 1" in metrics
-    assert {entry[b"object"] for entry in map(_pairs, denied)} <= {
+    assert {entry[b"object"] for entry in map(_pairs, entries)} <= {
         b"script|load",
         b"config|get",
         b"keys",
@@ -252,7 +252,7 @@ def _pairs(entry: Any) -> dict[Any, Any]:
 
 
 async def test_a_redis_that_is_not_supported_is_refused_by_its_name(tmp_path: Path) -> None:
-    """Before anything lies there."""
+    """Before anything is there."""
     bus = str(free_port())  # By itself it is 10,000 above the other one, which may be no port any more.
     with running(tmp_path / "cluster", "--cluster-enabled", "yes", "--cluster-port", bus) as server:
         cluster = await refusal(Settings(redis_url=server.url))
@@ -268,7 +268,7 @@ async def test_a_redis_that_is_not_supported_is_refused_by_its_name(tmp_path: Pa
 
 
 async def test_the_command_trusts_the_same_authorities(tmp_path: Path) -> None:
-    """`framerelay runs` at a receiver behind a proxy with a certificate of one's own."""
+    """`framerelay runs` at a receiver behind a proxy with a certificate of its own authority."""
     ca = authority(tmp_path)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -24,8 +24,8 @@ SOON = 1.0
 def files_of(run: dict[str, Any]) -> set[str]:
     """What the run shows of itself, as it is named in the storage."""
     takes = [take for shot in run["shots"] for take in shot["takes"]]
-    shown = [run["film"], *(take[each] for take in takes for each in ("video", "last_frame", "provider_frame"))]
-    return {each["url"].rpartition("/media/")[2] for each in shown if each}
+    files = [run["film"], *(take[each] for take in takes for each in ("video", "last_frame", "provider_frame"))]
+    return {each["url"].rpartition("/media/")[2] for each in files if each}
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def downloads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cut_at", ["s1", "s3", "s5"])
-async def test_an_outage_delays_the_film_and_is_said_in_words(
+async def test_an_outage_delays_the_film_and_is_reported(
     cut_at: str, open_studio: OpenStudio, wait_until: Any, hasty: None, downloads: list[Path]
 ) -> None:
     """Before the first frame, in the chain and before its last clip; two workers, and neither fails anything."""
@@ -59,25 +59,26 @@ async def test_an_outage_delays_the_film_and_is_said_in_words(
         relay, storage = studio.relay, studio.storage
         await studio.add_workers("b", "c")
         run_id = await relay.run({**CHAIN, "shots": shots})
-        assert (await relay.ended(run_id))["status"] == "waiting"
+        assert (await relay.wait_for_end(run_id))["status"] == "waiting"
         await asyncio.to_thread(storage.stop)
         try:
             await relay.api.post(f"/v1/runs/{run_id}/shots/{cut_at}/approve")
 
             async def says_so() -> bool:
-                run = await relay.shown(run_id)
+                run = await relay.view(run_id)
                 assert run["status"] == "running", run
                 return "object storage" in str(run)
 
             await wait_until(says_so, "the run says that object storage is away")
-            during = await relay.shown(run_id)
+            during = await relay.view(run_id)
         finally:
-            await asyncio.to_thread(storage.start)
-        run = await relay.ended(run_id)
+            storage.launch()
+            await asyncio.to_thread(storage.wait_for_write)
+        run = await relay.wait_for_end(run_id)
         journal = await studio.provider.journal()
         names = storage.names()
 
-    assert len(downloads) == len(set(downloads)), "a clip that lies here came anew each time that it was not kept"
+    assert len(downloads) == len(set(downloads)), "a clip that lies here came again each time that it was not kept"
     waiting = next(shot for shot in during["shots"] if shot["id"] == cut_at)
     assert waiting["status"] != "done"
     assert all(take["video"] is None for take in waiting["takes"]), "a clip is shown that is not kept"
@@ -91,11 +92,11 @@ async def test_an_outage_during_the_join_delays_it(
     open_studio: OpenStudio, wait_until: Any, hasty: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The film is there when it is kept, and not before; the history says what it waits for."""
-    reached, go_on = asyncio.Event(), asyncio.Event()
+    halt, go_on = asyncio.Event(), asyncio.Event()
     join_parts = film._join
 
     async def join_later(deps: Any, run: Any) -> Any:
-        reached.set()
+        halt.set()
         await go_on.wait()
         return await join_parts(deps, run)
 
@@ -104,7 +105,7 @@ async def test_an_outage_during_the_join_delays_it(
         relay, storage = studio.relay, studio.storage
         await studio.add_workers("b")
         run_id = await relay.run({**CHAIN, "shots": CHAIN["shots"][:2]})
-        await reached.wait()
+        await halt.wait()
         await asyncio.to_thread(storage.stop)
         try:
             go_on.set()
@@ -114,10 +115,11 @@ async def test_an_outage_during_the_join_delays_it(
 
             await wait_until(is_put_off, "the join is put off")
             history = str(await relay.store.history(run_id))
-            during = await relay.shown(run_id)
+            during = await relay.view(run_id)
         finally:
-            await asyncio.to_thread(storage.start)
-        run = await relay.ended(run_id)
+            storage.launch()
+            await asyncio.to_thread(storage.wait_for_write)
+        run = await relay.wait_for_end(run_id)
         names = storage.names()
 
     assert (during["status"], during["film"]) == ("running", None)
@@ -133,8 +135,8 @@ async def test_a_removed_run_leaves_the_storage_with_everything(
     async with open_studio() as studio:
         relay, storage = studio.relay, studio.storage
         await studio.add_workers("b")
-        run = await relay.ended(await relay.run({**CHAIN, "shots": CHAIN["shots"][:2]}))
-        other = await relay.ended(await relay.run({**CHAIN, "shots": CHAIN["shots"][:1]}))
+        run = await relay.wait_for_end(await relay.run({**CHAIN, "shots": CHAIN["shots"][:2]}))
+        other = await relay.wait_for_end(await relay.run({**CHAIN, "shots": CHAIN["shots"][:1]}))
         before = storage.names()
         answer = await relay.api.delete(f"/v1/runs/{run['id']}")
         after = storage.names()

@@ -16,7 +16,7 @@ from framerelay.store.embedded import EmbeddedRedis
 from framerelay.store.ledger_file import LedgerEntry
 from framerelay.store.runs import RUNS
 from tests.fixtures.relay import SECRET
-from tests.machines.backups import ROOT, breaking, in_thread, opened, typed
+from tests.machines.backups import ROOT, breaking, enter_if_open, in_thread, run_command
 from tests.machines.servers import running
 
 pytestmark = pytest.mark.anyio
@@ -42,18 +42,18 @@ async def test_broken_off_at_any_step_it_is_typed_again_and_ends_the_same(
         is_over = (step, when) == ("reopen", "after")
         if not is_over:
             with pytest.raises(RedisClosed, match="not finished"):
-                await opened(own.url)
+                await enter_if_open(own.url)
             assert (await in_thread("restore", copy)).exit_code == 0
         redis = connect(own.url)
         statuses = await redis.zrange(f"{RUNS}:running", 0, -1)
-        closed = await redis.exists(CLOSED)
+        is_closed = await redis.exists(CLOSED)
         await disconnect(redis)
 
-    assert (len(statuses), closed) == (1, 0)
+    assert (len(statuses), is_closed) == (1, 0)
     assert (new / "media" / "given" / "a.png").read_bytes() == b"a picture"
 
 
-async def test_broken_off_in_the_middle_of_the_ledger_it_is_written_anew(
+async def test_a_restore_broken_off_in_the_ledger_writes_it_again(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was written of it is there twice for nobody."""
@@ -110,10 +110,10 @@ async def test_killed_while_its_own_redis_is_filled_it_is_typed_again(
     assert await process.wait() == -signal.SIGKILL
     async with EmbeddedRedis(new / "redis") as server:
         with pytest.raises(RedisClosed, match="not finished"):
-            await opened(server.url)
-    again = await typed("restore", copy, data_dir=new)
+            await enter_if_open(server.url)
+    again = await run_command("restore", copy, data_dir=new)
 
     assert (again.code, again.json["runs"], again.json["held_runs"]) == (0, 1, 1)
     assert (new / "media" / "given" / "a.png").read_bytes() == b"a picture"
     async with EmbeddedRedis(new / "redis") as server:
-        await opened(server.url)
+        await enter_if_open(server.url)

@@ -56,15 +56,15 @@ async def test_work_goes_on_after_a_fail_over_with_tls(
         assert url
 
         async def all_know() -> bool:
-            known = [each.ask("SENTINEL", "MASTER", "relay") for each in watchers]
-            facts = [dict(zip(each[::2], each[1::2], strict=True)) for each in known]
+            answers = [each.ask("SENTINEL", "MASTER", "relay") for each in watchers]
+            facts = [dict(zip(each[::2], each[1::2], strict=True)) for each in answers]
             return all((int(each[b"num-slaves"]), int(each[b"num-other-sentinels"])) == (1, 2) for each in facts)
 
         await wait_until(all_know, "the sentinels know of the copy and each other")
         async with start_provider() as provider, relay_in(tmp_path, url, provider.url, lookup_after_s=3.0) as relay:
-            gated = {**BOARD, "shots": [{**shot, "gate": "approve"} for shot in BOARD["shots"]]}
-            run_id = await relay.run(gated)
-            assert (await relay.ended(run_id))["status"] == "waiting"
+            board = {**BOARD, "shots": [{**shot, "gate": "approve"} for shot in BOARD["shots"]]}
+            run_id = await relay.run(board)
+            assert (await relay.wait_for_end(run_id))["status"] == "waiting"
             assert primary.ask("WAIT", 1, 60_000) == 1
             primary.kill()
 
@@ -74,20 +74,20 @@ async def test_work_goes_on_after_a_fail_over_with_tls(
             await wait_until(is_back, "the copy has taken over, and the receiver has found it")
             for shot in BOARD["shots"]:
                 await relay.api.post(f"/v1/runs/{run_id}/shots/{shot['id']}/approve")
-                run = await relay.ended(run_id)
+                run = await relay.wait_for_end(run_id)
             jobs = (await provider.journal())["jobs"]
 
     assert (run["status"], len(jobs)) == ("succeeded", len(BOARD["shots"]))
 
 
-async def test_what_is_wrong_with_tls_is_said(tmp_path: Path) -> None:
+async def test_what_is_wrong_with_tls_is_reported(tmp_path: Path) -> None:
     """No authority, at the sentinels already; a name that the certificate lacks; and sentinels asked without TLS."""
     ca = authority(tmp_path)
     with watched(tmp_path, ca, 1) as (_, _, (watcher,)):
         url = f"rediss+sentinel://localhost:{watcher.port}/relay"
         trusting = Settings(redis_url=url, ca_file=ca)
         strange = await refusal(replace(trusting, ca_file=None))
-        unnamed = await refusal(trusting)  # The sentinel is reached by its name; the server that it names is not.
+        words = await refusal(trusting)  # The sentinel is reached by its name; the server that it names is not.
         plain = await refusal(Settings(redis_url=url.replace("rediss", "redis")))
         loose = redis_address(replace(trusting, redis_url=f"{url}?ssl_check_hostname=false"))
         assert loose
@@ -96,5 +96,5 @@ async def test_what_is_wrong_with_tls_is_said(tmp_path: Path) -> None:
 
     assert "shows a certificate that is not accepted (self-signed certificate)" in strange
     assert "FRAMERELAY_CA_FILE" in strange
-    assert "not valid for '127.0.0.1'" in unnamed
+    assert "not valid for '127.0.0.1'" in words
     assert "rediss+sentinel:// where they speak TLS" in plain

@@ -42,14 +42,14 @@ async def test_any_worker_goes_on_from_what_another_one_fetched(
         begins = (await relay.api.post("/v1/files", content=picture())).json()["name"]
         scenes = [CHAIN["scenes"][0], {**CHAIN["scenes"][1], "first_frame": begins}]
         runs = [await relay.run({**CHAIN, "scenes": scenes}) for _ in range(3)]
-        ended = [await relay.ended(run_id) for run_id in runs]
+        ends = [await relay.wait_for_end(run_id) for run_id in runs]
 
-        assert [run["status"] for run in ended] == ["succeeded"] * 3, ended
+        assert [run["status"] for run in ends] == ["succeeded"] * 3, ends
         assert len((await studio.provider.journal())["jobs"]) == 18
-        for run in ended:
+        for run in ends:
             await _is_whole(relay.api, run)
-        await _is_exported(relay, ended[0], folder / "export")
-        await _is_made_again(relay, ended[0], studio.storage, [folder / name for name in "abc"], wait_until)
+        await _is_exported(relay, ends[0], folder / "export")
+        await _is_made_again(relay, ends[0], studio.storage, [folder / name for name in "abc"], wait_until)
     folders = [{path.name for path in (folder / name / "data" / "media").rglob("*.mp4")} for name in ("b", "c")]
     assert all(folders), "one worker did everything: the test shows nothing"
 
@@ -75,9 +75,9 @@ async def _is_exported(relay: Relay, run: dict[str, Any], folder: Path) -> None:
     environ = {"PATH": os.environ["PATH"], "FRAMERELAY_URL": relay.settings.listen_url, "FRAMERELAY_API_KEY": API_KEY}
     words = ["-m", "framerelay.cli.main", "export", run["id"], "--to", str(folder)]
     command = await asyncio.create_subprocess_exec(sys.executable, *words, env=environ, stderr=subprocess.PIPE)
-    _, said = await command.communicate()
+    _, errors = await command.communicate()
 
-    assert (command.returncode, said) == (0, b"")
+    assert (command.returncode, errors) == (0, b"")
     assert hashlib.sha256((folder / "film.mp4").read_bytes()).hexdigest() == run["film"]["sha256"]
     clips = {hashlib.sha256(clip.read_bytes()).hexdigest() for clip in folder.rglob("*.mp4")}
     assert clips >= {take["video"]["sha256"] for shot in run["shots"] for take in shot["takes"]}

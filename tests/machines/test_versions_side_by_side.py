@@ -1,7 +1,7 @@
 """
 Programs of several versions on one Redis: who is too old ends with a sentence; what is too new for one is left alone.
 
-Versions of before come out of the repository's history.
+Earlier versions come out of the repository's history.
 """
 
 import asyncio
@@ -174,13 +174,13 @@ async def test_this_version_takes_over_from_the_one_before_while_that_runs(
                 await wait_until(is_approved, "what waits for a person is there, and goes on")
 
                 async def have_ended() -> bool:
-                    shown = [(await http.get(f"{new}/v1/runs/{run_id}")).json()["status"] for run_id in runs]
-                    return not {"running", "waiting"} & set(shown)
+                    statuses = [(await http.get(f"{new}/v1/runs/{run_id}")).json()["status"] for run_id in runs]
+                    return not {"running", "waiting"} & set(statuses)
 
                 await wait_until(have_ended, "all films are there")
                 ends = [(await http.get(f"{new}/v1/runs/{run_id}")).json() for run_id in runs]
-                listed = (await http.get(f"{new}/v1/runs")).json()["data"]
-                refused = None if ends_by_itself else await http.post(f"{old}/v1/runs", json=board(9, 1))
+                runs_listed = (await http.get(f"{new}/v1/runs")).json()["data"]
+                response = None if ends_by_itself else await http.post(f"{old}/v1/runs", json=board(9, 1))
                 journal = await provider.journal()
                 with home.program(python, code, "worker") as again:
                     way_back = "WRONGTYPE" if not ends_by_itself else "this is an older one (schema 2)"
@@ -188,7 +188,7 @@ async def test_this_version_takes_over_from_the_one_before_while_that_runs(
                 words = newer.log.read_text() + helper.log.read_text()
 
     assert [run["status"] for run in ends] == ["succeeded"] * 3, ends
-    assert {run["id"] for run in listed} == set(runs)
+    assert {run["id"] for run in runs_listed} == set(runs)
     addresses = [job["input"]["callback_url"] for job in journal["jobs"]]
     takes = [Tokens(SECRET_OF_ALL).read(each.rpartition("/")[2], now=0) for each in addresses]
     assert len(set(takes)) == len(takes) == 12
@@ -197,8 +197,8 @@ async def test_this_version_takes_over_from_the_one_before_while_that_runs(
         assert worker.has_said("this is an older one (schema 2) that cannot read it")
     else:
         assert worker.has_said("WRONGTYPE")
-        assert refused is not None
-        assert refused.status_code == 503
+        assert response is not None
+        assert response.status_code == 503
         assert receiver.has_said('"spooled"'), receiver.log.read_text()
     assert "keys_moved" in words
 
@@ -207,8 +207,8 @@ async def test_this_version_takes_over_from_the_one_before_while_that_runs(
 async def working(redis_url: str, functions: dict[str, Callable[..., Awaitable[None]]]) -> AsyncIterator[Any]:
     """A worker that has only these, in a task that ends with it."""
     redis, listening = connect(redis_url), connect(redis_url)
-    known = [func(work, name=name) for name, work in functions.items()]  # type: ignore[arg-type]
-    worker = RelayWorker(known, redis=redis, listening=listening, tasks_max=5)
+    tasks = [func(work, name=name) for name, work in functions.items()]  # type: ignore[arg-type]
+    worker = RelayWorker(tasks, redis=redis, listening=listening, tasks_max=5)
     running = asyncio.create_task(worker.main())
     try:
         yield running
@@ -221,20 +221,20 @@ async def working(redis_url: str, functions: dict[str, Callable[..., Awaitable[N
 
 async def test_a_worker_that_is_too_old_takes_nothing_and_ends_with_a_sentence(redis: ArqRedis, redis_url: str) -> None:
     """While it runs: somebody newer has started since, whose runs it could not read."""
-    done: list[str] = []
+    calls: list[str] = []
 
     async def work(_: dict[str, Any]) -> None:
-        done.append("work")
+        calls.append("work")
 
     async with working(redis_url, {"work": work}) as running:
         await redis.hset(SCHEMA_KEY, mapping={"readable_from": SCHEMA + 1, "version": "9.8"})
-        await _queued(redis_url, Task(id="t", function="work", arguments={}))
+        await _enqueue(redis_url, Task(id="t", function="work", arguments={}))
         sentence = r"written by FrameRelay 9\.8 .* start that version or a later one"
         with pytest.raises(SchemaTooNew, match=sentence):
             async with asyncio.timeout(60):
                 await running
 
-    assert done == []
+    assert calls == []
     assert await redis.zcard(QUEUE) == 1
 
 
@@ -258,7 +258,7 @@ async def test_the_command_ends_with_that_sentence(redis: ArqRedis, redis_url: s
         assert b"was written by FrameRelay 9.8" in words
 
 
-async def _queued(redis_url: str, task: Task) -> None:
+async def _enqueue(redis_url: str, task: Task) -> None:
     client = connect(redis_url)
     await Store(client).enqueue([task])
     await disconnect(client)
@@ -316,8 +316,8 @@ async def test_a_task_that_is_too_new_is_left_to_others_and_counts_as_no_try(
             return score is not None and tries == b"0"
 
         await wait_until(is_put_back, "it is in the queue again")
-        kept = await redis.get("{framerelay}:arq:job:t")
+        record = await redis.get("{framerelay}:arq:job:t")
 
-    assert kept is not None
+    assert record is not None
     await redis.delete("{framerelay}:arq:job:t", "{framerelay}:arq:retry:t")
     await redis.zrem(QUEUE, "t")

@@ -75,7 +75,7 @@ class Clip:
     frames: int = 121
     first_number: int = 0  # Printed on the first frame; the others count on.
     fps: Fraction = Fraction(24)
-    stands: Sequence[int] | None = None  # How many ticks of 1/fps each frame stands (VFR); None: one each.
+    stands: Sequence[int] | None = None  # How many ticks of 1/fps each frame lasts (VFR); None: one each.
     codec: str = "h264"  # A key of ENCODERS.
     pix_fmt: str = "yuv420p"  # yuv420p10le for ten bits; yuv444p for odd sizes.
     gop: int = 250
@@ -127,7 +127,7 @@ def usual_priority() -> Iterator[None]:
     """
     Afterwards this thread has the priority it had before.
 
-    SVT-AV1 gives whoever calls it as root the highest there is on Linux, real time (FIFO 99), and leaves it there. All
+    SVT-AV1 gives a caller who is root the highest there is on Linux, real time (FIFO 99), and does not undo it. All
     processes that the thread starts from then on have it, too, a browser among them: nothing else gets a core.
     """
     before = (os.sched_getscheduler(0), os.sched_getparam(0)) if hasattr(os, "sched_getscheduler") else None
@@ -141,8 +141,8 @@ def usual_priority() -> Iterator[None]:
 def muxer_options(path: Path, clip: Clip) -> dict[str, str]:
     """The options of the container's writer."""
     flags = "frag_keyframe+empty_moov+default_base_moof" if clip.fragmented else "faststart" if clip.faststart else ""
-    chosen = {"movflags": flags} if flags and path.suffix == ".mp4" else {}
-    return chosen | (clip.muxer_options or {})
+    muxer = {"movflags": flags} if flags and path.suffix == ".mp4" else {}
+    return muxer | (clip.muxer_options or {})
 
 
 # --- picture
@@ -168,7 +168,7 @@ def add_picture(container: Any, clip: Clip) -> Any:
 
 
 def encode_picture(container: Any, stream: Any, clip: Clip) -> None:
-    """Draw, convert, encode and write every frame, each with the time it stands."""
+    """Draw, convert, encode and write every frame, each with its duration."""
     stands = list(clip.stands or [1] * clip.frames)
     pts = [sum(stands[:n]) for n in range(clip.frames)]
     stands_at = dict(zip(pts, stands, strict=True))
@@ -213,8 +213,8 @@ def draw(clip: Clip, n: int) -> Image:
         waves = np.sin(x) * (90 * np.cos(y)) + np.cos(x) * (90 * np.sin(y))  # 90 * sin(x + y), which costs ten times.
         np.add(waves, 128, out=image[..., channel])
     side = max(8, height // 6)
-    left = (n * 3) % max(1, width - side)
-    image[height // 2 : height // 2 + side, left : left + side] = (230, 40, 60)
+    left_edge = (n * 3) % max(1, width - side)
+    image[height // 2 : height // 2 + side, left_edge : left_edge + side] = (230, 40, 60)
     if clip.grain:
         image += np.random.default_rng(n).integers(-clip.grain, clip.grain + 1, (height, width, 1))
     if clip.cut_at is not None and n >= clip.cut_at:

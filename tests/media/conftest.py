@@ -46,8 +46,8 @@ def ffmpeg() -> str:
     Without it the tests are skipped, except where `make test` could have installed it: a judge that nobody notices
     missing would let everything pass for ever.
     """
-    if found := shutil.which("ffmpeg"):
-        return found
+    if program := shutil.which("ffmpeg"):
+        return program
     if os.geteuid() == 0 and shutil.which("apt-get"):
         pytest.fail("no ffmpeg, though `make test` can install it here: apt-get install ffmpeg")
     pytest.skip("no ffmpeg on PATH; as root on Debian or Ubuntu `make test` installs it")
@@ -73,12 +73,12 @@ def make_clip(clipmaker: ModuleType, shelf: Path, tmp_path: Path) -> Callable[..
     def make(name: str = "clip.mp4", **options: Any) -> Path:
         path = tmp_path / name
         fields = hashlib.sha256(repr(sorted(options.items())).encode()).hexdigest()
-        kept = shelf / f"{fields}{path.suffix}"
-        if not kept.exists():
-            written = shelf / f"{os.getpid()}{path.suffix}"
-            clipmaker.write_clip(written, **options)
-            written.replace(kept)
-        shutil.copyfile(kept, path)
+        file = shelf / f"{fields}{path.suffix}"
+        if not file.exists():
+            draft = shelf / f"{os.getpid()}{path.suffix}"
+            clipmaker.write_clip(draft, **options)
+            draft.replace(file)
+        shutil.copyfile(file, path)
         return path
 
     return make

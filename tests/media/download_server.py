@@ -41,21 +41,21 @@ async def fails(
     kind: type[FrameRelayError], server: "Server", folder: Path, words: str = ".", limits: DownloadLimits = FAST
 ) -> FrameRelayError:
     """The download ends in *kind*, and the folder stays empty."""
-    with pytest.raises(kind, match=words) as caught:
+    with pytest.raises(kind, match=words) as failure:
         await fetch(server, folder, limits)
     assert names_in(folder) == []
-    return caught.value
+    return failure.value
 
 
-def assert_whole(got: Download, folder: Path, body: bytes = CLIP) -> None:
-    """The file is the body, and nothing else lies beside it."""
+def assert_whole(download: Download, folder: Path, body: bytes = CLIP) -> None:
+    """The file is the body, and there is no other file."""
     assert names_in(folder) == ["clip.mp4"]
     assert (folder / "clip.mp4").read_bytes() == body
-    assert got == Download(bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
+    assert download == Download(bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
 
 
 def names_in(folder: Path) -> list[str]:
-    """What lies in *folder*, temporary files too."""
+    """What is in *folder*, temporary files too."""
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -75,7 +75,7 @@ class Server:
     path: str = "/clip.mp4"
     targets: list[str] = field(default_factory=list)
     requests: list[dict[str, str]] = field(default_factory=list)
-    sent: list[int] = field(default_factory=list)
+    bytes_sent: list[int] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -88,7 +88,7 @@ class Exchange:
 
     headers: dict[str, str]
     writer: asyncio.StreamWriter
-    sent: int = 0
+    bytes_sent: int = 0
 
     async def head(self, status: int, headers: dict[str, str]) -> None:
         lines = [f"HTTP/1.1 {status} X", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
@@ -98,7 +98,7 @@ class Exchange:
     async def body(self, data: bytes) -> None:
         self.writer.write(data)
         await self.writer.drain()
-        self.sent += len(data)
+        self.bytes_sent += len(data)
 
     @property
     def first(self) -> int:
@@ -126,7 +126,7 @@ async def serving(*behaviours: Behaviour) -> AsyncIterator[Server]:
             try:
                 await next(waiting)(exchange)
             finally:
-                server.sent.append(exchange.sent)
+                server.bytes_sent.append(exchange.bytes_sent)
         writer.close()
 
     listener = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -215,8 +215,8 @@ def capped_rest(size: int) -> Behaviour:
 def part_with(headers: dict[str, str]) -> Behaviour:
     async def behave(exchange: Exchange) -> None:
         start = exchange.headers.get("range", "bytes=0-").removeprefix("bytes=").removesuffix("-")
-        filled = {name: value.replace("{from}", start) for name, value in headers.items()}
-        await exchange.head(206, {"Content-Length": "100"} | ETAG | filled)
+        fields = {name: value.replace("{from}", start) for name, value in headers.items()}
+        await exchange.head(206, {"Content-Length": "100"} | ETAG | fields)
         await exchange.body(bytes(100))
 
     return behave

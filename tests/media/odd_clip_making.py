@@ -21,7 +21,7 @@ ONE = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class Picture:
     """
     The frame that is handed on.
 
@@ -35,7 +35,7 @@ class Shown:
     size: tuple[int, int] = SIZE
     matrix: str = "bt601"
     full: bool = False
-    sited: tuple[float, float] = (0.5, 0.5)
+    siting: tuple[float, float] = (0.5, 0.5)
     display: tuple[int, int, int, int] = (1, 0, 0, 1)  # a, b, c, d of the display matrix.
     notes: tuple[str, ...] = ()
     codec: str = "h264"
@@ -43,8 +43,8 @@ class Shown:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refused:
-    """No frame, for that ``reason``, and ``words`` stand in the message."""
+class Refusal:
+    """No frame, for that ``reason``, and ``words`` are in the message."""
 
     reason: str
     words: str
@@ -84,13 +84,13 @@ class Kit:
     def encoded(self, name: str, *options: str, frames: int = FRAMES) -> Path:
         """By FFmpeg, of the drawn pictures."""
         into = self.folder / name
-        drawn = b"".join(self.drawn(n).tobytes() for n in range(frames))
+        frames_raw = b"".join(self.draw(n).tobytes() for n in range(frames))
         command = [self.ffmpeg, "-v", "error", "-y", "-threads", "1", "-f", "rawvideo", "-pix_fmt", "rgb24"]
         command += ["-s", f"{SIZE[0]}x{SIZE[1]}", "-r", "24", "-i", "-", *options, str(into)]
-        subprocess.run(command, input=drawn, check=True, capture_output=True)
+        subprocess.run(command, input=frames_raw, check=True, capture_output=True)
         return into
 
-    def written(self, name: str, body: bytes) -> Path:
+    def write(self, name: str, body: bytes) -> Path:
         """Anything."""
         into = self.folder / name
         into.write_bytes(body)
@@ -99,7 +99,7 @@ class Kit:
     def encoded_hdr(self, name: str, curve: str, *encoder: str) -> Path:
         """The drawn pictures as light of a screen, by *curve* in BT.2020 and ten bits."""
         into = self.folder / name
-        pictures = b"".join(hdr_codes(self.drawn(n), curve).tobytes() for n in range(FRAMES))
+        pictures = b"".join(hdr_codes(self.draw(n), curve).tobytes() for n in range(FRAMES))
         transfer = {"pq": "smpte2084", "hlg": "arib-std-b67"}[curve]
         tags = ["-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc", "-color_range", "tv"]
         command = [self.ffmpeg, "-v", "error", "-y", "-threads", "1", "-f", "rawvideo", "-pix_fmt", "rgb48le"]
@@ -119,7 +119,7 @@ class Kit:
         subprocess.run([*command, *options, str(into)], check=True, capture_output=True)
         return into
 
-    def drawn(self, n: int) -> Any:
+    def draw(self, n: int) -> Any:
         """The picture of number *n* before it is encoded."""
         return self.clipmaker.draw(self.clipmaker.Clip(size=SIZE), n)
 
@@ -132,8 +132,8 @@ def hdr_codes(picture: Any, curve: str) -> Any:
         power = (candelas / 10_000) ** (2610 / 16384)
         codes = ((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32)
     else:
-        shown = np.maximum(candelas / 1000, 1e-9)
-        scene = shown * (shown @ np.array([0.2627, 0.678, 0.0593]))[..., np.newaxis] ** (1 / 1.2 - 1)
+        levels = np.maximum(candelas / 1000, 1e-9)
+        scene = levels * (levels @ np.array([0.2627, 0.678, 0.0593]))[..., np.newaxis] ** (1 / 1.2 - 1)
         log = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
         codes = np.where(scene <= 1 / 12, np.sqrt(3 * scene), log)
     return np.rint(codes * 65_535).astype("<u2")
@@ -149,17 +149,17 @@ class Row:
     kind: str
     name: str
     make: Make
-    right: Shown | Refused
+    right: Picture | Refusal
 
     def clip(self, kit: Kit) -> Path:
         """It is made once in a test run; a test gets a copy of its own."""
         key = hashlib.sha256(f"{self.kind}: {self.name}".encode()).hexdigest()
-        if kept := next(kit.shelf.glob(f"{key} *"), None):
-            return Path(shutil.copyfile(kept, kit.folder / kept.name.removeprefix(f"{key} ")))
-        made, written = self.make(kit), kit.shelf / f"{os.getpid()}.row"
-        shutil.copyfile(made, written)
-        written.replace(kit.shelf / f"{key} {made.name}")
-        return made
+        if file := next(kit.shelf.glob(f"{key} *"), None):
+            return Path(shutil.copyfile(file, kit.folder / file.name.removeprefix(f"{key} ")))
+        clip, draft = self.make(kit), kit.shelf / f"{os.getpid()}.row"
+        shutil.copyfile(clip, draft)
+        draft.replace(kit.shelf / f"{key} {clip.name}")
+        return clip
 
 
 def by_pyav(name: str = "clip.mp4", **fields: Any) -> Make:
@@ -178,25 +178,25 @@ def remade(name: str, *options: str, **fields: Any) -> Make:
 
 
 def edited(change: Callable[[bytes, ModuleType], bytes], name: str = "edited.mp4", **fields: Any) -> Make:
-    """The bytes of a clip of clipmaker's, changed; its index stands at its end, so that nothing moves with it."""
-    return lambda kit: kit.written(
+    """The bytes of a clip of clipmaker's, changed; its index is at its end, so that nothing moves with it."""
+    return lambda kit: kit.write(
         name, change(kit.clip(f"plain{Path(name).suffix}", **fields).read_bytes(), kit.clipmaker)
     )
 
 
-def written(name: str, body: bytes) -> Make:
+def no_clip(name: str, body: bytes) -> Make:
     """What is no clip at all."""
-    return lambda kit: kit.written(name, body)
+    return lambda kit: kit.write(name, body)
 
 
 def animated(name: str, format_: str) -> Make:
     """The drawn pictures as an animation of Pillow's."""
 
     def make(kit: Kit) -> Path:
-        first, *others = (Image.fromarray(kit.drawn(n)) for n in range(FRAMES))
+        first, *others = (Image.fromarray(kit.draw(n)) for n in range(FRAMES))
         file = io.BytesIO()
         first.save(file, format_, save_all=True, append_images=others, duration=40)
-        return kit.written(name, file.getvalue())
+        return kit.write(name, file.getvalue())
 
     return make
 
@@ -207,7 +207,7 @@ def box(name: bytes, *parts: bytes) -> bytes:
     return struct.pack(">I4s", 8 + len(body), name) + body
 
 
-def grown(data: bytes, path: Sequence[bytes], more: bytes) -> bytes:
+def with_box(data: bytes, path: Sequence[bytes], more: bytes) -> bytes:
     """*data* with *more* at the end of the box at *path*."""
     out, start, end = bytearray(data), 0, len(data)
     for name in path:
@@ -244,10 +244,10 @@ def wide(data: bytes, maker: ModuleType) -> bytes:
 
 
 def told_length(seconds: float) -> Callable[[bytes, ModuleType], bytes]:
-    """An index that says how long its fragments last together; it stands in front, and they know nothing of places."""
+    """An index that says how long its fragments last together; it is in front, and they hold no offsets."""
 
     def change(data: bytes, maker: ModuleType) -> bytes:
-        return grown(data, (b"moov", b"mvex"), box(b"mehd", bytes(4), struct.pack(">I", round(seconds * 1000))))
+        return with_box(data, (b"moov", b"mvex"), box(b"mehd", bytes(4), struct.pack(">I", round(seconds * 1000))))
 
     return change
 
@@ -259,7 +259,7 @@ def without_last_fragment(data: bytes, maker: ModuleType) -> bytes:
 
 def grown_entry(data: bytes, entry: bytes, more: bytes) -> bytes:
     """*data* with *more* in its kind of samples."""
-    return grown(data, (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", entry), more)
+    return with_box(data, (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", entry), more)
 
 
 def turned(matrix: tuple[int, int, int, int]) -> Make:
@@ -296,8 +296,8 @@ def two_pictures(first: tuple[str, ...], second: tuple[str, ...], name: str = "t
 
 def only_second(kit: Kit) -> Path:
     """Two tracks, of which the first is switched off."""
-    made = two_pictures(("-c:v", "libx264"), ())(kit)
-    return kit.written("second.mp4", switched_off(made.read_bytes(), kit.clipmaker))
+    clip = two_pictures(("-c:v", "libx264"), ())(kit)
+    return kit.write("second.mp4", switched_off(clip.read_bytes(), kit.clipmaker))
 
 
 COMPACT = ("-c:v", "libx264", "-pix_fmt", "yuv420p")

@@ -17,9 +17,9 @@ from tests.media.odd_clip_making import (
     SIZE,
     Kit,
     Make,
-    Refused,
+    Picture,
+    Refusal,
     Row,
-    Shown,
     animated,
     box,
     by_ffmpeg,
@@ -28,6 +28,7 @@ from tests.media.odd_clip_making import (
     endless,
     grown_entry,
     hdr,
+    no_clip,
     only_second,
     prefixed,
     remade,
@@ -36,15 +37,14 @@ from tests.media.odd_clip_making import (
     two_pictures,
     wide,
     without_last_fragment,
-    written,
 )
 
 ROWS: list[Row] = []
 
 
-def row(kind: str, name: str, make: Make, right: Shown | Refused | None = None, **shown: Any) -> None:
+def row(kind: str, name: str, make: Make, right: Picture | Refusal | None = None, **fields: Any) -> None:
     """Add one."""
-    ROWS.append(Row(kind, name, make, right or Shown(**shown)))
+    ROWS.append(Row(kind, name, make, right or Picture(**fields)))
 
 
 def codecs() -> None:
@@ -112,7 +112,7 @@ def colors() -> None:
     row("color", "HEVC 10 bit full", by_pyav(**deep), codec="hevc", matrix="bt709", full=True)
     for kind, place in ((1, (0.5, 0.5)), (2, (0.0, 0.0)), (3, (0.5, 0.0))):
         params = {"x264-params": f"chromaloc={kind}"}
-        row("color", f"H.264 sited {kind}", by_pyav(encoder_options=params), sited=place)
+        row("color", f"H.264 sited {kind}", by_pyav(encoder_options=params), siting=place)
     for kind, place in ((0, (0.0, 0.5)), (1, (0.5, 0.5)), (2, (0.0, 0.0))):
         params = {"x265-params": f"chromaloc={kind}:log-level=none"}
         row(
@@ -120,7 +120,7 @@ def colors() -> None:
             f"HEVC sited {kind}",
             by_pyav(codec="hevc", bframes=0, encoder_options=params),
             codec="hevc",
-            sited=place,
+            siting=place,
         )
     row("color", "colr alone", edited(lambda data, _: grown_entry(data, b"avc1", COLR_709)), matrix="bt709")
     row("color", "colr, VUI unspecified", silent_about_color, matrix="bt709")
@@ -130,9 +130,9 @@ def colors() -> None:
             ("h264", "clip.mkv", ("libx264", "-crf", "8")),
             ("vp9", "clip.webm", ("libvpx-vp9", "-b:v", "0", "-crf", "8", "-cpu-used", "8", "-deadline", "realtime")),
         ):
-            right = Shown(like="light", matrix="bt2020", notes=(f"hdr_{curve}",), codec=codec)
+            right = Picture(like="light", matrix="bt2020", notes=(f"hdr_{curve}",), codec=codec)
             row("color", f"{curve.upper()} {codec}", hdr(name, curve, "-c:v", *encoder), right)
-    ycgco = Refused(reason="not_allowed", words="color matrix YCgCo")
+    ycgco = Refusal(reason="not_allowed", words="color matrix YCgCo")
     row("color", "YCgCo", by_pyav(encoder_options={"x264-params": "colormatrix=YCgCo"}), ycgco)
 
 
@@ -143,8 +143,8 @@ def silent_about_color(kit: Kit) -> Path:
     """H.264 that says "unspecified" itself, in a container that says BT.709."""
     options = {"x264-params": "colorprim=undef:transfer=undef:colormatrix=undef:range=tv:fullrange=off:videoformat=pal"}
     silent = kit.clip("silent.mp4", encoder_options=options)
-    unspecified = kit.remade("vui.mp4", "-c", "copy", "-bsf:v", UNSPECIFIED, of=silent)
-    return kit.written("colr.mp4", grown_entry(unspecified.read_bytes(), b"avc1", COLR_709))
+    clip = kit.remade("vui.mp4", "-c", "copy", "-bsf:v", UNSPECIFIED, of=silent)
+    return kit.write("colr.mp4", grown_entry(clip.read_bytes(), b"avc1", COLR_709))
 
 
 UNSPECIFIED = "h264_metadata=colour_primaries=2:transfer_characteristics=2:matrix_coefficients=2"
@@ -251,8 +251,8 @@ def streams() -> None:
 
 def shorter_first(kit: Kit) -> Path:
     """Both are to be shown; the first lasts three frames."""
-    made = two_pictures(("-frames:v", "3", "-c:v", "libx264"), ("-disposition:v:1", "default"))(kit)
-    return made
+    clip = two_pictures(("-frames:v", "3", "-c:v", "libx264"), ("-disposition:v:1", "default"))(kit)
+    return clip
 
 
 def thumbnails_behind(kit: Kit) -> Path:
@@ -265,7 +265,7 @@ def with_lines(name: str, lines_in: str, **fields: Any) -> Make:
     """A track of subtitles in it."""
 
     def make(kit: Kit) -> Path:
-        lines = kit.written(
+        lines = kit.write(
             "lines.srt", b"1\n00:00:00,000 --> 00:00:00,100\nHello\n\n2\n00:00:00,100 --> 00:00:00,200\nyou\n"
         )
         plain = kit.clip(f"plain{Path(name).suffix}", **fields)
@@ -277,20 +277,20 @@ def with_lines(name: str, lines_in: str, **fields: Any) -> Make:
 def with_chapters(kit: Kit) -> Path:
     """Two of them, with names of other alphabets."""
     text = ";FFMETADATA1\ntitle=Caf\u00e9\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=90\ntitle=\u65e5\u672c\n"
-    chapters = kit.written("chapters.txt", text.encode())
+    chapters = kit.write("chapters.txt", text.encode())
     return kit.remade("chapters.mp4", "-i", str(chapters), "-map_metadata", "1", "-map_chapters", "1", "-c", "copy")
 
 
 def with_attachment(kit: Kit) -> Path:
     """A font, so it says."""
-    font = kit.written("font.ttf", bytes(300))
+    font = kit.write("font.ttf", bytes(300))
     return kit.remade(
         "font.mkv", "-c", "copy", "-attach", str(font), "-metadata:s:t", "mimetype=application/x-font-ttf"
     )
 
 
 def oddities() -> None:
-    """What is taken, and said to be odd."""
+    """What is accepted, and reported as odd."""
     for name, flags in (("top first", "tff=1"), ("bottom first", "bff=1")):
         options = (
             "-c:v",
@@ -309,13 +309,13 @@ def oddities() -> None:
 
 def refusals() -> None:
     """No clip, no clip of ours, or not all of one."""
-    copied = ("-c", "copy")
+    copy = ("-c", "copy")
     for name, options, words in (
-        ("clip.ts", copied, "MPEG-TS"),
-        ("clip.m2ts", (*copied, "-mpegts_m2ts_mode", "1"), "MPEG-TS"),
-        ("clip.flv", copied, "FLV"),
-        ("clip.avi", copied, "AVI"),
-        ("clip.h264", copied, "an H.264 stream without a container"),
+        ("clip.ts", copy, "MPEG-TS"),
+        ("clip.m2ts", (*copy, "-mpegts_m2ts_mode", "1"), "MPEG-TS"),
+        ("clip.flv", copy, "FLV"),
+        ("clip.avi", copy, "AVI"),
+        ("clip.h264", copy, "an H.264 stream without a container"),
         ("clip.gif", (), "GIF"),
         ("clip.mpg", ("-c:v", "mpeg2video", "-r", "25"), "MPEG-PS"),
         ("clip.m2v", ("-c:v", "mpeg2video", "-r", "25"), "MPEG video stream without a container"),
@@ -323,13 +323,13 @@ def refusals() -> None:
         ("clip.asf", ("-c:v", "mpeg4"), "WMV"),
         ("clip.y4m", (), "YUV4MPEG2"),
     ):
-        row("refused", name, remade(name, *options), Refused(reason="not_a_clip", words=f"{words}, which is not taken"))
-    hevc = ("clip.hevc", *copied)
+        row("refused", name, remade(name, *options), Refusal(reason="not_a_clip", words=f"{words}, which is not taken"))
+    hevc = ("clip.hevc", *copy)
     words = "an HEVC stream without a container, which is not taken: ask the provider for MP4"
-    row("refused", "clip.hevc", remade(*hevc, codec="hevc", bframes=0), Refused(reason="not_a_clip", words=words))
-    row("refused", "clip.ivf", remade("clip.ivf", *copied, codec="vp9"), Refused(reason="not_a_clip", words="IVF"))
+    row("refused", "clip.hevc", remade(*hevc, codec="hevc", bframes=0), Refusal(reason="not_a_clip", words=words))
+    row("refused", "clip.ivf", remade("clip.ivf", *copy, codec="vp9"), Refusal(reason="not_a_clip", words="IVF"))
     for name, format_, words in (("clip.png", "PNG", "APNG"), ("clip.webp", "WEBP", "animated WebP")):
-        row("refused", f"animated {format_}", animated(name, format_), Refused(reason="not_a_clip", words=words))
+        row("refused", f"animated {format_}", animated(name, format_), Refusal(reason="not_a_clip", words=words))
     for name, body, words in (
         ("still.png", b"\x89PNG\r\n\x1a\n" + bytes(64), "a still picture (PNG)"),
         ("still.jpg", b"\xff\xd8\xff\xe0" + bytes(64), "a still picture (JPEG)"),
@@ -340,10 +340,10 @@ def refusals() -> None:
         ("clips.zip", b"PK\x03\x04" + bytes(64), "ZIP"),
         ("sound.mp3", b"ID3\4" + bytes(64), "MP3"),
     ):
-        row("refused", name, written(name, body), Refused(reason="not_a_clip", words=words))
-    row("refused", "an empty file", written("empty.mp4", b""), Refused(reason="truncated", words="has 0 bytes"))
+        row("refused", name, no_clip(name, body), Refusal(reason="not_a_clip", words=words))
+    row("refused", "an empty file", no_clip("empty.mp4", b""), Refusal(reason="truncated", words="has 0 bytes"))
 
-    early = Refused(reason="truncated", words="too early")
+    early = Refusal(reason="truncated", words="too early")
     for name, fields in (
         ("cut.mp4", {}),
         ("cut.mkv", {}),
@@ -353,23 +353,23 @@ def refusals() -> None:
         row("refused", name, edited(lambda data, _: data[: len(data) * 6 // 10], name, **fields), early)
     cut = lambda data, maker: without_last_fragment(overview(data, maker), maker)  # noqa: E731
     row("refused", "cut between fragments, by sidx", edited(cut, fragmented=True, gop=3), early)
-    fewer = Refused(reason="truncated", words="fewer fragments than it says")
-    told = told_length(12 / 24)
-    change = lambda data, maker: without_last_fragment(told(data, maker), maker)  # noqa: E731
+    fewer = Refusal(reason="truncated", words="fewer fragments than it says")
+    length = told_length(12 / 24)
+    change = lambda data, maker: without_last_fragment(length(data, maker), maker)  # noqa: E731
     row("refused", "cut between fragments, by mehd", edited(change, fragmented=True, frames=12, gop=4), fewer)
     row(
         "refused",
         "no index",
         edited(lambda data, _: data[: data.index(b"moov") - 4]),
-        Refused(reason="truncated", words="no index"),
+        Refusal(reason="truncated", words="no index"),
     )
-    damaged = Refused(reason="corrupt", words="cannot be decoded")
-    row("refused", "pixels that are zeros", edited(zeroed, bframes=0), damaged)
+    damage = Refusal(reason="corrupt", words="cannot be decoded")
+    row("refused", "pixels that are zeros", edited(zeroed, bframes=0), damage)
 
-    locked = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", "0" * 32, "-encryption_kid", "1" * 32)
-    encrypted = Refused(reason="not_allowed", words="the clip is encrypted")
-    row("refused", "encrypted", remade("cenc.mp4", *copied, *locked), encrypted)
-    row("refused", "encrypted, with sound", remade("cenc.mp4", *copied, *locked, audio_s=0.3), encrypted)
+    lock = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", "0" * 32, "-encryption_kid", "1" * 32)
+    refusal = Refusal(reason="not_allowed", words="the clip is encrypted")
+    row("refused", "encrypted", remade("cenc.mp4", *copy, *lock), refusal)
+    row("refused", "encrypted, with sound", remade("cenc.mp4", *copy, *lock, audio_s=0.3), refusal)
     for codec, name, options in (
         ("vp8", "clip.webm", ("-c:v", "libvpx")),
         ("mpeg2video", "clip.mp4", ("-c:v", "mpeg2video", "-r", "25")),
@@ -381,27 +381,27 @@ def refusals() -> None:
             "refused",
             codec,
             remade(name, *options),
-            Refused(reason="not_allowed", words=f"codec {codec} is not accepted"),
+            Refusal(reason="not_allowed", words=f"codec {codec} is not accepted"),
         )
-    none = Refused(reason="no_picture", words="no picture")
+    none = Refusal(reason="no_picture", words="no picture")
     row("refused", "sound alone", by_pyav(picture=False, audio_s=0.3), none)
     row("refused", "sound and cover art", by_pyav(picture=False, audio_s=0.3, cover=True), none)
-    row("refused", "no frames", by_pyav(frames=0, fragmented=True), Refused(reason="no_picture", words="no "))
-    large = Refused(reason="not_allowed", words="the picture is too large: 7680x4320")
+    row("refused", "no frames", by_pyav(frames=0, fragmented=True), Refusal(reason="no_picture", words="no "))
+    large = Refusal(reason="not_allowed", words="the picture is too large: 7680x4320")
     row("refused", "8K H.264", lambda kit: kit.large("large.mp4", "libx264"), large)
     row("refused", "8K HEVC in Matroska", lambda kit: kit.large("large.mkv", "libx265"), large)
-    row("refused", "pixels that make it too large", huge_pixels, Refused(reason="not_allowed", words="too large"))
+    row("refused", "pixels that make it too large", huge_pixels, Refusal(reason="not_allowed", words="too large"))
     row(
         "refused",
         "ten minutes and more",
         by_pyav(frames=2, stands=[1, 24 * 700]),
-        Refused(reason="not_allowed", words="lasts"),
+        Refusal(reason="not_allowed", words="lasts"),
     )
     row(
         "refused",
         "300 frames a second",
         by_pyav(fps=Fraction(300)),
-        Refused(reason="not_allowed", words="240 frames per second"),
+        Refusal(reason="not_allowed", words="240 frames per second"),
     )
 
 

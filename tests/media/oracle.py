@@ -3,7 +3,7 @@ What a frame must look like, by other means than the product's: FFmpeg's command
 
 The command is the system's, on Debian 12 years older than the libraries of PyAV. It runs in one thread from the
 first frame to the last, and gives the samples of brightness and color as they are. What follows is floating point by
-the formulas of ITU-R BT.601, 709 and 2020, with color interpolated from where it lies.
+the formulas of ITU-R BT.601, 709 and 2020, with color interpolated from where it is.
 """
 
 import re
@@ -21,7 +21,7 @@ WRITTEN = re.compile(r"Output #0, rawvideo[\s\S]*?Video: rawvideo[^,]*, (\w+)(?:
 LUMA = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593), "fcc": (0.30, 0.11)}
 LUMA["smpte240m"] = (0.212, 0.087)
 CENTER, LEFT, TOP_LEFT = (0.5, 0.5), (0.0, 0.5), (0.0, 0.0)
-"""Where a sample of color lies, across and down, in pixels from the first of those that it stands for."""
+"""Where a sample of color is, across and down, in pixels from the first of those that it covers."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Layout:
     """How FFmpeg writes frames of a format: planes of samples, and what they are."""
 
     bits: int
-    across: int  # How many pixels a sample of color stands for; 0: there are none.
+    across: int  # How many pixels a sample of color covers; 0: there is no color.
     down: int
     is_rgb: bool = False
 
@@ -50,27 +50,27 @@ LAYOUTS = {
 
 
 def frames(ffmpeg: str, clip: Path, stream: str = "v:0", limit: int | None = None) -> tuple[list[list[Pixels]], Layout]:
-    """Each shown frame of *clip* in order, as planes of samples; *limit*: only so many from the beginning."""
+    """Each shown frame of *clip* in order, as planes of samples; *limit*: only that many from the beginning."""
     command = [ffmpeg, "-hide_banner", "-nostats", "-nostdin", "-threads", "1", "-noautorotate", "-i", str(clip)]
     command += ["-map", f"0:{stream}", "-vsync", "passthrough", "-f", "rawvideo"]  # In the format that it decodes to.
     command += ["-frames:v", str(limit)] if limit else []
-    done = subprocess.run([*command, "-"], check=True, capture_output=True)
-    said = WRITTEN.search(done.stderr.decode(errors="replace"))
-    assert said is not None
-    layout, width, height = LAYOUTS[said[1]], int(said[2]), int(said[3])
+    process = subprocess.run([*command, "-"], check=True, capture_output=True)
+    match = WRITTEN.search(process.stderr.decode(errors="replace"))
+    assert match is not None
+    layout, width, height = LAYOUTS[match[1]], int(match[2]), int(match[3])
     kind = np.dtype("<u1" if layout.bits == 8 else "<u2")
     sizes = [(height, width)]
     if layout.across:
         sizes += [(-(-height // layout.down), -(-width // layout.across))] * 2
-    samples = np.frombuffer(done.stdout, kind).reshape(-1, sum(h * w for h, w in sizes))
-    found = []
+    samples = np.frombuffer(process.stdout, kind).reshape(-1, sum(h * w for h, w in sizes))
+    pictures = []
     for frame in samples:
         at, planes = 0, []
         for h, w in sizes:
             planes.append(frame[at : at + h * w].reshape(h, w))
             at += h * w
-        found.append(planes)
-    return found, layout
+        pictures.append(planes)
+    return pictures, layout
 
 
 def to_rgb(
@@ -79,7 +79,7 @@ def to_rgb(
     *,
     matrix: str = "bt601",
     full: bool = False,
-    sited: tuple[float, float] = CENTER,
+    siting: tuple[float, float] = CENTER,
 ) -> Pixels:
     """RGB in floating point, 0 to 255, not rounded."""
     unit = 2 ** (layout.bits - 8)
@@ -88,7 +88,7 @@ def to_rgb(
         return np.stack([red, green, blue], axis=-1)
     y = planes[0] / unit
     u, v = (
-        (enlarged(plane / unit, y.shape, layout, sited) - 128 for plane in planes[1:])
+        (enlarged(plane / unit, y.shape, layout, siting) - 128 for plane in planes[1:])
         if layout.across
         else (np.zeros(y.shape), np.zeros(y.shape))
     )
@@ -114,14 +114,14 @@ def assert_same(expected: Pixels, image: Pixels) -> None:
     assert np.abs(error[4:-4, 4:-4]).max(initial=0) < 1.5
 
 
-def enlarged(plane: Pixels, shape: tuple[int, ...], layout: Layout, sited: tuple[float, float]) -> Pixels:
+def enlarged(plane: Pixels, shape: tuple[int, ...], layout: Layout, siting: tuple[float, float]) -> Pixels:
     """A plane of color at the size of the picture, by cubic interpolation."""
-    plane = along(plane, shape[0], layout.down, sited[1])
-    return along(plane.T, shape[1], layout.across, sited[0]).T
+    plane = along(plane, shape[0], layout.down, siting[1])
+    return along(plane.T, shape[1], layout.across, siting[0]).T
 
 
 def along(plane: Pixels, count: int, step: int, offset: float) -> Pixels:
-    """*plane* stretched to *count* rows: each of its own is *step* of them, and lies *offset* below the first."""
+    """*plane* stretched to *count* rows: each of its own is *step* of them, and is *offset* below the first."""
     if step == 1:
         return plane
     places = (np.arange(count) - offset) / step

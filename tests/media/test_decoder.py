@@ -42,11 +42,11 @@ async def test_a_clip_is_examined_in_the_process(decoder: Decoder, make_clip: Ma
     clip = make_clip(**SMALL)
     into = clip.with_suffix(".png")
 
-    found = await decoder.examine(clip, frame_into=into)
+    examination = await decoder.examine(clip, frame_into=into)
 
-    assert (found.clip.frames, found.clip.width, found.clip.height) == (8, 320, 180)
-    assert found.frame.path == into
-    assert found.frame.bytes == into.stat().st_size
+    assert (examination.clip.frames, examination.clip.width, examination.clip.height) == (8, 320, 180)
+    assert examination.frame.path == into
+    assert examination.frame.bytes == into.stat().st_size
 
 
 async def test_a_bad_clip_is_refused_with_its_reason_and_the_next_one_is_served(
@@ -56,11 +56,11 @@ async def test_a_bad_clip_is_refused_with_its_reason_and_the_next_one_is_served(
     page = tmp_path / "page.mp4"
     page.write_text("<html>502 Bad Gateway</html>")
 
-    with pytest.raises(ClipUnusable) as caught:
+    with pytest.raises(ClipUnusable) as failure:
         await decoder.examine(page, frame_into=tmp_path / "page.png")
 
-    assert caught.value.reason == "not_a_clip"
-    assert caught.value.message == "the file is neither MP4 nor Matroska/WebM"
+    assert failure.value.reason == "not_a_clip"
+    assert failure.value.message == "the file is neither MP4 nor Matroska/WebM"
     await serve_one(decoder, make_clip)
 
 
@@ -75,7 +75,7 @@ async def test_a_missing_file_and_a_missing_folder_are_system_errors(
 
 
 async def test_a_crash_fails_the_job_and_not_the_next_one(decoder: Decoder, make_clip: MakeClip) -> None:
-    """A signal in the middle of a job is told as what it was."""
+    """A signal in the middle of a job is reported as what it was."""
     clip = make_clip(**SMALL)
     await stop(process_of(decoder))  # The job cannot be over before it dies.
     job = asyncio.create_task(decoder.examine(clip, frame_into=clip.with_suffix(".png")))
@@ -88,7 +88,7 @@ async def test_a_crash_fails_the_job_and_not_the_next_one(decoder: Decoder, make
     await serve_one(decoder, make_clip)
 
 
-async def test_a_process_that_died_between_jobs_fails_none(decoder: Decoder, make_clip: MakeClip) -> None:
+async def test_a_process_that_died_between_jobs_fails_no_job(decoder: Decoder, make_clip: MakeClip) -> None:
     """The kernel may take it for its memory while it idles."""
     first = process_of(decoder)
     os.kill(first, signal.SIGKILL)
@@ -145,22 +145,22 @@ async def test_jobs_run_one_after_the_other_and_each_gets_its_own_answer(decoder
     """Many callers at once are the normal case: shots of several runs end together."""
     clips = [make_clip(f"{n}.mp4", frames=n, audio_s=None) for n in range(2, 8)]
 
-    found = await asyncio.gather(*(decoder.examine(clip, frame_into=clip.with_suffix(".png")) for clip in clips))
+    examinations = await asyncio.gather(*(decoder.examine(clip, frame_into=clip.with_suffix(".png")) for clip in clips))
 
-    assert [each.clip.frames for each in found] == list(range(2, 8))
+    assert [each.clip.frames for each in examinations] == list(range(2, 8))
 
 
 async def test_a_process_is_replaced_after_its_share_of_jobs(make_clip: MakeClip) -> None:
     """Whatever a decoder leaks, it leaks for a while only."""
     async with Decoder(jobs_max=2) as decoder:
-        seen = []
+        processes = []
         for _ in range(4):
             await until(lambda: starting(decoder).done())
-            seen.append(process_of(decoder))
+            processes.append(process_of(decoder))
             await serve_one(decoder, make_clip)
 
-    assert seen[0] == seen[1] != seen[2] == seen[3]
-    for process in {*seen}:
+    assert processes[0] == processes[1] != processes[2] == processes[3]
+    for process in {*processes}:
         await until_gone(process)
 
 
@@ -179,7 +179,7 @@ async def test_nonsense_from_the_process_is_a_failure(
             await decoder.examine(clip, frame_into=clip.with_suffix(".png"))
 
 
-async def test_a_process_that_cannot_start_is_said_so_and_tried_again(
+async def test_a_process_that_cannot_start_is_reported_and_tried_again(
     make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the start it stops the program; later it fails a job, and the next one tries again."""
@@ -217,9 +217,9 @@ async def test_a_bomb_is_refused_and_the_next_job_is_served(
         struct.pack_into(">II", bomb, start + at, *claim)
     clip.write_bytes(bomb)
 
-    with pytest.raises(ClipUnusable) as caught:
+    with pytest.raises(ClipUnusable) as failure:
         await decoder.examine(clip, frame_into=tmp_path / "bomb.png")
-    assert caught.value.reason == reason
+    assert failure.value.reason == reason
     await serve_one(decoder, make_clip)
 
 
@@ -347,9 +347,9 @@ async def test_what_is_no_picture_cannot_be_compared(decoder: Decoder, tmp_path:
     for reason, body in bodies.items():
         bad = tmp_path / f"{reason}.png"
         bad.write_bytes(body)
-        with pytest.raises(ClipUnusable) as caught:
+        with pytest.raises(ClipUnusable) as failure:
             await decoder.difference(good, bad)
-        assert caught.value.reason == reason
+        assert failure.value.reason == reason
 
 
 async def test_a_film_is_joined_in_the_process(decoder: Decoder, make_clip: MakeClip, tmp_path: Path) -> None:
@@ -362,17 +362,17 @@ async def test_a_film_is_joined_in_the_process(decoder: Decoder, make_clip: Make
 
     assert film.bytes == (tmp_path / "film.mp4").stat().st_size
     assert (film.copied, film.reason) == (True, None)
-    with pytest.raises(RequestInvalid) as caught:
+    with pytest.raises(RequestInvalid) as failure:
         await decoder.join([], tmp_path / "empty.mp4")
-    assert caught.value.param == "parts"
+    assert failure.value.param == "parts"
 
 
 async def test_a_film_needs_no_more_memory_the_longer_it_is(
     decoder: Decoder, make_clip: MakeClip, tmp_path: Path
 ) -> None:
     """Here each frame is converted as for a hand-off, by threads of its own: five seconds of them were refused."""
-    sited = {"x264-params": "chromaloc=2"}
-    clip = make_clip(size=(64, 64), frames=121, shown_frames=119, audio_s=None, encoder_options=sited)
+    options = {"x264-params": "chromaloc=2"}
+    clip = make_clip(size=(64, 64), frames=121, shown_frames=119, audio_s=None, encoder_options=options)
 
     film = await decoder.join([FilmPart(path=clip, continued=False)], tmp_path / "film.mp4")
 
@@ -391,13 +391,13 @@ async def test_a_film_that_is_cut_short_leaves_its_finished_shots(
     joining.cancel()
     with suppress(asyncio.CancelledError):
         await joining
-    (first, *_) = left = list(tmp_path.glob(".shot-*.mp4"))
+    (first, *_) = files = list(tmp_path.glob(".shot-*.mp4"))
     before = first.stat().st_mtime_ns, first.stat().st_ino
     film_is_there = (tmp_path / "film.mp4").exists()
 
     again = asyncio.create_task(decoder.join(parts, tmp_path / "film.mp4"))
-    await wait_until(lambda: again.done() or len(list(tmp_path.glob(".shot-*.mp4"))) > len(left), "the next one is")
-    during = [(each.stat().st_mtime_ns, each.stat().st_ino) for each in left if each.exists()]
+    await wait_until(lambda: again.done() or len(list(tmp_path.glob(".shot-*.mp4"))) > len(files), "the next one is")
+    during = [(each.stat().st_mtime_ns, each.stat().st_ino) for each in files if each.exists()]
     film = await again
 
     assert not film_is_there
@@ -409,8 +409,8 @@ async def test_a_film_that_is_cut_short_leaves_its_finished_shots(
 def test_the_owner_never_loads_libav() -> None:
     """The process that holds the keys has no decoder in it."""
     script = "import sys, framerelay.media.decoder; print([name for name in sys.modules if name in ('av', 'PIL')])"
-    said = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True)
-    assert said.stdout == "[]\n"
+    process = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True)
+    assert process.stdout == "[]\n"
 
 
 # --- helpers
@@ -419,8 +419,8 @@ def test_the_owner_never_loads_libav() -> None:
 async def serve_one(decoder: Decoder, make_clip: MakeClip) -> None:
     """One good job, whose facts must be its own."""
     clip = make_clip("served.mp4", frames=3, audio_s=None)
-    found = await decoder.examine(clip, frame_into=clip.with_suffix(".png"))
-    assert found.clip.frames == 3
+    examination = await decoder.examine(clip, frame_into=clip.with_suffix(".png"))
+    assert examination.clip.frames == 3
 
 
 def starting(decoder: Decoder) -> Any:
@@ -459,12 +459,12 @@ def children() -> list[int]:
 
 def states_in_group(group: int) -> list[str]:
     """How the living processes of a group are: ``S`` sleeps, ``T`` is stopped."""
-    found = []
+    members = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(FileNotFoundError, ProcessLookupError):
             state, _, its_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
-            found += [state] if int(its_group) == group and state != "Z" else []
-    return found
+            members += [state] if int(its_group) == group and state != "Z" else []
+    return members
 
 
 def told_by_kernel(process: int, what: str) -> str:

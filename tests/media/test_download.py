@@ -39,8 +39,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("short_pauses")]
 async def test_file_arrives_whole_with_its_size_and_hash(tmp_path: Path) -> None:
     """What is written, counted and hashed is what was served; only the file itself is left in the folder."""
     async with serving(whole) as server:
-        got = await fetch(server, tmp_path)
-    assert_whole(got, tmp_path)
+        download = await fetch(server, tmp_path)
+    assert_whole(download, tmp_path)
     assert server.requests[0]["accept-encoding"] == "identity"
     assert "authorization" not in server.requests[0]
 
@@ -59,8 +59,8 @@ async def test_cut_is_resumed_and_no_byte_is_sent_twice(tmp_path: Path) -> None:
         assert_whole(await fetch(server, tmp_path), tmp_path)
     assert re.fullmatch(r"bytes=[1-9]\d*-", server.requests[1]["range"])
     assert server.requests[1]["if-range"] == '"one"'
-    kept = int(server.requests[1]["range"][6:-1])
-    assert server.sent[1] == len(CLIP) - kept
+    bytes_there = int(server.requests[1]["range"][6:-1])
+    assert server.bytes_sent[1] == len(CLIP) - bytes_there
 
 
 async def test_reset_in_the_body_is_resumed(tmp_path: Path) -> None:
@@ -103,8 +103,8 @@ async def test_server_without_range_starts_over(tmp_path: Path) -> None:
 async def test_changed_file_starts_over(tmp_path: Path) -> None:
     """If-Range fails on the server's side: the new version is taken from its first byte."""
     async with serving(cut(at=100_000), other_whole) as server:
-        got = await fetch(server, tmp_path)
-    assert_whole(got, tmp_path, OTHER_CLIP)
+        download = await fetch(server, tmp_path)
+    assert_whole(download, tmp_path, OTHER_CLIP)
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ async def test_wrong_206_is_not_appended(tmp_path: Path, wrong: dict[str, str]) 
 
 async def test_206_that_nobody_asked_for_is_refused(tmp_path: Path) -> None:
     """The first answer must be the whole file."""
-    unasked = part_with({"Content-Range": f"bytes 0-99/{len(CLIP)}"})
-    async with serving(unasked, unasked, unasked) as server:
+    part = part_with({"Content-Range": f"bytes 0-99/{len(CLIP)}"})
+    async with serving(part, part, part) as server:
         await fails(DownloadInterrupted, server, tmp_path, "not asked for")
 
 

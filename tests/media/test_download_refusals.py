@@ -164,7 +164,7 @@ async def test_cancellation_leaves_nothing_behind(tmp_path: Path) -> None:
     assert names_in(tmp_path) == []
 
 
-async def test_full_disk_is_said_in_one_sentence_and_tried_later(
+async def test_full_disk_is_reported_in_one_sentence_and_tried_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The kernel's own ENOSPC, from /dev/full: transient, so the clip is fetched when there is room again."""

@@ -51,7 +51,7 @@ def generated(image: Pixels, ffmpeg: str, into: Path, *options: str) -> Path:
 
 
 def moved_px(before: Pixels, after: Pixels) -> float:
-    """How far *after* lies to the right of *before*, by least squares over all slopes."""
+    """How far *after* is to the right of *before*, by least squares over all slopes."""
     slope = np.gradient(before, axis=1)
     return float(-((after - before) * slope).sum() / (slope**2).sum())
 
@@ -71,21 +71,24 @@ HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-crf", "18", "-x265-params",
     [("bikes", 40, H264), ("bigbuckbunny", 34, H264), ("bikes", 40, HEVC)],
     ids=["h264", "h264, a meadow", "hevc"],
 )
-def test_eight_hand_offs_leave_the_picture_where_and_what_it_was(
+def test_eight_hand_offs_change_neither_place_nor_color(
     name: str, psnr_db_min: float, encoder: tuple[str, ...], ffmpeg: str, tmp_path: Path
 ) -> None:
     """Half a level of color, a quarter of a pixel of place, and 40 dB; judged by the picture that went in."""
-    first = given = picture(name, ffmpeg, tmp_path)
+    first = start = picture(name, ffmpeg, tmp_path)
     for _ in range(HOPS):
-        found = examine(generated(given, ffmpeg, tmp_path / "clip.mp4", *encoder), frame_into=tmp_path / "last.png")
-        given = np.asarray(Image.open(found.frame.path))
+        examination = examine(
+            generated(start, ffmpeg, tmp_path / "clip.mp4", *encoder), frame_into=tmp_path / "last.png"
+        )
+        start = np.asarray(Image.open(examination.frame.path))
 
-    error = given.astype(float) - first
-    begun, ended = first.astype(float), given.astype(float)
-    wandered = [
-        moved_px(begun[..., n] - luma(begun), ended[..., n] - luma(ended)) - moved_px(luma(begun), luma(ended))
+    error = start.astype(float) - first
+    first_frame, last_frame = first.astype(float), start.astype(float)
+    shifts = [
+        moved_px(first_frame[..., n] - luma(first_frame), last_frame[..., n] - luma(last_frame))
+        - moved_px(luma(first_frame), luma(last_frame))
         for n in (0, 2)
     ]
     assert np.abs(error.mean((0, 1))).max() <= 0.5
-    assert np.abs(wandered).max() <= 0.25
+    assert np.abs(shifts).max() <= 0.25
     assert 10 * np.log10(255**2 / (error**2).mean()) >= psnr_db_min

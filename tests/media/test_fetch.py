@@ -48,9 +48,9 @@ class Store:
     """
     Serves *clip* in pieces, as an object store; the first request stops at *holds_at* until `go_on` is set.
 
-    ``asked`` is each request's Range, ``sent`` the bytes of each; ``knows_range`` may be taken away, ``cut_at`` cuts
-    the first answer there, ``etags`` names the file differently for each request; one that
-    ``mistakes`` parts sends others than were asked for.
+    ``range_headers`` has each request's Range, ``ranges`` the bytes of each answer; ``knows_range`` may be taken away,
+    ``cut_at`` cuts the first answer there, ``etags`` names the file differently for each request; one that ``mistakes``
+    parts sends others than were asked for.
     """
 
     clip: bytes
@@ -59,8 +59,8 @@ class Store:
     cut_at: int | None = None
     mistakes: bool = False
     etags: list[str] = field(default_factory=lambda: ['"one"'])
-    asked: list[str] = field(default_factory=list)
-    sent: list[tuple[int, int]] = field(default_factory=list)
+    range_headers: list[str] = field(default_factory=list)
+    ranges: list[tuple[int, int]] = field(default_factory=list)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     url: str = ""
 
@@ -68,8 +68,8 @@ class Store:
         """One request."""
         lines = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
         headers = dict(line.split(": ", 1) for line in lines[1:] if line)
-        number = len(self.asked)
-        self.asked.append(headers.get("range", ""))
+        number = len(self.range_headers)
+        self.range_headers.append(headers.get("range", ""))
         first, end, status = 0, len(self.clip), "200 OK"
         etag = self.etags[min(number, len(self.etags) - 1)]
         extra = f"ETag: {etag}\r\n"
@@ -86,7 +86,7 @@ class Store:
                 return
             writer.write(self.clip[at : min(at + PIECE, end)])
             await writer.drain()
-            self.sent.append((at, min(at + PIECE, end)))
+            self.ranges.append((at, min(at + PIECE, end)))
 
 
 @asynccontextmanager
@@ -107,7 +107,7 @@ async def serving(store: Store) -> AsyncIterator[Store]:
 async def fetch(store: Store, folder: Path, decoder: Decoder, **more: Any) -> Examination:
     """The clip arrives byte for byte, and its frame is that of the whole file; one that never comes is a failure."""
     async with asyncio.timeout(60), guarded_client(frozenset({"127.0.0.1"})) as client:
-        fetched, examined = await fetch_clip(
+        download, examination = await fetch_clip(
             store.url,
             folder / "fetched.mp4",
             frame_into=folder / "fetched.png",
@@ -117,35 +117,35 @@ async def fetch(store: Store, folder: Path, decoder: Decoder, **more: Any) -> Ex
             **more,
         )
     assert (folder / "fetched.mp4").read_bytes() == store.clip
-    assert fetched.sha256 == hashlib.sha256(store.clip).hexdigest()
-    return examined
+    assert download.sha256 == hashlib.sha256(store.clip).hexdigest()
+    return examination
 
 
-def begin_of(asked: str) -> int:
+def begin_of(range_header: str) -> int:
     """Where a Range begins."""
-    return int(asked.removeprefix("bytes=").partition("-")[0])
+    return int(range_header.removeprefix("bytes=").partition("-")[0])
 
 
 def boxes_of(clip: Path) -> dict[bytes, int]:
     """Where each box of an MP4 begins."""
-    found, at = {}, 0
+    places, at = {}, 0
     with clip.open("rb") as file:
         while at < clip.stat().st_size:
             length, name, _ = read_box(file, at)
-            found[name] = at
+            places[name] = at
             at += length
-    return found
+    return places
 
 
-def assert_same(examined: Examination, clip: Path) -> None:
+def assert_same(examination: Examination, clip: Path) -> None:
     """As a decode of the whole file: the facts, and the frame byte for byte."""
     expected = examine(clip, frame_into=clip.with_name("expected.png"))
-    assert examined.clip == expected.clip
-    assert examined.frame.sha256 == expected.frame.sha256
+    assert examination.clip == expected.clip
+    assert examination.frame.sha256 == expected.frame.sha256
     assert clip.with_name("fetched.png").read_bytes() == clip.with_name("expected.png").read_bytes()
 
 
-async def test_an_index_at_the_end_is_fetched_first_and_no_byte_comes_twice(
+async def test_an_index_at_the_end_is_fetched_first_and_no_byte_is_fetched_twice(
     decoder: Decoder, make_clip: MakeClip, tmp_path: Path
 ) -> None:
     """The first request waits far before the index, which a second one brings; together they are the file, once."""
@@ -154,12 +154,12 @@ async def test_an_index_at_the_end_is_fetched_first_and_no_byte_comes_twice(
     async with serving(Store(clip.read_bytes(), holds_at=131_072)) as store:
         coming = asyncio.create_task(fetch(store, tmp_path, decoder))
         async with asyncio.timeout(60):
-            while (index, len(store.clip)) not in store.sent:
+            while (index, len(store.clip)) not in store.ranges:
                 await asyncio.sleep(0.01)
         store.go_on.set()
         assert_same(await coming, clip)
 
-    assert store.asked == ["", f"bytes={index}-{len(store.clip) - 1}"]
+    assert store.range_headers == ["", f"bytes={index}-{len(store.clip) - 1}"]
 
 
 async def test_a_late_keyframe_gives_the_frame_before_the_rest_has_come(
@@ -168,19 +168,19 @@ async def test_a_late_keyframe_gives_the_frame_before_the_rest_has_come(
     """Index and last pictures are fetched ahead; the frame is written while most of the clip is still to come."""
     clip = make_clip(**HEAVY, cut_at=40)
     index = boxes_of(clip)[b"moov"]
-    taken = asyncio.Event()
+    frame_event = asyncio.Event()
     async with serving(Store(clip.read_bytes(), holds_at=131_072)) as store:
-        coming = asyncio.create_task(fetch(store, tmp_path, decoder, on_frame=lambda _: taken.set()))
+        coming = asyncio.create_task(fetch(store, tmp_path, decoder, on_frame=lambda _: frame_event.set()))
         async with asyncio.timeout(60):
-            await taken.wait()
+            await frame_event.wait()
         assert (tmp_path / "fetched.png").exists()
-        assert max(end for first, end in store.sent if first < 131_072) <= 131_072
-        store.cut_at = begin_of(store.asked[2])  # Whoever reads on there has to ask again.
+        assert max(end for first, end in store.ranges if first < 131_072) <= 131_072
+        store.cut_at = begin_of(store.range_headers[2])  # To read on there takes another request.
         store.go_on.set()
         assert_same(await coming, clip)
 
-    first = begin_of(store.asked[2])
-    assert store.asked == ["", f"bytes={index}-{len(store.clip) - 1}", f"bytes={first}-{index - 1}"]
+    first = begin_of(store.range_headers[2])
+    assert store.range_headers == ["", f"bytes={index}-{len(store.clip) - 1}", f"bytes={first}-{index - 1}"]
     assert 131_072 < first < index
 
 
@@ -189,15 +189,15 @@ async def test_after_a_cut_only_what_is_missing_before_the_tail_is_asked_for(
 ) -> None:
     """The end came ahead, the first answer breaks off: the next request ends where the tail begins."""
     clip = make_clip(**HEAVY, cut_at=40)
-    taken = asyncio.Event()
+    frame_event = asyncio.Event()
     async with serving(Store(clip.read_bytes(), holds_at=131_072, cut_at=262_144)) as store:
-        coming = asyncio.create_task(fetch(store, tmp_path, decoder, on_frame=lambda _: taken.set()))
+        coming = asyncio.create_task(fetch(store, tmp_path, decoder, on_frame=lambda _: frame_event.set()))
         async with asyncio.timeout(60):
-            await taken.wait()
+            await frame_event.wait()
         store.go_on.set()
         assert_same(await coming, clip)
 
-    assert store.asked[3:] == [f"bytes=262144-{begin_of(store.asked[2]) - 1}"]
+    assert store.range_headers[3:] == [f"bytes=262144-{begin_of(store.range_headers[2]) - 1}"]
 
 
 @pytest.mark.parametrize(
@@ -245,13 +245,13 @@ async def test_what_a_server_cannot_do_costs_time_alone(
     async with serving(Store(clip.read_bytes(), holds_at=131_072, **trouble)) as store:
         coming = asyncio.create_task(fetch(store, tmp_path, decoder))
         async with asyncio.timeout(60):
-            while parts_are_asked_for and len(store.asked) < 2:
+            while parts_are_asked_for and len(store.range_headers) < 2:
                 await asyncio.sleep(0.01)
         store.go_on.set()
         assert_same(await coming, clip)
 
 
-async def test_of_a_file_that_changed_nothing_counts_that_was_seen_before(
+async def test_what_was_fetched_of_a_file_before_it_changed_does_not_count(
     decoder: Decoder, make_clip: MakeClip, tmp_path: Path
 ) -> None:
     """The first answer breaks off, the next one is another file from its beginning: the frame is that one's."""
@@ -260,7 +260,7 @@ async def test_of_a_file_that_changed_nothing_counts_that_was_seen_before(
     async with serving(changing) as store:
         coming = asyncio.create_task(fetch(store, tmp_path, decoder))
         async with asyncio.timeout(60):
-            while len(store.sent) < 131_072 // PIECE:
+            while len(store.ranges) < 131_072 // PIECE:
                 await asyncio.sleep(0.01)
         store.clip = clip.read_bytes()
         store.go_on.set()
@@ -275,7 +275,7 @@ async def test_a_slow_download_keeps_no_other_job_waiting(
     async with serving(Store(clip.read_bytes(), holds_at=131_072)) as store:
         coming = asyncio.create_task(fetch(store, tmp_path, decoder))
         async with asyncio.timeout(60):
-            while len(store.asked) < 2:
+            while len(store.range_headers) < 2:
                 await asyncio.sleep(0.01)
             process = (await decoder._warm_child()).process.pid
             await decoder.examine(other, frame_into=tmp_path / "other.png")
@@ -293,9 +293,9 @@ async def test_a_bad_clip_is_refused_and_the_next_one_is_served(
     body = bytearray(clip.read_bytes())
     body[300_000 : boxes_of(clip)[b"moov"] - 1000] = bytes(boxes_of(clip)[b"moov"] - 301_000)
     async with serving(Store(bytes(body))) as store:
-        with pytest.raises(ClipUnusable) as caught:
+        with pytest.raises(ClipUnusable) as failure:
             await fetch(store, tmp_path, decoder)
-    assert caught.value.reason == "corrupt"
+    assert failure.value.reason == "corrupt"
     assert not (tmp_path / "fetched.png").exists()
 
     async with serving(Store(clip.read_bytes())) as store:

@@ -18,13 +18,13 @@ async def test_the_key_is_not_sent_to_another_host_that_a_redirect_names(tmp_pat
     async with serving(whole) as last, serving(redirect(last.url)) as other:
         elsewhere = other.url.replace("127.0.0.1", "localhost")
         async with serving(redirect(elsewhere)) as first:
-            trusted = frozenset({f"127.0.0.1:{first.port}", f"localhost:{other.port}", f"127.0.0.1:{last.port}"})
+            hosts = frozenset({f"127.0.0.1:{first.port}", f"localhost:{other.port}", f"127.0.0.1:{last.port}"})
             key = HostHeaders(hosts=frozenset({"127.0.0.1"}), headers=KEY, plain=True)
-            async with guarded_client(trusted) as client:
-                got = await download(first.url, tmp_path / "clip.mp4", client=client, limits=FAST, key=key)
-            assert_whole(got, tmp_path)
-            sent = [server.requests[0].get("authorization") for server in (first, other, last)]
-    assert sent == ["Bearer sk-provider", None, "Bearer sk-provider"]
+            async with guarded_client(hosts) as client:
+                clip_download = await download(first.url, tmp_path / "clip.mp4", client=client, limits=FAST, key=key)
+            assert_whole(clip_download, tmp_path)
+            authorizations = [server.requests[0].get("authorization") for server in (first, other, last)]
+    assert authorizations == ["Bearer sk-provider", None, "Bearer sk-provider"]
 
 
 @pytest.mark.anyio
@@ -38,7 +38,7 @@ async def test_the_rest_of_a_clip_is_asked_for_with_the_key_as_well(tmp_path: Pa
     assert names_in(tmp_path) == ["clip.mp4"]
 
 
-def test_the_key_leaves_by_tls_alone_unless_the_provider_is_reached_without_it() -> None:
+def test_the_key_is_sent_over_tls_only_unless_the_provider_is_reached_without() -> None:
     """A redirect to plain HTTP at the same host would show it to everybody on the way."""
     secure = HostHeaders(hosts=frozenset({"api.example.com"}), headers=KEY)
     assert secure.at("https", "api.example.com") == KEY

@@ -59,7 +59,7 @@ print(json.dumps({"late": late, "answers": answers}))
 
 
 def test_every_module_of_pyav_is_there_before_the_first_job() -> None:
-    """All that there are, whoever adds one: PyAV imports some only when a stream of their kind is met."""
+    """All that there are, including any added later: PyAV imports some only when it meets a stream of their kind."""
     missing = json.loads(subprocess.run([sys.executable, "-c", LIST], capture_output=True, check=True).stdout)
 
     assert set(missing) == NEVER_NEEDED
@@ -110,11 +110,11 @@ def test_no_job_imports_or_opens_anything_late(odd_clips: list[Path], make_clip:
 
     (tmp_path / "requests").write_text("\n".join(map(json.dumps, requests)))
     arguments = [sys.executable, "-X", "utf8", "-c", WATCH, str(tmp_path / "requests"), str(tmp_path)]
-    found = json.loads(subprocess.run(arguments, capture_output=True, check=True).stdout)
+    report = json.loads(subprocess.run(arguments, capture_output=True, check=True).stdout)
 
-    assert not found["late"]
-    assert len(requests) == len(found["answers"])
-    for answer in found["answers"]:
+    assert not report["late"]
+    assert len(requests) == len(report["answers"])
+    for answer in report["answers"]:
         assert "site-packages" not in answer
         if '"failed"' in answer:
             assert str(tmp_path) not in answer
@@ -126,8 +126,8 @@ async def test_in_the_cage_each_of_them_gives_its_frame(
 ) -> None:
     """The kernel says no to what Python does not see."""
     for clip in odd_clips:
-        found = await decoders[0].examine(clip, frame_into=tmp_path / "last.png")
-        assert found.clip.frames == 5, clip.name
+        examination = await decoders[0].examine(clip, frame_into=tmp_path / "last.png")
+        assert examination.clip.frames == 5, clip.name
     film = await decoders[0].join([FilmPart(path=clip, continued=False) for clip in odd_clips], tmp_path / "film.mp4")
     assert film.frames == 5 * len(odd_clips)
 
@@ -143,13 +143,13 @@ async def test_a_picture_is_read_whatever_its_name(
 
     assert await decoders[0].check(picture) == (9, 7)
     picture.write_bytes(b"\0\0\0\x1cftypavif" + bytes(64))
-    with pytest.raises(ClipUnusable) as caught:
+    with pytest.raises(ClipUnusable) as failure:
         await decoders[0].check(picture)
-    assert caught.value.reason == "not_a_clip"
+    assert failure.value.reason == "not_a_clip"
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "words"),
     [
         (StopIteration(), "its data ends too early"),
         (EOFError(), "its data ends too early"),
@@ -160,9 +160,9 @@ async def test_a_picture_is_read_whatever_its_name(
         (RuntimeError("file:/srv/data/clip.mp4: 24/1 frames\nper second"), "a file 24/1 frames per second"),
     ],
 )
-def test_an_error_says_something_and_no_path(error: Exception, said: str) -> None:
+def test_an_error_says_something_and_no_path(error: Exception, words: str) -> None:
     """What a library says is for its programmers; a person gets what is of use."""
-    assert in_words(error) == said
+    assert in_words(error) == words
 
 
 def test_an_error_of_the_system_is_not_the_clips(make_clip: MakeClip, tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def kinds_of_picture(make_clip: MakeClip) -> list[Path]:
 
 def pictures(folder: Path) -> list[Path]:
     """In each format, each way in which it may hold its colors."""
-    found = []
+    paths = []
     for format_, modes in {
         "PNG": ("RGB", "RGBA", "L", "LA", "P", "1", "I;16"),
         "JPEG": ("RGB", "L", "CMYK"),
@@ -228,8 +228,8 @@ def pictures(folder: Path) -> list[Path]:
             exif = Image.Exif()
             exif[0x0112] = 6
             Image.new(mode, (40, 30)).save(path, format_, **({"exif": exif} if format_ in ("JPEG", "WEBP") else {}))
-            found.append(path)
+            paths.append(path)
     shutil.copyfile(folder / "picture_RGB.jpeg", folder / "given.jpeg")
     (folder / "cut.png").write_bytes((folder / "picture_RGB.png").read_bytes()[:60])
     (folder / "cut.jpg").write_bytes((folder / "picture_RGB.jpeg").read_bytes()[:-20])
-    return [*found, folder / "cut.png", folder / "cut.jpg"]
+    return [*paths, folder / "cut.png", folder / "cut.jpg"]

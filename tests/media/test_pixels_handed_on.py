@@ -42,12 +42,12 @@ async def test_the_provider_is_given_the_last_frame_of_each_kind_of_clip(
     with listening_on("127.0.0.1", 0) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         async with serving(library.app(), listener), start_relay(url) as relay:
-            run = await relay.ended(await relay.run({"title": "kinds", "model": "m", "shots": shots}))
+            run = await relay.wait_for_end(await relay.run({"title": "kinds", "model": "m", "shots": shots}))
 
     assert [shot["status"] for shot in run["shots"]] == ["done"] * len(shots), run["error"]
     for number, (clip, options) in enumerate(zip(clips, KINDS.values(), strict=True), start=1):
-        given = np.asarray(Image.open(io.BytesIO(library.picture_given_to(number))).convert("RGB"))
+        picture = np.asarray(Image.open(io.BytesIO(library.picture_given_to(number))).convert("RGB"))
         frames, layout = oracle.frames(ffmpeg, clip)
-        oracle.assert_same(oracle.to_rgb(frames[-1], layout, matrix=options.get("matrix", "bt601")), given)
+        oracle.assert_same(oracle.to_rgb(frames[-1], layout, matrix=options.get("matrix", "bt601")), picture)
     assert run["status"] == "succeeded", run["error"]
     assert not run["film"]["copied"], "clips of many kinds are encoded into one film"

@@ -40,7 +40,7 @@ def test_addresses_that_lead_inside_are_not_public(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", PUBLIC.split())
-def test_addresses_beside_the_forbidden_blocks_are_public(address: str) -> None:
+def test_addresses_next_to_the_forbidden_blocks_are_public(address: str) -> None:
     """The list refuses no more than it must, down to the edges of its blocks."""
     assert is_public(address)
 
@@ -63,10 +63,10 @@ def test_addresses_beside_the_forbidden_blocks_are_public(address: str) -> None:
 async def test_a_refusal_says_why(url: str, words: str) -> None:
     """Each rule in its own words, with neither path nor query; tests/security tries what the rules must refuse."""
     async with guarded_client() as client:
-        with pytest.raises(AddressForbidden) as caught:
+        with pytest.raises(AddressForbidden) as failure:
             await client.get(url)
-    assert words in caught.value.message
-    assert "canary" not in caught.value.message
+    assert words in failure.value.message
+    assert "canary" not in failure.value.message
 
 
 async def test_trusted_host_may_be_private_and_plain_on_its_port_only() -> None:
@@ -151,11 +151,11 @@ async def test_host_header_and_server_name_stay_although_the_address_is_dialled(
     server_tls.load_cert_chain(tmp_path / "pem")
     server_tls.sni_callback = lambda _socket, name, _context: names.append(name)
     client_tls = ssl.create_default_context(cadata=CERTIFICATE[CERTIFICATE.index("-----BEGIN CERT") :])
-    async with answering(server_tls) as (port, seen):
-        trusted = frozenset({"media.test", "other.test"})
-        async with guarded_client(trusted, resolve=fixed(["127.0.0.1"]), ssl_context=client_tls) as client:
+    async with answering(server_tls) as (port, requests):
+        hosts = frozenset({"media.test", "other.test"})
+        async with guarded_client(hosts, resolve=fixed(["127.0.0.1"]), ssl_context=client_tls) as client:
             assert (await client.get(f"https://media.test:{port}/")).text == "hello"
-            assert f"host: media.test:{port}" in seen[0].lower()
+            assert f"host: media.test:{port}" in requests[0].lower()
             assert names == ["media.test"]
             with pytest.raises(httpx.ConnectError):
                 await client.get(f"https://other.test:{port}/")  # The certificate is not for this name.
@@ -171,11 +171,11 @@ async def test_environment_proxies_are_not_used(monkeypatch: pytest.MonkeyPatch)
 
 async def test_cookies_are_not_kept() -> None:
     """Two downloads from one host cannot be tied together, and nothing of one reaches the other."""
-    async with answering() as (port, seen), guarded_client(frozenset({"127.0.0.1"})) as client:
+    async with answering() as (port, requests), guarded_client(frozenset({"127.0.0.1"})) as client:
         await client.get(f"http://127.0.0.1:{port}/")
         await client.get(f"http://127.0.0.1:{port}/")
-    assert len(seen) == 2
-    assert not any("cookie:" in request.lower() for request in seen)
+    assert len(requests) == 2
+    assert not any("cookie:" in request.lower() for request in requests)
 
 
 def fixed(addresses: Sequence[str]) -> Callable[[str, int], Awaitable[Sequence[str]]]:
@@ -213,11 +213,11 @@ class Recorder(httpcore.AsyncNetworkBackend):
 @asynccontextmanager
 async def answering(tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[int, list[str]]]:
     """A server that says hello and sets a cookie; gives its port, and the requests that it saw."""
-    seen: list[str] = []
+    requests: list[str] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            seen.append((await reader.readuntil(b"\r\n\r\n")).decode())
+            requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nSet-Cookie: a=b\r\nConnection: close\r\n\r\nhello")
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -227,7 +227,7 @@ async def answering(tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[in
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls)
     async with server:
-        yield server.sockets[0].getsockname()[1], seen
+        yield server.sockets[0].getsockname()[1], requests
 
 
 # For tests alone: made for media.test, valid for a hundred years, trusted by nobody.

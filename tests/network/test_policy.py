@@ -33,7 +33,7 @@ from framerelay.runs.errors import AddressForbidden
     ],
 )
 def test_an_address_that_would_be_refused_is_refused_in_advance(address: str) -> None:
-    """Whoever writes it hears of it at once, and not when the film is done; DNS is not asked."""
+    """The author of it hears of it at once, and not when the film is done; DNS is not asked."""
     with pytest.raises(AddressForbidden):
         check_in_advance(address, TrustedHosts([]))
 
@@ -52,5 +52,5 @@ def test_an_address_that_would_be_refused_is_refused_in_advance(address: str) ->
     ],
 )
 def test_what_may_be_public_or_is_trusted_is_left_to_the_moment_of_sending(address: str) -> None:
-    """A name may lead elsewhere by then; a host that somebody vouched for may lie anywhere."""
+    """A name may lead elsewhere by then; a host that somebody vouched for may be anywhere."""
     check_in_advance(address, TrustedHosts(["n8n:5678", "127.0.0.1:9000", "localhost"]))

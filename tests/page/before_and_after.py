@@ -2,7 +2,7 @@
 `make before-and-after`: what was worst to look at on the page of the first round, and the same run on today's page.
 
 Each of docs/pictures/before-and-after/ is one file: on the left the page as it was, on the right as it is, on a desk
-and on a phone. The left half is of code that is history, and stays as the file has it; the right half is taken anew.
+and on a phone. The left half is of code that is history, and stays as the file has it; the right half is taken again.
 It is written as a test, like screenshots.py, and named so that `make test-e2e` leaves it alone.
 """
 
@@ -50,28 +50,28 @@ async def test_a_room_with_nothing_in_it_and_a_retake(
     """The first visit; a retake while the film is joined; where a retake is asked for."""
     async with start_provider(options=SLOW) as provider, start_relay(provider.url) as relay:
         async with devices(visit, relay, logged_in=False) as (_, phone):
-            await opened(phone, relay, "/")
+            await open_page(phone, relay, "/")
             async with visit(relay, viewport=DESK) as person:
                 desk = await person.open("/")
-                await drawn(desk)
+                await wait_for_pictures(desk)
                 await keep("10-empty-rooms", desk, phone)
         run_id = await relay.run(CHASE)
-        while any(shot["status"] != "done" for shot in (await relay.shown(run_id))["shots"]):
+        while any(shot["status"] != "done" for shot in (await relay.view(run_id))["shots"]):
             await asyncio.sleep(0.02)
 
         async def is_made_again() -> bool:
-            return bool((await relay.shown(run_id))["shots"][0]["status"] == "generating")
+            return bool((await relay.view(run_id))["shots"][0]["status"] == "generating")
 
         again = await relay.api.post(f"/v1/runs/{run_id}/shots/s1/retake")
         assert again.status_code == 200, again.text
         async with devices(visit, relay) as pages:
             await wait_until(is_made_again, "the take is under way")  # By then it once was a film of the old one.
             for page in pages:
-                await opened(page, relay, f"/runs/{run_id}")
+                await open_page(page, relay, f"/runs/{run_id}")
             await keep("01-one-state", *pages)
-            await relay.ended(run_id)
+            await relay.wait_for_end(run_id)
             for page in pages:
-                await opened(page, relay, f"/runs/{run_id}")
+                await open_page(page, relay, f"/runs/{run_id}")
                 await ask_for_a_retake(page)
             await keep("03-a-retake", *pages)
 
@@ -80,31 +80,31 @@ async def test_forty_shots(start_provider: Any, start_relay: Any, visit: Any) ->
     """The whole on a phone, the strip, a card, an approval, two tabs that decide, and what came in."""
     async with start_provider(options=QUICK) as provider, start_relay(provider.url) as relay:
         run_id = await relay.run(EPISODE)
-        await relay.ended(run_id)
+        await relay.wait_for_end(run_id)
         async with devices(visit, relay) as (desk, phone):
             for page in (desk, phone):
-                await opened(page, relay, f"/runs/{run_id}")
-            await asyncio.to_thread(save, "02-forty-shots", sheet(await taken(phone, full_page=True)))
+                await open_page(page, relay, f"/runs/{run_id}")
+            await asyncio.to_thread(save, "02-forty-shots", sheet(await screenshot_of(phone, full_page=True)))
             for page in (desk, phone):
-                await opened(page, relay, f"/runs/{run_id}")
+                await open_page(page, relay, f"/runs/{run_id}")
             await keep("05-an-approval", desk, phone)
             for page in (desk, phone):
                 await page.locator("#shot-s7").evaluate("it => it.scrollIntoView({block: 'center'})")
-                await drawn(page)
+                await wait_for_pictures(page)
             await keep("04-the-strip", desk, phone)
             for page in (desk, phone):
                 await page.locator("#shot-s24").evaluate("it => it.scrollIntoView({block: 'center'})")
-                await drawn(page)
+                await wait_for_pictures(page)
             await keep("06-seams", desk, phone)
         async with devices(visit, relay, zoom=2) as (desk, phone):
             for page in (desk, phone):
-                await opened(page, relay, f"/runs/{run_id}")
+                await open_page(page, relay, f"/runs/{run_id}")
                 await page.locator("#shot-s25").evaluate("it => it.scrollIntoView({block: 'center'})")
-                await drawn(page)
+                await wait_for_pictures(page)
             await keep("09-a-card", desk, phone)
         async with devices(visit, relay) as (desk, phone):
             for page in (desk, phone):
-                await opened(page, relay, f"/runs/{run_id}")
+                await open_page(page, relay, f"/runs/{run_id}")
                 await page.evaluate("window.stop()")
                 await page.route("**/strip*", lambda route: route.abort())
             await relay.api.post(f"/v1/runs/{run_id}/shots/s25/approve")
@@ -113,12 +113,12 @@ async def test_forty_shots(start_provider: Any, start_relay: Any, visit: Any) ->
                 await expect(page.get_by_role("alert")).to_be_visible()
                 await page.unroute("**/strip*")
                 await expect(page.locator("#lost")).to_be_hidden()
-                await drawn(page)
+                await wait_for_pictures(page)
             await keep("08-two-tabs", desk, phone)
-        await relay.ended(run_id)
+        await relay.wait_for_end(run_id)
         async with devices(visit, relay) as (desk, phone):
             for page in (desk, phone):
-                await opened(page, relay, "/callbacks")
+                await open_page(page, relay, "/callbacks")
                 await read_a_callback(page)
             await keep("07-callbacks", desk, phone)
 
@@ -126,7 +126,7 @@ async def test_forty_shots(start_provider: Any, start_relay: Any, visit: Any) ->
 async def ask_for_a_retake(page: Page) -> None:
     await page.locator("#shot-s2 h3 a").first.press("r")
     await expect(page.get_by_role("heading", name="Shot s2")).to_be_visible()
-    await drawn(page)
+    await wait_for_pictures(page)
 
 
 async def read_a_callback(page: Page) -> None:
@@ -136,7 +136,7 @@ async def read_a_callback(page: Page) -> None:
 
 @asynccontextmanager
 async def devices(visit: Any, relay: Any, *, zoom: float = 1, **options: Any) -> AsyncIterator[tuple[Page, Page]]:
-    """A tab on a desk, and one on a phone; *zoom* of a person who looks closer."""
+    """A tab on a desk, and one on a phone; *zoom* for a closer view."""
     sizes = [{side: int(px / zoom) for side, px in size.items()} for size in (DESK, PHONE)]
     async with (
         visit(relay, viewport=sizes[0], device_scale_factor=zoom, **options) as at_desk,
@@ -147,26 +147,26 @@ async def devices(visit: Any, relay: Any, *, zoom: float = 1, **options: Any) ->
         yield await at_desk.context.new_page(), await at_phone.context.new_page()
 
 
-async def opened(page: Page, relay: Any, path: str) -> None:
+async def open_page(page: Page, relay: Any, path: str) -> None:
     await page.goto(f"{relay.settings.listen_url}{path}")
-    await drawn(page)
+    await wait_for_pictures(page)
 
 
-async def drawn(page: Page) -> None:
-    """Until every picture is in its place, and nothing is said any more to load."""
+async def wait_for_pictures(page: Page) -> None:
+    """Until every picture is in its place, and nothing says any longer that it loads."""
     await page.evaluate(
         "Promise.all([...document.images].map(each => { each.loading = 'eager'; return each.decode().catch(() => 0) }))"
     )
     await page.wait_for_timeout(600)
 
 
-async def taken(page: Page, **options: Any) -> Image.Image:
+async def screenshot_of(page: Page, **options: Any) -> Image.Image:
     return Image.open(io.BytesIO(await page.screenshot(**options))).convert("RGB")
 
 
 async def keep(name: str, desk: Page, phone: Page) -> None:
     """Both beside each other, at one height."""
-    shots = [await taken(desk), await taken(phone)]
+    shots = [await screenshot_of(desk), await screenshot_of(phone)]
     side = Image.new("RGB", (SIDE, HEIGHT), "white")
     at = 0
     for each in shots:

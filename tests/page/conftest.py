@@ -47,11 +47,11 @@ def chromium() -> str:
     """
     The path of the system's own, one without windows if there is: the rest of a desktop's browser is half the work.
 
-    Without any the tests are skipped, except where `make test-e2e` could have installed it: a browser that nobody
-    notices missing would let everything here pass for ever.
+    Without any the tests are skipped, except where `make test-e2e` could have installed it: if nobody noticed that it
+    is missing, everything here would pass for ever.
     """
-    if found := next(filter(None, map(shutil.which, BROWSERS)), None):
-        return found
+    if path := next(filter(None, map(shutil.which, BROWSERS)), None):
+        return path
     if os.geteuid() == 0 and shutil.which("apt-get"):
         pytest.fail("no Chromium, though `make test-e2e` can install it here: apt-get install chromium")
     pytest.skip("no Chromium on PATH; as root on Debian or Ubuntu `make test-e2e` installs it")
@@ -78,13 +78,13 @@ class Visitor:
         self.context = context
         self.url = url
         self.problems: list[str] = []
-        self._expected: list[str] = []
+        self._patterns: list[str] = []
         context.on("console", self._on_console)
         context.on("weberror", lambda error: self.problems.append(f"exception: {error.error}"))
         context.on("request", self._on_request)
 
     async def log_in(self) -> None:
-        """As the form does, without a look at it."""
+        """As the form does, without opening it."""
         headers = {"Origin": self.url, "Sec-Fetch-Site": "same-origin"}
         form = {"key": API_KEY}
         answer = await self.context.request.post(f"{self.url}/login", form=form, headers=headers, max_redirects=0)
@@ -100,11 +100,11 @@ class Visitor:
 
     def expects(self, *patterns: str) -> None:
         """What this test brings about on purpose is no problem."""
-        self._expected += patterns
+        self._patterns += patterns
 
     def unexpected(self) -> list[str]:
         """The problems that no pattern of `expects` is found in."""
-        return [each for each in self.problems if not any(re.search(pattern, each) for pattern in self._expected)]
+        return [each for each in self.problems if not any(re.search(pattern, each) for pattern in self._patterns)]
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -167,8 +167,8 @@ def axe() -> Callable[..., Awaitable[list[str]]]:
 
     async def ask(page: Page, *rules: str) -> list[str]:
         options: dict[str, Any] = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
-        found = (await Axe().run(page, options=options)).response["violations"]
-        return [f"{each['id']}: {each['help']}: {[node['html'] for node in each['nodes'][:3]]}" for each in found]
+        violations = (await Axe().run(page, options=options)).response["violations"]
+        return [f"{each['id']}: {each['help']}: {[node['html'] for node in each['nodes'][:3]]}" for each in violations]
 
     return ask
 

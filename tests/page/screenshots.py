@@ -59,10 +59,10 @@ CHANGED = {ENGLISH: ("shiver in a puddle", "go out"), CHINESE: ("在积水里颤
 def rain(language: str, *, title: str = RAIN, gates: bool = True) -> dict[str, Any]:
     """Two scenes; *gates*: the last shot waits for a person."""
     scenes = {"street": ("arrival", "wheel", "brake"), "roof": ("above", "leap")}
-    told = [{"id": scene, "shots": [shot(language, each) for each in ids]} for scene, ids in scenes.items()]
+    scenes_told = [{"id": scene, "shots": [shot(language, each) for each in ids]} for scene, ids in scenes.items()]
     if gates:
-        told[-1]["shots"][-1]["gate"] = "approve"  # type: ignore[index]
-    return {**MODEL, "title": title, "budget": {"jobs": 12}, "scenes": told}
+        scenes_told[-1]["shots"][-1]["gate"] = "approve"  # type: ignore[index]
+    return {**MODEL, "title": title, "budget": {"jobs": 12}, "scenes": scenes_told}
 
 
 def harbour(language: str) -> dict[str, Any]:
@@ -78,8 +78,8 @@ def shot(language: str, shot_id: str) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def font() -> None:
     """A picture of boxes instead of signs is worse than an old one."""
-    found = subprocess.run(["fc-list", ":lang=zh"], capture_output=True, text=True, check=False).stdout
-    if not found:
+    fonts = subprocess.run(["fc-list", ":lang=zh"], capture_output=True, text=True, check=False).stdout
+    if not fonts:
         pytest.fail("no font for Chinese here: apt-get install fonts-noto-cjk")
 
 
@@ -91,56 +91,56 @@ async def test_the_pictures_are_taken(
     into, locale = INTO[language], {"locale": {ENGLISH: "en-US", CHINESE: "zh-CN"}[language]}
     options = {"scale": 0.6, "seconds_per_clip": 3.0, "queue_s": 0.3, "job_s": 4.0}
 
-    def said(text: str) -> str:
+    def in_language(text: str) -> str:
         return text if language == ENGLISH else messages_of(language).gettext(text)
 
     async with start_provider(options=options) as provider, start_relay(provider.url) as relay:
         dawn, night = await relay.run(harbour(language)), await relay.run(rain(language))
-        await relay.ended(dawn, within_s=180)
-        await relay.ended(night, within_s=180)
+        await relay.wait_for_end(dawn, within_s=180)
+        await relay.wait_for_end(night, within_s=180)
         async with visit(relay, **locale) as person:
-            waiting = await shown(await person.open(f"/runs/{night}"))
+            waiting = await wait_for_pictures(await person.open(f"/runs/{night}"))
             await keep(waiting.locator("#approve-leap"), into / "approve.png")
         await relay.api.post(f"/v1/runs/{night}/shots/leap/approve")
-        done = await relay.ended(night, within_s=180)
-        assert done["status"] == "succeeded", done["error"]
+        run_json = await relay.wait_for_end(night, within_s=180)
+        assert run_json["status"] == "succeeded", run_json["error"]
         chase = await relay.run(rain(language, title=CHASE, gates=False))
 
         async def is_under_way() -> bool:
-            shots = {shot["id"]: shot for shot in (await relay.shown(chase))["shots"]}
+            shots = {shot["id"]: shot for shot in (await relay.view(chase))["shots"]}
             has_seam = shots["wheel"]["takes"] and shots["wheel"]["takes"][0]["seam"]
             return bool(has_seam) and shots["brake"]["status"] == "generating"
 
         await wait_until(is_under_way, "two shots and their seam are done, and the next one generates", within_s=60)
         async with visit(relay, device_scale_factor=1.5, **locale) as person:
-            await keep(await shown(await person.open(f"/runs/{chase}")), into / "run.png", whole=True)
+            await keep(await wait_for_pictures(await person.open(f"/runs/{chase}")), into / "run.png", whole=True)
         async with visit(relay, device_scale_factor=1.5, viewport={"width": 1280, "height": 480}, **locale) as person:
-            await keep(await shown(await person.open("/")), into / "list.png")
+            await keep(await wait_for_pictures(await person.open("/")), into / "list.png")
         async with visit(relay, device_scale_factor=1.2, viewport={"width": 1280, "height": 720}, **locale) as person:
-            film = await shown(await person.open(f"/new?from={dawn}"))
-            await film.get_by_role("button", name=said("Shot by shot")).click()
-            await film.get_by_label(said("What is to be seen")).first.wait_for()
+            film = await wait_for_pictures(await person.open(f"/new?from={dawn}"))
+            await film.get_by_role("button", name=in_language("Shot by shot")).click()
+            await film.get_by_label(in_language("What is to be seen")).first.wait_for()
             await keep(film, into / "new.png")
         async with visit(relay, device_scale_factor=1, **locale) as person:
-            film = await shown(await person.open(f"/runs/{night}"))
+            film = await wait_for_pictures(await person.open(f"/runs/{night}"))
             await film.get_by_role("link", name="wheel", exact=True).click()
-            await film.get_by_role("heading", name=said("Shot %(shot)s") % {"shot": "wheel"}).wait_for()
-            await keep(await shown(film), into / "panel.png")
+            await film.get_by_role("heading", name=in_language("Shot %(shot)s") % {"shot": "wheel"}).wait_for()
+            await keep(await wait_for_pictures(film), into / "panel.png")
             film = await person.open(f"/runs/{night}/storyboard")
-            board = film.get_by_label(said("Storyboard as YAML"))
+            board = film.get_by_label(in_language("Storyboard as YAML"))
             await board.fill((await board.input_value()).replace(*CHANGED[language]))
-            await film.get_by_role("button", name=said("Apply")).wait_for()
+            await film.get_by_role("button", name=in_language("Apply")).wait_for()
             await keep(film, into / "storyboard.png")
         async with visit(relay, viewport={"width": 1000, "height": 800}, **locale) as person:
-            film = await shown(await person.open(f"/runs/{night}"))
+            film = await wait_for_pictures(await person.open(f"/runs/{night}"))
             await film.locator(".shot > .seam").first.click()
             frames = film.locator("#compare img")
             await frames.last.evaluate("it => it.decode()")
             await keep(film.locator("#compare"), into / "compare.png")
         async with visit(relay, device_scale_factor=1.5, color_scheme="dark", **locale) as person:
-            await keep(await shown(await person.open(f"/runs/{night}")), into / "dark.png")
+            await keep(await wait_for_pictures(await person.open(f"/runs/{night}")), into / "dark.png")
         async with visit(relay, device_scale_factor=1.5, viewport={"width": 390, "height": 844}, **locale) as person:
-            await keep(await shown(await person.open(f"/runs/{dawn}")), into / "phone.png")
+            await keep(await wait_for_pictures(await person.open(f"/runs/{dawn}")), into / "phone.png")
         await relay.api.post(f"/v1/runs/{chase}/cancel")
 
 
@@ -160,15 +160,15 @@ async def test_a_film_grows(start_provider: Any, start_relay: Any, visit: Any, l
                 await page.wait_for_timeout(EVERY_MS)
                 if await film.count():
                     break
-                frames.append((await taken(page), EVERY_MS))
+                frames.append((await screenshot_of(page), EVERY_MS))
             for moment in range(int(await film.evaluate(LOAD) * FILM_FPS / FASTER)):
                 await film.evaluate(SEEK, moment * FASTER / FILM_FPS)
-                frames.append((await taken(page), 1000 // FILM_FPS))
+                frames.append((await screenshot_of(page), 1000 // FILM_FPS))
     frames[-1] = (frames[-1][0], LAST_MS)
     save_moving(frames, INTO[language] / "film.webp")
 
 
-async def taken(page: Page) -> Image.Image:
+async def screenshot_of(page: Page) -> Image.Image:
     return Image.open(io.BytesIO(await page.screenshot())).convert("RGB")
 
 
@@ -184,7 +184,7 @@ def save_moving(frames: list[tuple[Image.Image, int]], path: Path) -> None:
     assert path.stat().st_size < MOVING_BYTES_MAX, path
 
 
-async def shown(page: Page) -> Page:
+async def wait_for_pictures(page: Page) -> Page:
     """*page* with every picture in place, those included that load only when they are scrolled to."""
     await page.evaluate(
         "Promise.all([...document.images].map(each => { each.loading = 'eager'; return each.decode().catch(() => 0) }))"
@@ -197,7 +197,7 @@ async def shown(page: Page) -> Page:
 async def keep(what: Page | Locator, path: Path, *, whole: bool = False) -> None:
     """Into *path*, in 256 colors: as sharp, and a quarter of the size. *whole*: what is below, too."""
     path.parent.mkdir(exist_ok=True)
-    taken = await (what.screenshot(full_page=whole) if isinstance(what, Page) else what.screenshot())
-    picture = Image.open(io.BytesIO(taken)).convert("RGB")
+    screenshot = await (what.screenshot(full_page=whole) if isinstance(what, Page) else what.screenshot())
+    picture = Image.open(io.BytesIO(screenshot)).convert("RGB")
     picture.quantize(256, kmeans=2, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
     assert path.stat().st_size < BYTES_MAX, path

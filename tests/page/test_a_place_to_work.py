@@ -101,7 +101,7 @@ async def test_a_film_is_written_shot_by_shot(relay: Any, visit: Any, axe: Any, 
 
 
 async def test_what_was_typed_outlives_a_session_that_has_ended(relay: Any, visit: Any) -> None:
-    """It is said where somebody types, and after the log-in it can be had back."""
+    """It is shown where somebody types, and after the log-in it can be restored."""
     async with visit(relay) as person:
         person.expects("status of 401")
         page = await person.open("/new?from=")
@@ -150,7 +150,7 @@ async def test_the_tab_says_that_somebody_is_waited_for(relay: Any, visit: Any) 
 async def test_a_callback_opens_at_the_side(relay: Any, visit: Any, axe: Any, picture: Any) -> None:
     """Its JSON can be copied, the next one comes with j, Escape leads back to the line where one was."""
     run_id = await relay.run({**GATED, "title": "told"})
-    await relay.ended(run_id)
+    await relay.wait_for_end(run_id)
     async with visit(relay, permissions=["clipboard-read", "clipboard-write"]) as person:
         page = await person.open(f"/callbacks?run={run_id}")
         rows = page.locator("tbody tr")
@@ -161,7 +161,7 @@ async def test_a_callback_opens_at_the_side(relay: Any, visit: Any, axe: Any, pi
         await picture(page, "callback-at-the-side", whole=False)
         await side.get_by_role("button", name="Copy").click()
         await expect(side.get_by_role("button", name="Copied")).to_be_visible()
-        copied = await page.evaluate("navigator.clipboard.readText()")
+        text = await page.evaluate("navigator.clipboard.readText()")
         await page.keyboard.press("j")
         await expect(rows.nth(1)).to_have_class("is-open")
         await expect(side.get_by_text("succeeded", exact=True)).to_have_count(0)
@@ -169,4 +169,4 @@ async def test_a_callback_opens_at_the_side(relay: Any, visit: Any, axe: Any, pi
         await expect(side).to_be_hidden()
         await expect(rows.nth(1).locator("a.go")).to_be_focused()
 
-    assert '\n  "id": "job_' in copied
+    assert '\n  "id": "job_' in text

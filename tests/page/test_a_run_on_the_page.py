@@ -28,7 +28,7 @@ HOSTILE = '<img src=x onerror="document.title=1"></script><script>document.title
 async def film(relay: Any) -> str:
     """A run that has its film, and that nobody changes."""
     run_id = str(await relay.run(CHAIN))
-    await relay.ended(run_id)
+    await relay.wait_for_end(run_id)
     return run_id
 
 
@@ -36,9 +36,9 @@ async def test_a_run_goes_from_its_start_to_its_film_before_ones_eyes(
     start_provider: Any, start_relay: Any, visit: Any, picture: Any
 ) -> None:
     """Nobody reloads: states, frames, clips and the film come as they are made, and each clip can be played."""
-    seen = threading.Event()
+    gate = threading.Event()
     async with (
-        start_provider(until=seen) as provider,
+        start_provider(until=gate) as provider,
         start_relay(provider.url) as relay,
         visit(relay) as person,
     ):
@@ -51,21 +51,21 @@ async def test_a_run_goes_from_its_start_to_its_film_before_ones_eyes(
         await expect(page.get_by_text("generating").first).to_be_visible()
         heights = await page.locator(".shot, .bar, .overview").evaluate_all("all => all.map(each => each.offsetHeight)")
         await picture(page, "run-generating")
-        seen.set()
+        gate.set()
         await expect(page.get_by_role("link", name="Download it")).to_be_visible(timeout=120_000)
         await picture(page, "run-film")
 
         assert await page.evaluate("window.seenFirst"), "it was loaded again"
         now = await page.locator(".shot, .bar, .overview").evaluate_all("all => all.map(each => each.offsetHeight)")
         assert now == heights, "frames, words and figures have their room from the start"
-        assert (await relay.shown(run_id))["status"] == "succeeded"
+        assert (await relay.view(run_id))["status"] == "succeeded"
 
 
 async def test_clips_and_film_play(relay: Any, visit: Any, wait_until: Any) -> None:
     """One clip; what there is so far, clip after clip; and the film, once that is there."""
     third = {"id": "s3", "prompt": "it stops", "gate": "approve"}
     run_id = await relay.run({**CHAIN, "shots": [*CHAIN["shots"], third]})
-    await relay.ended(run_id)
+    await relay.wait_for_end(run_id)
     async with visit(relay) as person:
         page = await person.open(f"/runs/{run_id}")
         video, film = page.locator("#player"), page.locator("#film")
@@ -99,29 +99,29 @@ async def test_the_frames_of_a_seam_are_laid_over_each_other(
         dialog = page.get_by_role("dialog", name="s1 → s2")
         await expect(dialog.get_by_role("img", name="s2 begins")).to_be_visible()
         await expect(dialog).to_contain_text("difference")
-        shown = (
+        conditions = (
             "[...document.querySelectorAll('#compare img')].map(e => e.complete && !!e.naturalWidth && e.currentSrc)"
         )
 
         async def are_shown() -> bool:
-            return bool(await page.evaluate(f"{shown}.every(Boolean)"))
+            return bool(await page.evaluate(f"{conditions}.every(Boolean)"))
 
         await wait_until(are_shown, "both frames are there")
-        sources = await page.evaluate(shown)
+        sources = await page.evaluate(conditions)
         slider = dialog.get_by_role("slider")
         await expect(slider).to_be_focused()
         await slider.press("ArrowLeft")
-        wiped = await dialog.locator(".wipe").evaluate("it => it.style.getPropertyValue('--wipe')")
+        position = await dialog.locator(".wipe").evaluate("it => it.style.getPropertyValue('--wipe')")
         await dialog.get_by_role("checkbox").check()
         await picture(page, "seam", whole=False)
-        found = await axe(page)
+        violations = await axe(page)
         await page.keyboard.press("Escape")
         await expect(dialog).to_be_hidden()
         await expect(seam).to_be_focused()
 
-    assert wiped == "49%"
+    assert position == "49%"
     assert [source.partition("/media/")[2].partition(".")[2] for source in sources] == ["1.last.png", "1.first.png"]
-    assert found == []
+    assert violations == []
 
 
 async def test_a_shot_tells_its_history(relay: Any, film: str, visit: Any) -> None:
@@ -134,7 +134,7 @@ async def test_a_shot_tells_its_history(relay: Any, film: str, visit: Any) -> No
         await page.get_by_text("As it was received").last.click()
         body = await page.locator("pre:visible").inner_text()
 
-    run = await relay.shown(film)
+    run = await relay.view(film)
     assert run["shots"][0]["takes"][0]["job_id"] in body
     assert '"succeeded"' in body
 
@@ -144,7 +144,7 @@ async def test_callbacks_appear_as_they_arrive(relay: Any, film: str, visit: Any
     async with visit(relay) as person:
         page = await person.open("/callbacks", hurried=True)
         await page.evaluate("window.seenFirst = true")
-        job = (await relay.shown(film))["shots"][1]["takes"][0]["job_id"]
+        job = (await relay.view(film))["shots"][1]["takes"][0]["job_id"]
         await page.locator("tr", has_text=job).last.locator("a.go").click()
         read = page.get_by_role("dialog", name="One callback")
         await relay.run({**CHAIN, "title": "while one looks"})
@@ -157,7 +157,7 @@ async def test_callbacks_appear_as_they_arrive(relay: Any, film: str, visit: Any
 async def test_a_page_that_lost_its_events_finds_back(relay: Any, home: Any, relay_in: Any, visit: Any) -> None:
     """The receiver goes away while the run goes on, and comes back: the page shows how things stand, unasked."""
     run_id = await relay.run(GATED)
-    await relay.ended(run_id)
+    await relay.wait_for_end(run_id)
     async with AsyncExitStack() as stack:
         async with relay_in(*home, "http://127.0.0.1:9", worker=False) as another:
             person = await stack.enter_async_context(visit(another))
@@ -166,7 +166,7 @@ async def test_a_page_that_lost_its_events_finds_back(relay: Any, home: Any, rel
             await expect(page.get_by_role("button", name="Approve")).to_be_visible()
             person.expects("net::ERR_", "Failed to load resource")
         await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve")
-        await relay.ended(run_id)
+        await relay.wait_for_end(run_id)
         port = another.settings.port
         await stack.enter_async_context(relay_in(*home, "http://127.0.0.1:9", worker=False, port=port))
         await expect(page.get_by_role("link", name="Download it")).to_be_visible(timeout=120_000)
@@ -178,10 +178,10 @@ async def test_hostile_words_are_shown_and_do_nothing(relay: Any, visit: Any, pi
     """Title, prompt and names come from storyboards, which other people write."""
     board = {**MODEL, "title": HOSTILE, "shots": [{"id": "s1", "prompt": HOSTILE, "gate": "approve"}]}
     run_id = await relay.run(board)
-    await relay.ended(run_id)
+    await relay.wait_for_end(run_id)
     async with visit(relay) as person:
         page = await person.open(f"/runs/{run_id}")
-        shown = await page.get_by_role("heading", level=1).inner_text()
+        title = await page.get_by_role("heading", level=1).inner_text()
         await picture(page, "hostile")
         await expect(page.locator("img[src='x']")).to_have_count(0)
         assert await page.title() not in ("1", "2")
@@ -189,21 +189,21 @@ async def test_hostile_words_are_shown_and_do_nothing(relay: Any, visit: Any, pi
         await expect(page.locator("img[src='x']")).to_have_count(0)
         assert await page.title() not in ("1", "2")
 
-    assert shown.startswith('<img src=x onerror="document.title=1"></script><script>')
-    assert "{{7*7}}&lt;b&gt;" in shown
+    assert title.startswith('<img src=x onerror="document.title=1"></script><script>')
+    assert "{{7*7}}&lt;b&gt;" in title
 
 
 async def test_ten_tabs_do_not_starve_each_other(relay: Any, visit: Any) -> None:
     """A browser keeps six connections to a host; a tab that nobody sees gives its own back, and catches up later."""
     run_id = await relay.run(GATED)
-    await relay.ended(run_id)
+    await relay.wait_for_end(run_id)
     async with visit(relay) as person:
         for _ in range(10):
             page = await person.open(f"/runs/{run_id}")
             await expect(page.get_by_role("button", name="Approve s2")).to_be_visible()
             await turn(page, "hidden")
         await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve")
-        await relay.ended(run_id)
+        await relay.wait_for_end(run_id)
         await turn(page, "visible")
 
         await expect(page.get_by_role("link", name="Play the film")).to_be_visible()
@@ -219,12 +219,12 @@ async def turn(page: Page, state: str) -> None:
     )
 
 
-async def test_where_a_picture_is_gone_stand_words(relay: Any, visit: Any, picture: Any, wait_until: Any) -> None:
+async def test_a_missing_picture_is_replaced_by_words(relay: Any, visit: Any, picture: Any, wait_until: Any) -> None:
     """
     In its own room, with a script and without, in the reader's language; what can be made again comes in by itself.
     """
     run_id = await relay.run(CHAIN)
-    run = await relay.ended(run_id)
+    run = await relay.wait_for_end(run_id)
     folder = relay.settings.data_dir / "media" / run_id
     async with visit(relay) as before:
         page = await before.open(f"/runs/{run_id}")
@@ -239,7 +239,7 @@ async def test_where_a_picture_is_gone_stand_words(relay: Any, visit: Any, pictu
         frame = page.locator("#shot-s2 .pair img").last
         await expect(frame).to_be_visible()
         answer = await reader.context.request.get(f"{reader.url}{await frame.get_attribute('src')}", headers=AS_PICTURE)
-        drawn = await answer.text()
+        text = await answer.text()
         clip = await page.request.get(f"{reader.url}/media/{run_id}/s2.1.mp4", headers={"Accept": "text/html"})
         await picture(page, "gone-without-a-script")
     async with visit(relay) as person:
@@ -256,14 +256,14 @@ async def test_where_a_picture_is_gone_stand_words(relay: Any, visit: Any, pictu
 
     assert now == heights, "nothing jumps"
     assert (answer.status, answer.headers["content-type"]) == (404, "image/svg+xml")
-    assert "文件不在了" in drawn
+    assert "文件不在了" in text
     assert (clip.status, clip.headers["content-type"]) == (404, "text/html; charset=utf-8")
 
 
-async def test_a_picture_that_is_made_again_comes_in(relay: Any, visit: Any) -> None:
+async def test_a_picture_that_is_made_again_appears(relay: Any, visit: Any) -> None:
     """As after `FRAMERELAY_FRAMES_KEEP_S`; nobody reloads."""
     run_id = await relay.run(CHAIN)
-    await relay.ended(run_id)
+    await relay.wait_for_end(run_id)
     folder = relay.settings.data_dir / "media" / run_id
     async with visit(relay) as before:
         page = await before.open(f"/runs/{run_id}")

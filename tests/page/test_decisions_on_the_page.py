@@ -29,7 +29,7 @@ TAKES = {
 async def waiting(relay: Any, board: dict[str, Any]) -> str:
     """The id of a run that waits for a person."""
     run_id = str(await relay.run(board))
-    assert (await relay.ended(run_id))["status"] == "waiting"
+    assert (await relay.wait_for_end(run_id))["status"] == "waiting"
     return run_id
 
 
@@ -51,7 +51,7 @@ async def test_a_shot_is_approved(relay: Any, visit: Any, picture: Any) -> None:
 
 
 async def test_what_has_the_focus_is_no_older_than_the_rest(relay: Any, visit: Any) -> None:
-    """Somebody else decides while one stands on the head of a scene: it counts the new shot as well."""
+    """Somebody else decides while the heading of a scene has the focus: it counts the new shot as well."""
     run_id = await waiting(relay, GATED)
     async with visit(relay) as person:
         page = await person.open(f"/runs/{run_id}")
@@ -70,24 +70,24 @@ async def test_an_answer_that_was_overtaken_changes_nothing(relay: Any, visit: A
     async with visit(relay) as person:
         page = await person.open(f"/runs/{run_id}")
         button = page.get_by_role("button", name="Approve s2: spend 1 job")
-        asked, decided = asyncio.Event(), asyncio.Event()
+        request_there, go_on = asyncio.Event(), asyncio.Event()
 
         async def late(route: Route) -> None:
             answer = await route.fetch()
-            asked.set()
-            await decided.wait()
+            request_there.set()
+            await go_on.wait()
             await route.fulfill(response=answer)
 
         await page.route("**/strip", late, times=1)
         await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-        await asyncio.wait_for(asked.wait(), timeout=60)
+        await asyncio.wait_for(request_there.wait(), timeout=60)
         await button.click()
         await expect(button).to_be_hidden()
         await page.evaluate(
             "new MutationObserver(() => { window.cameBack ||= !!document.getElementById('approve-s2') })"
             ".observe(document.body, { childList: true, subtree: true })"
         )
-        decided.set()
+        go_on.set()
         await has_film(page)
         assert not await page.evaluate("window.cameBack")
 
@@ -95,14 +95,14 @@ async def test_an_answer_that_was_overtaken_changes_nothing(relay: Any, visit: A
 async def test_a_run_that_had_ended_is_followed_again(relay: Any, visit: Any, wait_until: Any) -> None:
     """Its stream of events is over; a retake by somebody else is seen all the same, up to the new film."""
     run_id = await relay.run({**MODEL, "title": "at rest", "shots": TWO})
-    await relay.ended(run_id)
+    await relay.wait_for_end(run_id)
     async with visit(relay) as person:
         page = await person.open(f"/runs/{run_id}", hurried=True)
         film = page.locator("#film")
         before = await film.get_attribute("src")
         await wait_until(partial(page.evaluate, "stream === null && patience === null"), "the stream of events is over")
         await relay.api.post(f"/v1/runs/{run_id}/shots/s2/retake")
-        await relay.ended(run_id)
+        await relay.wait_for_end(run_id)
         await expect(page.locator("#shot-s2").get_by_text("2 takes")).to_be_visible()
         await expect(page.locator("#state")).to_have_attribute("data-live", "no")
         assert await film.get_attribute("src") != before
@@ -117,16 +117,16 @@ async def test_a_take_is_picked(relay: Any, visit: Any, picture: Any) -> None:
         await page.get_by_role("button", name="Pick take 2").click()
         await has_film(page)
 
-    assert (await relay.shown(run_id))["shots"][0]["picked"] == 2
+    assert (await relay.view(run_id))["shots"][0]["picked"] == 2
 
 
 async def test_another_take_is_picked_and_that_is_undone(relay: Any, visit: Any, picture: Any, axe: Any) -> None:
     """The old take comes back into the film from the shot's panel, for nothing; one click takes that back."""
     run_id = await relay.run({**MODEL, "title": "to and fro", "budget": {"jobs": 4}, "shots": TWO})
-    await relay.ended(run_id)
+    await relay.wait_for_end(run_id)
     await relay.api.post(f"/v1/runs/{run_id}/shots/s2/retake")
-    await relay.ended(run_id)
-    spent = (await relay.shown(run_id))["spent"]
+    await relay.wait_for_end(run_id)
+    amount = (await relay.view(run_id))["spent"]
     async with visit(relay) as person:
         page = await person.open(f"/runs/{run_id}")
         await page.get_by_role("link", name="s2", exact=True).click()
@@ -135,21 +135,21 @@ async def test_another_take_is_picked_and_that_is_undone(relay: Any, visit: Any,
         await picture(page, "run-undo", whole=False)
         assert await axe(page) == []
         await expect(page.get_by_role("button", name="Pick take 2 instead")).to_be_visible()
-        await relay.ended(run_id)
+        await relay.wait_for_end(run_id)
         await page.get_by_role("button", name="Undo: pick take 2 again").click()
         await expect(page.get_by_text("Take 2 of s2 is picked.")).to_be_visible()
         await page.locator("#undo").get_by_role("link", name="Close").click()
         await expect(page.locator("#undo")).to_have_count(0)
         await has_film(page)
 
-    now = await relay.ended(run_id)
-    assert (now["shots"][1]["picked"], now["film"]["takes"], now["spent"]) == (2, {"s1": 1, "s2": 2}, spent)
+    now = await relay.wait_for_end(run_id)
+    assert (now["shots"][1]["picked"], now["film"]["takes"], now["spent"]) == (2, {"s1": 1, "s2": 2}, amount)
 
 
 async def test_a_change_of_the_storyboard_that_cost_nothing_is_undone(relay: Any, visit: Any) -> None:
     """What it was before is looked at first; nothing is spent on the way there or back."""
     run_id = await relay.run({**MODEL, "title": "there and back", "budget": {"jobs": 4}, "shots": TWO})
-    spent = (await relay.ended(run_id))["spent"]
+    amount = (await relay.wait_for_end(run_id))["spent"]
     async with visit(relay) as person:
         page = await person.open(f"/runs/{run_id}/storyboard")
         board = page.get_by_label("Storyboard as YAML")
@@ -163,13 +163,16 @@ async def test_a_change_of_the_storyboard_that_cost_nothing_is_undone(relay: Any
         await expect(page.get_by_role("heading", level=1, name="there and back")).to_be_visible()
         await expect(page.locator("#undo-storyboard")).to_be_hidden()
 
-    assert ((await relay.ended(run_id))["title"], (await relay.shown(run_id))["spent"]) == ("there and back", spent)
+    assert ((await relay.wait_for_end(run_id))["title"], (await relay.view(run_id))["spent"]) == (
+        "there and back",
+        amount,
+    )
 
 
 async def test_a_shot_is_made_once_more_with_another_prompt(relay: Any, visit: Any, picture: Any) -> None:
     """It says first what is spent and what no longer fits; then there is a take with the new prompt, and a new film."""
     run_id = await relay.run({**MODEL, "title": "once more", "budget": {"jobs": 4}, "shots": TWO})
-    before = await relay.ended(run_id)
+    before = await relay.wait_for_end(run_id)
     async with visit(relay) as person:
         page = await person.open(f"/runs/{run_id}")
         await page.get_by_role("link", name="s1", exact=True).click()
@@ -191,7 +194,7 @@ async def test_a_shot_is_made_once_more_with_another_prompt(relay: Any, visit: A
         await expect(page.get_by_text("a car in the snow").first).to_be_visible()
         await picture(page, "run-stale")
 
-    run = await relay.ended(run_id)
+    run = await relay.wait_for_end(run_id)
     assert before["status"] == run["status"] == "succeeded"
     assert (run["shots"][0]["prompt"], len(run["shots"][0]["takes"])) == ("a car in the snow", 2)
     assert run["spent"]["jobs"] == 3
@@ -208,7 +211,7 @@ async def test_a_run_is_cancelled(relay: Any, visit: Any, picture: Any) -> None:
         await expect(page.get_by_text("cancelled").first).to_be_visible()
         await picture(page, "run-cancelled")
 
-    assert (await relay.shown(run_id))["status"] == "cancelled"
+    assert (await relay.view(run_id))["status"] == "cancelled"
 
 
 async def test_a_job_that_was_lost_is_brought_in(
@@ -229,13 +232,13 @@ async def test_a_job_that_was_lost_is_brought_in(
         await page.get_by_label("Id of the job of s1").fill(job["id"])
         await page.get_by_role("button", name="This job is s1").click()
         await has_film(page)
-        run = await relay.shown(run_id)
+        run = await relay.view(run_id)
 
     assert (run["shots"][0]["takes"][0]["job_id"], run["spent"]["jobs"]) == (job["id"], 1)
 
 
-async def test_the_second_of_two_tabs_is_told_that_it_came_too_late(relay: Any, visit: Any) -> None:
-    """Both show the same question; the first one's answer counts, the second is told so where it stands."""
+async def test_the_second_of_two_tabs_is_told_that_it_is_too_late(relay: Any, visit: Any) -> None:
+    """Both show the same question; the first one's answer counts, the second is told so on the spot."""
     run_id = await waiting(relay, TAKES)
     async with visit(relay) as person:
         person.expects("status of 409")
@@ -246,13 +249,13 @@ async def test_the_second_of_two_tabs_is_told_that_it_came_too_late(relay: Any, 
         await first.get_by_role("button", name="Pick take 2").click()
         await has_film(first)
         await second.get_by_role("button", name="Pick take 1").click()
-        told = second.get_by_role("alert")
-        await expect(told).to_have_text("Take 2 of s1 was picked already, by somebody else or in another tab.")
+        alert = second.get_by_role("alert")
+        await expect(alert).to_have_text("Take 2 of s1 was picked already, by somebody else or in another tab.")
         assert await second.evaluate("window.seenFirst"), "it is another page"
         await expect(second.get_by_role("button", name="Pick take 1")).to_be_hidden()
         await has_film(second)
 
-    assert (await relay.shown(run_id))["shots"][0]["picked"] == 2
+    assert (await relay.view(run_id))["shots"][0]["picked"] == 2
 
 
 async def test_everything_is_done_with_the_keyboard_alone(relay: Any, visit: Any) -> None:
@@ -272,17 +275,17 @@ async def test_everything_is_done_with_the_keyboard_alone(relay: Any, visit: Any
         await has_film(page)
 
 
-async def tab_to(wanted: Locator) -> None:
-    """Press Tab until *wanted* has the focus; whatever has it on the way shows that."""
-    await wanted.wait_for()
+async def tab_to(target: Locator) -> None:
+    """Press Tab until *target* has the focus; whatever has it on the way shows that."""
+    await target.wait_for()
     for _ in range(60):
-        if await wanted.evaluate("it => it === document.activeElement"):
+        if await target.evaluate("it => it === document.activeElement"):
             return
-        await wanted.page.keyboard.press("Tab")
-        unseen = await wanted.page.evaluate(
+        await target.page.keyboard.press("Tab")
+        unseen = await target.page.evaluate(
             "(() => { const it = document.activeElement, style = getComputedStyle(it);"
             " return it !== document.body && style.outlineStyle === 'none' && style.boxShadow === 'none'"
             " ? it.outerHTML : null })()"
         )
         assert unseen is None, f"nobody sees that this has the focus: {unseen}"
-    pytest.fail(f"60 times Tab did not lead to {wanted}")
+    pytest.fail(f"60 times Tab did not lead to {target}")

@@ -41,20 +41,20 @@ async def looks(home: Any, provider_in: Any, relay_in: Any) -> AsyncIterator[Loo
     """One run that has its film, one that waits for a person, one that goes on for an hour."""
     folder, redis = home
     async with provider_in(folder / "quick") as quick, relay_in(folder, redis, quick.url) as relay:
-        done, waits = await relay.run(FILM), await relay.run(WAITS)
-        assert (await relay.ended(done))["status"] == "succeeded"
-        assert (await relay.ended(waits))["status"] == "waiting"
+        film, waits = await relay.run(FILM), await relay.run(WAITS)
+        assert (await relay.wait_for_end(film))["status"] == "succeeded"
+        assert (await relay.wait_for_end(waits))["status"] == "waiting"
     slowly = {"job_s": 3600.0}
     async with provider_in(folder / "slow", options=slowly) as slow, relay_in(folder, redis, slow.url) as relay:
         running = await relay.run({**FILM, "title": "goes on"})
-        while (await relay.shown(running))["shots"][0]["status"] != "generating":
-            assert (await relay.shown(running))["status"] == "running"
+        while (await relay.view(running))["shots"][0]["status"] != "generating":
+            assert (await relay.view(running))["status"] == "running"
         pages = {
             "list": "/",
-            "done": f"/runs/{done}",
+            "done": f"/runs/{film}",
             "waiting": f"/runs/{waits}",
             "running": f"/runs/{running}",
-            "shot": f"/runs/{done}/shots/s2",
+            "shot": f"/runs/{film}/shots/s2",
             "storyboard": f"/runs/{waits}/storyboard",
             "callbacks": "/callbacks",
             "callback": "/callbacks/last",
@@ -68,19 +68,19 @@ async def looks(home: Any, provider_in: Any, relay_in: Any) -> AsyncIterator[Loo
 
 async def test_axe_finds_nothing_wrong(looks: Looks, visit: Any, axe: Any, picture: Any) -> None:
     """Names, order, landmarks, and contrast in both colors: on every page, unfolded."""
-    found = []
+    violations = []
     async with visit(looks.relay) as person, visit(looks.relay, logged_in=False) as stranger:
         for name, path in {**looks.pages, "login": "/login"}.items():
             page = await (stranger if name == "login" else person).open(path)
             await picture(page, f"{name}-light")
             await page.evaluate(UNFOLD)
-            found += [f"{name}: {each}" for each in await axe(page)]
+            violations += [f"{name}: {each}" for each in await axe(page)]
             await page.emulate_media(color_scheme="dark")
             await picture(page, f"{name}-dark", whole=False)
-            found += [f"{name}, dark: {each}" for each in await axe(page, "color-contrast")]
+            violations += [f"{name}, dark: {each}" for each in await axe(page, "color-contrast")]
             await page.close()
 
-    assert found == []
+    assert violations == []
 
 
 async def test_a_phone_needs_no_sideways_scrolling(looks: Looks, visit: Any, picture: Any) -> None:

@@ -26,11 +26,11 @@ IS_WHOLE = "it => it.scrollWidth <= it.clientWidth && it.scrollHeight <= it.clie
 async def forty(relay: Any) -> str:
     """A run of forty shots that waits for the approval of its second one."""
     run_id = str(await relay.run(FORTY))
-    await relay.ended(run_id)
+    await relay.wait_for_end(run_id)
     return run_id
 
 
-async def focused(page: Page) -> str:
+async def focus(page: Page) -> str:
     return str(await page.evaluate("document.activeElement.getAttribute('href') || document.activeElement.id"))
 
 
@@ -40,20 +40,20 @@ async def test_forty_frames_are_one_stop_on_the_way_to_the_decision(relay: Any, 
         page = await person.open(f"/runs/{forty}")
         await page.locator("#run-menu summary").focus()
         await page.keyboard.press("Tab")
-        assert await focused(page) == "#shot-s1"
+        assert await focus(page) == "#shot-s1"
         await page.keyboard.press("ArrowRight")
-        assert await focused(page) == "#shot-s2"
+        assert await focus(page) == "#shot-s2"
         await page.keyboard.press("End")
-        assert await focused(page) == "#shot-s40"
+        assert await focus(page) == "#shot-s40"
         await page.keyboard.press("ArrowUp")
-        above = await focused(page)
+        above = await focus(page)
         await page.keyboard.press("ArrowDown")
-        assert (above, await focused(page)) != ("#shot-s40", above)
-        assert await focused(page) == "#shot-s40"
+        assert (above, await focus(page)) != ("#shot-s40", above)
+        assert await focus(page) == "#shot-s40"
         await page.evaluate("refresh()")
         stops = page.locator("#overview a:not([tabindex='-1'])")
         await expect(stops).to_have_count(1)
-        assert await focused(page) == "#shot-s40"
+        assert await focus(page) == "#shot-s40"
         await page.keyboard.press("Tab")
         assert await page.evaluate("document.activeElement.closest('#approve-s2') !== null")
         await page.keyboard.press("j")
@@ -88,9 +88,9 @@ async def test_menus_and_places_are_in_sight_on_a_phone(relay: Any, forty: str, 
 async def test_a_card_says_all_it_has_to_say_on_a_phone(relay: Any, visit: Any) -> None:
     """What has to be done with a shot, and what it cost, are not cut; its prompt gives way."""
     run_id = await relay.run({**FORTY, "title": "a phone", "shots": [{"id": f"s{n}", "prompt": SAID} for n in (1, 2)]})
-    await relay.ended(run_id)
+    await relay.wait_for_end(run_id)
     await relay.api.post(f"/v1/runs/{run_id}/shots/s1/retake")
-    await relay.ended(run_id)
+    await relay.wait_for_end(run_id)
     async with visit(relay, **PHONE) as person:
         page = await person.open(f"/runs/{run_id}")
         card = page.locator("#shot-s2.is-stale")
@@ -104,23 +104,23 @@ async def test_a_card_says_all_it_has_to_say_on_a_phone(relay: Any, visit: Any) 
 
 
 async def test_a_lost_connection_hides_nothing_on_a_phone(relay: Any, forty: str, visit: Any) -> None:
-    """Title, figures and what is next can be read and pressed while it is said."""
+    """Title, figures and what is next can be read and pressed while it is shown."""
     async with visit(relay, **PHONE) as person:
         person.expects("net::ERR_FAILED")
         page = await person.open(f"/runs/{forty}")
         await page.route("**/strip", lambda route: route.abort())
         await page.evaluate("refresh()")
-        lost = page.locator("#lost")
-        await expect(lost).to_be_visible()
-        _, top, _, bottom = await lost.evaluate(PLACE)
+        notice = page.locator("#lost")
+        await expect(notice).to_be_visible()
+        _, top, _, bottom = await notice.evaluate(PLACE)
         head = await page.locator("#state").evaluate(PLACE)
         assert top >= head[3]
         assert bottom <= 844
 
 
 @pytest.mark.parametrize(("path", "what"), [("/new", ".write"), ("/callbacks", "thead th:nth-child(2)")])
-async def test_a_script_moves_nothing_when_it_comes(relay: Any, forty: str, visit: Any, path: str, what: str) -> None:
-    """What stands there before it runs stands there afterwards: its buttons and the shorter times have their room."""
+async def test_a_script_moves_nothing_when_it_loads(relay: Any, forty: str, visit: Any, path: str, what: str) -> None:
+    """What is there before it runs is there afterwards: its buttons and the shorter times have their room."""
     places = []
     for has_script in (False, True):
         async with visit(relay, java_script_enabled=has_script) as person:

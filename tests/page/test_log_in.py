@@ -21,13 +21,13 @@ async def test_a_person_logs_in_with_the_key(relay: Any, visit: Any, picture: An
         await page.get_by_label("key").fill(KEY)
         await page.get_by_role("button", name="Log in").click()
         await expect(page.get_by_role("heading", level=1, name="Runs")).to_be_visible()
-        kept = await page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
+        storage = await page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
 
         assert page.url == f"{person.url}/"
-        assert KEY not in kept
+        assert KEY not in storage
 
 
-async def test_a_wrong_key_is_answered_in_words(relay: Any, visit: Any, picture: Any) -> None:
+async def test_a_wrong_key_is_answered_with_a_sentence(relay: Any, visit: Any, picture: Any) -> None:
     """The form comes again, says so where a screen reader hears it, and takes the right key."""
     async with visit(relay, logged_in=False) as person:
         person.expects("status of 401")
@@ -42,7 +42,7 @@ async def test_a_wrong_key_is_answered_in_words(relay: Any, visit: Any, picture:
         await expect(page.get_by_role("heading", level=1, name="Runs")).to_be_visible()
 
 
-async def test_a_run_that_was_asked_for_comes_after_the_log_in(relay: Any, visit: Any) -> None:
+async def test_the_requested_run_is_shown_after_the_log_in(relay: Any, visit: Any) -> None:
     """A link from a message leads to the run, not to the list."""
     run_id = await relay.run({"model": "seedance-1.5-pro-1080p", "title": "linked", "shots": [{"prompt": "a car"}]})
     async with visit(relay, logged_in=False) as person:
@@ -55,7 +55,7 @@ async def test_a_run_that_was_asked_for_comes_after_the_log_in(relay: Any, visit
 
 
 async def test_the_link_of_the_demo_lets_in_once(relay: Any, visit: Any) -> None:
-    """Nobody types the demo's key; whoever finds the link in a history later gets the form, and words."""
+    """Nobody types the demo's key; someone who finds the link in a history later gets the form and an explanation."""
     link = f"/login?once={Sessions('only for tests', secure=False).invite()}"
     async with visit(relay, logged_in=False) as person, visit(relay, logged_in=False) as another:
         another.expects("status of 401")

@@ -24,7 +24,7 @@ TWO_GATES: dict[str, Any] = {
 async def test_what_is_typed_stays_while_the_run_goes_on(relay: Any, visit: Any) -> None:
     """Somebody else approves; my words, my caret and my button are as they were, and what I send then counts."""
     run_id = await relay.run(TWO_GATES)
-    await relay.ended(run_id)
+    await relay.wait_for_end(run_id)
     async with visit(relay) as person:
         page = await person.open(f"/runs/{run_id}")
         box = page.get_by_label("Prompt of a", exact=True)
@@ -41,13 +41,13 @@ async def test_what_is_typed_stays_while_the_run_goes_on(relay: Any, visit: Any)
         await page.get_by_role("button", name="Approve a: spend 1 job").click()
         await expect(page.get_by_role("link", name="Download it")).to_be_visible()
 
-    assert (await relay.shown(run_id))["shots"][0]["prompt"] == "a red car <b>&amp;</b> 雨"
+    assert (await relay.view(run_id))["shots"][0]["prompt"] == "a red car <b>&amp;</b> 雨"
 
 
 async def test_what_plays_goes_on_and_back_leads_back(relay: Any, visit: Any) -> None:
     """A clip in the side panel is not begun again by what happens elsewhere; a decision is no page to go back to."""
     run_id = await relay.run(TWO_GATES)
-    await relay.ended(run_id)
+    await relay.wait_for_end(run_id)
     async with visit(relay) as person:
         page = await person.open("/")
         await page.goto(f"{person.url}/runs/{run_id}")
@@ -86,7 +86,7 @@ async def test_what_plays_goes_on_and_back_leads_back(relay: Any, visit: Any) ->
 async def test_one_long_word_leaves_the_table_its_columns(relay: Any, visit: Any) -> None:
     """Titles are what people write; a line of the table stays a line or two, and no column is pushed out."""
     run_id = await relay.run(TWO_GATES)
-    await relay.ended(run_id)
+    await relay.wait_for_end(run_id)
     async with visit(relay) as person:
         page = await person.open(f"/callbacks?run={run_id}")
         line = page.locator("tbody tr").first
@@ -101,27 +101,27 @@ async def test_one_long_word_leaves_the_table_its_columns(relay: Any, visit: Any
 
 
 async def test_a_button_that_was_pressed_waits_for_its_answer(relay: Any, visit: Any) -> None:
-    """On a slow line the page changes meanwhile; nobody can press a second time."""
+    """On a slow line the page changes right away; nobody can press a second time."""
     run_id = await relay.run(TWO_GATES)
-    await relay.ended(run_id)
+    await relay.wait_for_end(run_id)
     async with visit(relay) as person:
         page = await person.open(f"/runs/{run_id}")
-        asked, shown = asyncio.Event(), asyncio.Event()
+        request_there, go_on = asyncio.Event(), asyncio.Event()
 
         async def slowly(route: Route) -> None:
-            asked.set()
-            await shown.wait()
+            request_there.set()
+            await go_on.wait()
             await route.continue_()
 
         await page.route("**/act", slowly)
         button = page.get_by_role("button", name="Approve a: spend 1 job")
         await button.click()
-        await asyncio.wait_for(asked.wait(), timeout=60)
+        await asyncio.wait_for(request_there.wait(), timeout=60)
         async with page.expect_response("**/strip"):
             await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         await relay.api.post(f"/v1/runs/{run_id}/shots/c/approve")
         await expect(page.locator("#shot-c.is-done")).to_be_visible()
         await expect(button).to_be_disabled()
         person.expects("status of 409")
-        shown.set()
+        go_on.set()
         await expect(button).to_be_enabled()

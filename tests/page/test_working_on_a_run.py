@@ -21,10 +21,10 @@ FOCUS = "document.activeElement.closest('.shot')?.id || document.activeElement.n
 
 
 @pytest.fixture(scope="module")
-async def gated(relay: Any) -> str:
+async def gated_run(relay: Any) -> str:
     """A run that waits for a yes to its second shot."""
     run_id = str(await relay.run(GATED))
-    assert (await relay.ended(run_id))["status"] == "waiting"
+    assert (await relay.wait_for_end(run_id))["status"] == "waiting"
     return run_id
 
 
@@ -33,17 +33,17 @@ async def focus(page: Page) -> str:
     return str(await page.evaluate(FOCUS))
 
 
-async def test_keys_lead_through_a_run_and_none_spends(relay: Any, gated: str, visit: Any, axe: Any) -> None:
+async def test_keys_lead_through_a_run_and_no_key_spends(relay: Any, gated_run: str, visit: Any, axe: Any) -> None:
     """j and k from shot to shot, Enter opens it, r and a lead to their buttons, Escape back; the palette jumps."""
     async with visit(relay) as person:
-        page = await person.open(f"/runs/{gated}")
+        page = await person.open(f"/runs/{gated_run}")
         panel = page.get_by_role("complementary", name="The shot")
         await expect(page).to_have_title("● by keys · FrameRelay")
-        seen = []
+        focuses = []
         for key in "jjjkj":
             await page.keyboard.press(key)
-            seen.append(await focus(page))
-        assert seen == ["shot-s1", "shot-s2", "shot-s2", "shot-s1", "shot-s2"]
+            focuses.append(await focus(page))
+        assert focuses == ["shot-s1", "shot-s2", "shot-s2", "shot-s1", "shot-s2"]
         await page.keyboard.press("k")
         await page.keyboard.press("Enter")
         await expect(panel.get_by_role("heading", name="Shot s1")).to_be_visible()
@@ -55,7 +55,7 @@ async def test_keys_lead_through_a_run_and_none_spends(relay: Any, gated: str, v
         await expect(panel.get_by_role("textbox", name="Prompt")).to_be_focused()
         await page.keyboard.type("j")
         await expect(panel.get_by_role("textbox", name="Prompt")).to_have_value(re.compile("j"))
-        found = await axe(page)
+        violations = await axe(page)
         await page.keyboard.press("Escape")
         await expect(panel).to_be_hidden()
         assert await focus(page) == "shot-s1"
@@ -70,22 +70,22 @@ async def test_keys_lead_through_a_run_and_none_spends(relay: Any, gated: str, v
         await page.keyboard.press("Control+k")
         await page.keyboard.type("s2")
         await expect(page.get_by_role("option", name="s2 Shot")).to_have_attribute("aria-selected", "true")
-        found += await axe(page)
+        violations += await axe(page)
         await page.keyboard.press("Enter")
         assert await focus(page) == "shot-s2"
         await page.keyboard.press("Control+k")
         await page.keyboard.type("by ke")
         await page.get_by_role("option", name="by keys Run").click()
-        await expect(page).to_have_url(re.compile(gated))
+        await expect(page).to_have_url(re.compile(gated_run))
 
-    assert found == []
-    assert (await relay.shown(gated))["spent"]["jobs"] == 1
+    assert violations == []
+    assert (await relay.view(gated_run))["spent"]["jobs"] == 1
 
 
 async def test_without_a_script_all_is_decided_by_forms(relay: Any, visit: Any) -> None:
     """A shot is a page; what came too late is a line on the run; a storyboard says what it would do, then does it."""
     run_id = await relay.run(GATED)
-    await relay.ended(run_id)
+    await relay.wait_for_end(run_id)
     async with visit(relay, java_script_enabled=False) as person:
         person.expects("status of 409")
         page, late = await person.open(f"/runs/{run_id}"), await person.open(f"/runs/{run_id}")
@@ -95,10 +95,10 @@ async def test_without_a_script_all_is_decided_by_forms(relay: Any, visit: Any) 
         await page.go_back()
         await page.get_by_role("button", name="Approve s2").click()
         await late.get_by_role("button", name="Approve s2").click()
-        told = late.get_by_role("alert")
-        await expect(told).to_have_text("s2 was approved already, by somebody else or in another tab.")
+        alert = late.get_by_role("alert")
+        await expect(alert).to_have_text("s2 was approved already, by somebody else or in another tab.")
         await expect(late.get_by_role("heading", level=1, name="by keys")).to_be_visible()
-        await relay.ended(run_id)
+        await relay.wait_for_end(run_id)
         await page.goto(f"{person.url}/runs/{run_id}/storyboard")
         box = page.get_by_label("Storyboard as YAML")
         await box.fill((await box.input_value()).replace("closer", "nearer"))
@@ -106,24 +106,24 @@ async def test_without_a_script_all_is_decided_by_forms(relay: Any, visit: Any) 
         await page.get_by_role("button", name="Apply: spend 1 job").click()
         await expect(page.get_by_role("heading", level=1, name="by keys", exact=True)).to_be_visible()
 
-    run = await relay.ended(run_id)
+    run = await relay.wait_for_end(run_id)
     assert (run["shots"][1]["prompt"], run["status"]) == ("nearer", "waiting"), "its gate asks again"
 
 
-async def test_a_storyboard_says_what_it_would_do_while_it_is_typed(gated: str, relay: Any, visit: Any) -> None:
+async def test_a_storyboard_says_what_it_would_do_while_it_is_typed(gated_run: str, relay: Any, visit: Any) -> None:
     """Nothing is pressed for it; a mistake leads to its line."""
     async with visit(relay) as person:
-        page = await person.open(f"/runs/{gated}/storyboard")
+        page = await person.open(f"/runs/{gated_run}/storyboard")
         box = page.get_by_label("Storyboard as YAML")
         text = await box.input_value()
         await box.fill(text.replace("closer", "nearer"))
         await expect(page.get_by_role("button", name="Apply: spend 1 job")).to_be_visible()
         await box.fill(text.replace("prompt: closer", "promt: closer"))
         await page.get_by_role("link", name="line ").first.click()
-        marked = await box.evaluate("it => it.value.slice(it.selectionStart, it.selectionEnd)")
+        marked_text = await box.evaluate("it => it.value.slice(it.selectionStart, it.selectionEnd)")
         await expect(page.get_by_role("button", name="Apply")).to_be_hidden()
 
-    assert "promt" in marked or "s2" in marked
+    assert "promt" in marked_text or "s2" in marked_text
 
 
 async def test_forty_shots_are_seen_at_once_and_times_are_the_readers(
@@ -156,6 +156,6 @@ async def test_forty_shots_are_seen_at_once_and_times_are_the_readers(
                 await cells.first.click()
                 await expect(first).to_be_in_viewport()
                 at = await page.locator("footer time").get_attribute("datetime")
-                shown = await page.locator("footer time").inner_text()
+                text = await page.locator("footer time").inner_text()
                 hours = (int(at[11:13]) + 8) % 24
-                assert f"{hours % 12 or 12:02}:{at[14:16]}" in shown
+                assert f"{hours % 12 or 12:02}:{at[14:16]}" in text

@@ -34,7 +34,7 @@ async def test_a_clip_that_crashes_the_decoder_again_and_again_is_given_up(
     monkeypatch.setattr(decoder_process, "COMMAND", (sys.executable, "-I", "-c", CRASHES))
     async with start_provider() as provider, start_relay(provider.url, own_decoders=True) as relay:
         run_id = await relay.run(ONE)
-        run = await relay.ended(run_id)
+        run = await relay.wait_for_end(run_id)
         history = await relay.store.history(run_id)
         jobs = (await provider.journal())["jobs"]
 
@@ -54,7 +54,7 @@ download: {hosts: ["*.volces.example"], get_renews: RENEWS}
 
 
 def settle(folder: Path, url: str, *, renews: str = "null") -> dict[str, Any]:
-    """A provider whose clips lie elsewhere than its profile says, and a storyboard of one shot for it."""
+    """A provider whose clips are elsewhere than its profile says, and a storyboard of one shot for it."""
     lines = f"providers: {{mine: {{profile: ./mine.yaml, url: '{url}/ark/api/v3', key_env: SANDBOX_KEY}}}}\n"
     (folder / "framerelay.yaml").write_text(lines, encoding="utf-8")
     (folder / "mine.yaml").write_text(MINE.replace("RENEWS", renews), encoding="utf-8")
@@ -67,14 +67,14 @@ async def test_a_clip_at_another_host_than_its_profile_names_is_kept_and_noted(
     """It was paid for; the line has the host, and nothing else of the address."""
     monkeypatch.setenv("SANDBOX_KEY", "sk-sandbox")
     async with start_provider() as provider, gateway(provider.url, lambda _, __, body: body) as url:
-        made = settle(tmp_path, url)
+        board = settle(tmp_path, url)
         async with start_relay(provider.url) as relay:
             with structlog.testing.capture_logs() as lines:
-                run = await relay.ended(await relay.run(made))
+                run = await relay.wait_for_end(await relay.run(board))
 
-    noted = [line for line in lines if line["event"] == "clip_host_unknown"]
+    notes = [line for line in lines if line["event"] == "clip_host_unknown"]
     assert run["status"] == "succeeded", run["error"]
-    assert [(line["host"], line["profile"], line["log_level"]) for line in noted] == [("127.0.0.1", "mine", "warning")]
+    assert [(line["host"], line["profile"], line["log_level"]) for line in notes] == [("127.0.0.1", "mine", "warning")]
 
 
 @pytest.mark.parametrize(("renews", "is_asked"), [("null", True), ("true", True), ("false", False)])
@@ -84,14 +84,14 @@ async def test_an_address_that_has_expired_is_asked_for_again_where_that_gives_a
     """Where a look-up gives the same again, the address is tried again by itself."""
     monkeypatch.setenv("SANDBOX_KEY", "sk-sandbox")
     async with start_provider(options={"output_ttl_s": 0.0001}) as provider:
-        made = settle(tmp_path, provider.url, renews=renews)
+        board = settle(tmp_path, provider.url, renews=renews)
         async with start_relay(provider.url) as relay:
             with structlog.testing.capture_logs() as lines:
-                run_id = await relay.run(made)
+                run_id = await relay.run(board)
                 async with asyncio.timeout(60):
                     while len([line for line in lines if line["event"] == "collect_put_off"]) < 3:
                         await asyncio.sleep(0.02)
             job = (await provider.journal())["jobs"][0]
-            assert (await relay.shown(run_id))["status"] == "running"
+            assert (await relay.view(run_id))["status"] == "running"
 
     assert (job["look_ups"] >= 3) is is_asked

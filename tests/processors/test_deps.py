@@ -12,7 +12,7 @@ from framerelay.config.settings import Settings
 from framerelay.network.tls import tls_of
 
 
-def test_further_certificate_authorities_are_trusted_beside_the_usual_ones(tmp_path: Path) -> None:
+def test_further_certificate_authorities_are_trusted_besides_the_usual_ones(tmp_path: Path) -> None:
     """A gateway with a CA of its own works, and so does everything else."""
     usual = Path(certifi.where()).read_text(encoding="ascii")
     one = usual[usual.index("-----BEGIN") : usual.index("-----END CERTIFICATE-----") + 26]

@@ -10,8 +10,8 @@ from framerelay.processors.handlers import as_task
 pytestmark = pytest.mark.anyio
 
 
-class Lent:
-    """Stands for the parts that a handler is given; this one asks for none."""
+class Parts:
+    """A stand-in for the parts that a handler is given; this one asks for none."""
 
     async def __aenter__(self) -> None: ...
 
@@ -19,12 +19,12 @@ class Lent:
 
 
 class InUse:
-    def lend(self) -> Lent:
-        return Lent()
+    def lend(self) -> Parts:
+        return Parts()
 
 
 @pytest.mark.parametrize(
-    ("said", "label"),
+    ("text", "label"),
     [
         ("collected", "collected"),
         ("Complete!", "done"),
@@ -33,15 +33,15 @@ class InUse:
         ("running", "running"),
     ],
 )
-async def test_what_a_provider_says_is_no_label(said: str, label: str) -> None:
+async def test_what_a_provider_says_is_no_label(text: str, label: str) -> None:
     """A word that comes from outside, or a number, would make a new series each time; ours are shown as they are."""
     in_use: Any = InUse()
 
     async def handler(_: Any) -> str:
-        return said
+        return text
 
-    name = f"try_{said.encode().hex()}"
+    name = f"try_{text.encode().hex()}"
     await as_task(name, handler, in_use)({"job_try": 1, "score": 0})
 
-    labels = [written for suffix, written, _ in TASK.samples() if suffix == "_count" and f'task="{name}"' in written]
+    labels = [sample for suffix, sample, _ in TASK.samples() if suffix == "_count" and f'task="{name}"' in sample]
     assert labels == [f'{{task="{name}",outcome="{label}"}}']

@@ -63,7 +63,7 @@ async def test_a_worker_that_is_well_says_so(answering: Any) -> None:
 async def test_a_worker_that_does_not_look_for_tasks_is_not_alive(
     answering: Any, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
 ) -> None:
-    """Its loop answers, and yet nothing is done: whoever watches it starts it again."""
+    """Its loop answers, and yet nothing is done: the supervisor restarts it."""
     async with answering() as http:
         monkeypatch.setattr(RelayWorker, "still_s", lambda _: 31.0)  # Half a minute is too long for a test.
         answer = await http.get("/livez")
@@ -84,9 +84,9 @@ async def test_the_time_since_it_looked_grows_when_it_hangs(
         return 0.0
 
     async def still_s(http: httpx.AsyncClient) -> float:
-        found = re.search("^framerelay_worker_still_seconds (.*)$", (await http.get("/metrics")).text, re.MULTILINE)
-        assert found
-        return float(found[1])
+        match = re.search("^framerelay_worker_still_seconds (.*)$", (await http.get("/metrics")).text, re.MULTILINE)
+        assert match
+        return float(match[1])
 
     async with answering() as http:
         monkeypatch.setattr(RelayWorker, "_start_due", hanging)
@@ -102,11 +102,11 @@ async def test_the_time_since_it_looked_grows_when_it_hangs(
 
 async def test_an_event_loop_that_hangs_does_not_answer(answering: Any) -> None:
     """A probe waits in vain for as long as something blocks the loop, and has its answer when nothing does."""
-    go_on, answered = threading.Event(), threading.Event()
+    go_on, go_on_again = threading.Event(), threading.Event()
 
     def probe(url: str) -> int:
         status = httpx.get(f"{url}/livez", timeout=60, trust_env=False).status_code
-        answered.set()
+        go_on_again.set()
         return status
 
     async with answering() as http:
@@ -116,9 +116,9 @@ async def test_an_event_loop_that_hangs_does_not_answer(answering: Any) -> None:
         def block() -> None:
             threading.Timer(1.0, go_on.set).start()
             go_on.wait()
-            assert not answered.is_set()
+            assert not go_on_again.is_set()
 
-        block()  # The thread asks meanwhile; this loop alone could answer it.
+        block()  # The thread asks during this; only this loop could answer it.
         assert await probing == 200
 
 
@@ -152,16 +152,16 @@ async def test_prometheus_reads_what_a_worker_says(answering: Any) -> None:
     async with answering() as http:
         text = (await http.get("/metrics")).text
 
-    found = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
-    assert (found.returncode, found.stderr) == (0, "")
+    process = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (0, "")
 
 
 async def test_a_disk_that_hangs_holds_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often somebody asks; it is asked again when it has answered."""
-    asked, go_on = list[int](), threading.Event()
+    questions, go_on = list[int](), threading.Event()
 
     def hanging(disk: Disk) -> int:
-        asked.append(1)
+        questions.append(1)
         go_on.wait()
         return 5
 
@@ -172,5 +172,5 @@ async def test_a_disk_that_hangs_holds_one_thread(tmp_path: Path, monkeypatch: p
     assert [await disk.free_bytes() for _ in range(3)] == [None, None, None]
     monkeypatch.setattr("framerelay.store.disk.LOOK_WITHIN_S", 60)
     go_on.set()
-    assert (await disk.free_bytes(), len(asked)) == (5, 1)
+    assert (await disk.free_bytes(), len(questions)) == (5, 1)
     disk.close()

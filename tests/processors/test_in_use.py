@@ -31,13 +31,13 @@ class EnvFile:
     """What the processes read: a person corrects it while they run."""
 
     key: str = WRONG
-    broken: str | None = None
+    fault: str | None = None
     readings: int = 0
 
     def read(self, settings: Settings) -> Settings:
         self.readings += 1
-        if self.broken:
-            raise SettingInvalid(self.broken)
+        if self.fault:
+            raise SettingInvalid(self.fault)
         return replace(settings, upstream_key=Secret(self.key))
 
 
@@ -52,21 +52,21 @@ def start(start_relay: Any, env_file: EnvFile) -> Any:
     """``async with start(provider.url) as relay``: a receiver and a worker that began with the wrong key."""
 
     def begin(url: str, **more: Any) -> Any:
-        chosen = {"upstream_key": Secret(WRONG), "api_key": (OPEN,), "read": env_file.read}
-        return start_relay(url, **{**chosen, **more})
+        settings = {"upstream_key": Secret(WRONG), "api_key": (OPEN,), "read": env_file.read}
+        return start_relay(url, **{**settings, **more})
 
     return begin
 
 
-async def refused(relay: Any) -> str:
+async def refused_run(relay: Any) -> str:
     """The id of a run that waits, since the provider does not know the key."""
     run_id = str(await relay.run(BOARD))
-    run = await relay.ended(run_id)
+    run = await relay.wait_for_end(run_id)
     assert (run["status"], run["error"]["family"], run["spent"]["jobs"]) == ("waiting", "account", 0), run
     return run_id
 
 
-async def accepted(provider: Any) -> int:
+async def submits_taken(provider: Any) -> int:
     """How many submits the provider did not refuse."""
     return sum(each["answer"] == 200 for each in (await provider.journal())["submits"])
 
@@ -74,15 +74,15 @@ async def accepted(provider: Any) -> int:
 async def test_resume_goes_on_with_the_corrected_key(start_provider: Any, start: Any, env_file: EnvFile) -> None:
     """No restart; one that was corrected wrongly is refused again, and nothing was paid for by trying."""
     async with start_provider() as provider, start(provider.url) as relay:
-        run_id = await refused(relay)
+        run_id = await refused_run(relay)
         env_file.key = "sk-wrong-again-0123"
         assert (await relay.api.post(f"/v1/runs/{run_id}/resume")).status_code == 200
-        assert (await relay.ended(run_id))["status"] == "waiting"
+        assert (await relay.wait_for_end(run_id))["status"] == "waiting"
 
         env_file.key = KEY
         await relay.api.post(f"/v1/runs/{run_id}/resume")
-        run = await relay.ended(run_id)
-        assert (run["status"], run["spent"]["jobs"], await accepted(provider)) == ("succeeded", 1, 1)
+        run = await relay.wait_for_end(run_id)
+        assert (run["status"], run["spent"]["jobs"], await submits_taken(provider)) == ("succeeded", 1, 1)
 
 
 async def test_a_run_that_is_started_after_the_correction_needs_no_resume(
@@ -91,9 +91,9 @@ async def test_a_run_that_is_started_after_the_correction_needs_no_resume(
     """A submit that is refused for its key has it read again, and goes out again if it is another one."""
     env_file.key = KEY
     async with start_provider() as provider, start(provider.url) as relay:
-        run = await relay.ended(await relay.run(BOARD))
+        run = await relay.wait_for_end(await relay.run(BOARD))
         assert (run["status"], run["spent"]["jobs"]) == ("succeeded", 1)
-        assert await accepted(provider) == 1
+        assert await submits_taken(provider) == 1
 
 
 async def test_a_file_that_cannot_be_read_leaves_everything_as_it_was(
@@ -101,11 +101,11 @@ async def test_a_file_that_cannot_be_read_leaves_everything_as_it_was(
 ) -> None:
     """Half a correction must not stop what goes on."""
     async with start_provider() as provider, start(provider.url, upstream_key=Secret(KEY)) as relay:
-        for env_file.broken, env_file.key in (("cannot read .env", KEY), (None, "two words"), (None, "")):
+        for env_file.fault, env_file.key in (("cannot read .env", KEY), (None, "two words"), (None, "")):
             run_id = await relay.run({**BOARD, "shots": [{"id": "s1", "prompt": "a", "gate": "approve"}]})
             await relay.api.post(f"/v1/runs/{run_id}/resume")
             await relay.api.post(f"/v1/runs/{run_id}/shots/s1/approve")
-            assert (await relay.ended(run_id))["status"] == "succeeded"
+            assert (await relay.wait_for_end(run_id))["status"] == "succeeded"
         assert env_file.readings
 
 
@@ -134,12 +134,12 @@ async def test_a_worker_elsewhere_reads_its_own_before_it_begins_what_was_resume
         start_relay(provider.url, worker=False, upstream_key=Secret(WRONG), api_key=(OPEN,)) as relay,
         elsewhere(relay),
     ):
-        run_id = await refused(relay)
+        run_id = await refused_run(relay)
         env_file.key, before = KEY, env_file.readings
         await relay.api.post(f"/v1/runs/{run_id}/resume")
-        assert (await relay.ended(run_id))["status"] == "succeeded"
+        assert (await relay.wait_for_end(run_id))["status"] == "succeeded"
         assert env_file.readings > before
-        assert await accepted(provider) == 1
+        assert await submits_taken(provider) == 1
 
 
 @dataclass(slots=True)
@@ -147,16 +147,16 @@ class SlowProvider:
     """Answers when it is told to go on; every POST is a job that never ends."""
 
     url: str = ""
-    heard: list[bytes] = field(default_factory=list)
-    gone: int = 0
+    requests: list[bytes] = field(default_factory=list)
+    ends: int = 0
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.heard.append(await reader.read(65536))
+        self.requests.append(await reader.read(65536))
         await self.go_on.wait()
         body = b'{"id": "job_1", "status": "queued"}'
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-        self.gone += await reader.read() == b""
+        self.ends += await reader.read() == b""
         writer.close()
 
 
@@ -172,37 +172,37 @@ async def test_a_submit_under_way_keeps_its_key_and_the_next_has_the_new_one(
         elsewhere(relay) as live,
     ):
         run_id = await relay.run(BOARD)
-        await wait_until(lambda: slow.heard, "the POST is under way")
+        await wait_until(lambda: slow.requests, "the POST is under way")
         env_file.key = KEY
         await live.read_again()
-        assert slow.gone == 0
+        assert slow.ends == 0
         second = await relay.run(BOARD)
-        await wait_until(lambda: len(slow.heard) > 1, "the next one leaves")
+        await wait_until(lambda: len(slow.requests) > 1, "the next one leaves")
         slow.go_on.set()
 
         async def both_are_known() -> bool:
-            runs = [await relay.shown(each) for each in (run_id, second)]
+            runs = [await relay.view(each) for each in (run_id, second)]
             return all(take["job_id"] for run in runs for take in run["shots"][0]["takes"])
 
         await wait_until(both_are_known, "both were answered")
-    assert [WRONG.encode() in slow.heard[0], KEY.encode() in slow.heard[1]] == [True, True]
+    assert [WRONG.encode() in slow.requests[0], KEY.encode() in slow.requests[1]] == [True, True]
     server.close()
 
 
-async def test_what_processes_say_of_themselves_changes_with_their_keys_and_shows_none(
+async def test_reports_of_processes_change_with_their_keys_and_show_no_key(
     start_provider: Any, start: Any, env_file: EnvFile, redis: ArqRedis, wait_until: WaitUntil, presence: None
 ) -> None:
-    """Receiver and worker each, as long as they run; by marks that only who has the secret can make."""
+    """Receiver and worker each, as long as they run; by marks that can only be made with the secret."""
     async with start_provider() as provider, start(provider.url) as relay:
         secret = Secret("only for tests")
 
         async def marked(key: str) -> bool:
-            wanted = marks_of(replace(relay.settings, upstream_key=Secret(key)), secret)
-            found = await processes(redis)
-            return sorted(each.part for each in found if each.marks == wanted) == ["receiver", "worker"]
+            marks = marks_of(replace(relay.settings, upstream_key=Secret(key)), secret)
+            processes_there = await processes(redis)
+            return sorted(each.part for each in processes_there if each.marks == marks) == ["receiver", "worker"]
 
         await wait_until(lambda: marked(WRONG), "both have said so")
-        run_id = await refused(relay)
+        run_id = await refused_run(relay)
         env_file.key = KEY
         await relay.api.post(f"/v1/runs/{run_id}/resume")
         await wait_until(lambda: marked(KEY), "both have the new one")
@@ -210,14 +210,14 @@ async def test_what_processes_say_of_themselves_changes_with_their_keys_and_show
     assert await processes(redis) == [], "they have said good-bye"
 
 
-def test_marks_tell_nothing_to_who_has_not_the_secret() -> None:
+def test_marks_reveal_nothing_without_the_secret() -> None:
     """Not the key, not a hash of it that could be looked up; another secret makes other marks of the same."""
     settings = Settings(upstream_key=Secret(KEY), trusted_hosts=frozenset({"b", "a"}))
     one, same, other = (marks_of(settings, Secret(text)) for text in ("one", "one", "other"))
 
     assert one == same
     assert all(one[variable] != other[variable] for variable in one)
-    changed = marks_of(replace(settings, upstream_key=Secret("sk-2")), Secret("one"))
-    assert [variable for variable in one if one[variable] != changed[variable]] == ["FRAMERELAY_UPSTREAM_KEY"]
+    marks = marks_of(replace(settings, upstream_key=Secret("sk-2")), Secret("one"))
+    assert [variable for variable in one if one[variable] != marks[variable]] == ["FRAMERELAY_UPSTREAM_KEY"]
     assert len(set(one.values())) == len(one), "equal values of two settings look different"
     assert "FRAMERELAY_PORT" not in one

@@ -1,4 +1,4 @@
-"""What is told of a run, as its receiver gets it: signed, again until it is taken, and never in the film's way."""
+"""Notifications of a run, as their receiver gets them: signed, repeated until accepted, and never in the film's way."""
 
 import asyncio
 import io
@@ -49,18 +49,18 @@ class Ear:
 
     url: str = ""
     answers: list[Response] = field(default_factory=lambda: [Response(status_code=204)])
-    heard: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     silent: bool = False
 
     @property
     def types(self) -> list[str]:
         """Of all that was heard."""
-        return [json.loads(body)["type"] for _, body in self.heard]
+        return [json.loads(body)["type"] for _, body in self.requests]
 
     @property
     def ids(self) -> list[str]:
         """Of all that was heard."""
-        return [headers["webhook-id"] for headers, _ in self.heard]
+        return [headers["webhook-id"] for headers, _ in self.requests]
 
 
 @asynccontextmanager
@@ -70,7 +70,7 @@ async def an_ear(*answers: int | Response) -> AsyncIterator[Ear]:
         ear.answers = [each if isinstance(each, Response) else Response(status_code=each) for each in answers]
 
     async def hear(request: Request) -> Response:
-        ear.heard.append((dict(request.headers), await request.body()))
+        ear.requests.append((dict(request.headers), await request.body()))
         while ear.silent:
             await asyncio.sleep(0.05)
         return ear.answers.pop(0) if len(ear.answers) > 1 else ear.answers[0]
@@ -110,66 +110,66 @@ async def test_a_receiver_verifies_them_with_the_published_library(
         start_relay(provider.url, notify_secret=(Secret(OTHER), Secret(GIVEN))) as relay,
     ):
         run_id = await relay.run({**TWO, "notify_url": ear.url})
-        run = await relay.ended(run_id)
-        await wait_until(lambda: len(ear.heard) == 3, "all is told")
-        listed = (await relay.api.get("/v1/notifications", params={"run": run_id})).json()["data"]
+        run = await relay.wait_for_end(run_id)
+        await wait_until(lambda: len(ear.requests) == 3, "all is told")
+        notifications = (await relay.api.get("/v1/notifications", params={"run": run_id})).json()["data"]
 
     assert run["status"] == "succeeded", run["error"]
     assert sorted(ear.types) == ["run.succeeded", "shot.succeeded", "shot.succeeded"]
-    assert {each["id"] for each in listed} == set(ear.ids)
-    for known in (GIVEN, OTHER):
-        for headers, body in ear.heard:
-            message = Webhook(known).verify(body.decode(), headers)
+    assert {each["id"] for each in notifications} == set(ear.ids)
+    for secret in (GIVEN, OTHER):
+        for headers, body in ear.requests:
+            message = Webhook(secret).verify(body.decode(), headers)
             assert message["data"]["run"] == run_id
             assert message["data"]["url"] == f"{relay.settings.listen_url}/runs/{run_id}"
-    assert {json.loads(body)["data"].get("shot") for _, body in ear.heard} == {None, "s1", "s2"}
-    headers, body = ear.heard[0]
+    assert {json.loads(body)["data"].get("shot") for _, body in ear.requests} == {None, "s1", "s2"}
+    headers, body = ear.requests[0]
     with pytest.raises(WebhookVerificationError):
         Webhook(GIVEN).verify(body.decode().replace("succeeded", "failed"), headers)
     with pytest.raises(WebhookVerificationError):
         Webhook("whsec_" + "A" * 44).verify(body.decode(), headers)
 
 
-async def test_without_a_secret_of_its_own_one_follows_from_ours(start_relay: Any, wait_until: Any) -> None:
+async def test_without_a_secret_of_its_own_one_is_derived_from_ours(start_relay: Any, wait_until: Any) -> None:
     """Nobody has to set anything; the command prints it."""
     async with an_ear() as ear, start_relay("http://127.0.0.1:9") as relay:
         await relay.run({**GATED, "labels": {"project": "rain"}, "pass": "draft", "notify_url": ear.url})
-        await wait_until(lambda: ear.heard, "it is told")
+        await wait_until(lambda: ear.requests, "it is told")
         (secret,) = signing_secrets(relay.settings, Secret("only for tests"))
 
-    headers, body = ear.heard[0]
+    headers, body = ear.requests[0]
     message = Webhook(str(secret)).verify(body.decode(), headers)
     assert (message["type"], message["data"]["status"], message["data"]["shot"]) == ("run.waiting", "waiting", "s1")
     assert (message["data"]["labels"], message["data"]["pass"]) == ({"project": "rain"}, "draft")
 
 
-async def test_a_receiver_that_fails_and_recovers_hears_of_it_under_one_id(
+async def test_an_ear_that_fails_and_recovers_gets_it_under_one_id(
     start_relay: Any, wait_until: Any, quickly: None
 ) -> None:
     """A redirect is a failure, too, and is not followed; each try is in the delivery log."""
-    moved = Response(status_code=302, headers={"Location": "/elsewhere"})
-    async with an_ear(500, moved, 204) as ear, start_relay("http://127.0.0.1:9") as relay:
+    redirect = Response(status_code=302, headers={"Location": "/elsewhere"})
+    async with an_ear(500, redirect, 204) as ear, start_relay("http://127.0.0.1:9") as relay:
         await relay.run({**GATED, "notify_url": ear.url})
-        await wait_until(lambda: len(ear.heard) == 3, "the third try")
+        await wait_until(lambda: len(ear.requests) == 3, "the third try")
 
         async def settled() -> bool:
             return states(await relay.api.get("/v1/notifications")) == ["delivered"]
 
         await wait_until(settled, "it is delivered")
-        (shown,) = (await relay.api.get("/v1/notifications")).json()["data"]
+        (notification,) = (await relay.api.get("/v1/notifications")).json()["data"]
 
     assert len(set(ear.ids)) == 1
-    assert [each["outcome"] for each in shown["deliveries"]] == [
+    assert [each["outcome"] for each in notification["deliveries"]] == [
         "answered 500",
         "answered 302; redirects are not followed",
         "answered 204",
     ]
-    assert [each["status"] for each in shown["deliveries"]] == [500, 302, 204]
-    assert (shown["id"], shown["host"], shown["next_try"]) == (ear.ids[0], "127.0.0.1", None)
+    assert [each["status"] for each in notification["deliveries"]] == [500, 302, 204]
+    assert (notification["id"], notification["host"], notification["next_try"]) == (ear.ids[0], "127.0.0.1", None)
 
 
 @pytest.mark.parametrize(("answer", "state"), [(410, "gone"), (500, "given_up")])
-async def test_who_wants_no_more_or_is_dead_for_a_day_is_left_alone_until_asked(
+async def test_an_ear_that_refuses_or_is_dead_for_a_day_gets_nothing_until_asked(
     start_relay: Any, wait_until: Any, quickly: None, monkeypatch: Any, answer: int, state: str
 ) -> None:
     """410 ends it at once, a day of failures as well; a replay sends the same one again."""
@@ -181,13 +181,13 @@ async def test_who_wants_no_more_or_is_dead_for_a_day_is_left_alone_until_asked(
             return states(await relay.api.get("/v1/notifications")) == [state]
 
         await wait_until(lambda: is_in(state), state)
-        (shown,) = (await relay.api.get("/v1/notifications")).json()["data"]
-        again = await relay.api.post(f"/v1/notifications/{shown['id']}/replay")
+        (notification,) = (await relay.api.get("/v1/notifications")).json()["data"]
+        again = await relay.api.post(f"/v1/notifications/{notification['id']}/replay")
         await wait_until(lambda: is_in("delivered"), "the replay is delivered")
 
-    assert (shown["next_try"], len(shown["deliveries"])) == (None, 1)
+    assert (notification["next_try"], len(notification["deliveries"])) == (None, 1)
     assert again.status_code == 200, again.text
-    assert ear.ids == [shown["id"]] * 2
+    assert ear.ids == [notification["id"]] * 2
 
 
 async def test_a_receiver_that_hangs_does_not_hold_up_the_film(start_provider: Any, start_relay: Any) -> None:
@@ -196,13 +196,13 @@ async def test_a_receiver_that_hangs_does_not_hold_up_the_film(start_provider: A
     async with an_ear() as ear, start_provider() as provider:
         ear.silent = True
         async with start_relay(provider.url, tasks_max=1) as relay:
-            run = await relay.ended(await relay.run({**TWO, "shots": shots, "notify_url": ear.url}))
-            listed = (await relay.api.get("/v1/notifications")).json()["data"]
+            run = await relay.wait_for_end(await relay.run({**TWO, "shots": shots, "notify_url": ear.url}))
+            notifications = (await relay.api.get("/v1/notifications")).json()["data"]
             ear.silent = False
 
     assert run["status"] == "succeeded", run["error"]
-    assert [each["deliveries"] for each in listed] == [[]] * 7
-    assert 0 < len(ear.heard) <= notify.HANDS_PER_HOST
+    assert [each["deliveries"] for each in notifications] == [[]] * 7
+    assert 0 < len(ear.requests) <= notify.HANDS_PER_HOST
 
 
 SAVES_AND_DIES = """
@@ -223,15 +223,15 @@ asyncio.run(main())
 """
 
 
-async def test_a_change_that_was_saved_is_told_though_the_process_died_right_after(
+async def test_a_saved_change_is_announced_though_the_process_died_right_after(
     redis_url: str, start_relay: Any, wait_until: Any
 ) -> None:
     """Killed between save and send: the notification is part of the save, and another worker finds it."""
     async with an_ear() as ear:
         command = [sys.executable, "-c", SAVES_AND_DIES, redis_url, ear.url]
-        died = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
-        assert died.returncode == -9, died.stderr
-        assert ear.heard == []
+        process = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
+        assert process.returncode == -9, process.stderr
+        assert ear.requests == []
         async with start_relay("http://127.0.0.1:9"):
             await wait_until(lambda: ear.types == ["run.waiting"], "it is told")
 
@@ -277,33 +277,33 @@ async def test_nothing_is_sent_to_an_address_that_is_not_public(start_relay: Any
                 return states(await relay.api.get("/v1/notifications")) == ["refused"] * 4
 
             async def warned() -> bool:
-                shown = [await relay.shown(run_id) for run_id in runs]
-                return all([each["code"] for each in run["warnings"]] == ["notify_url_refused"] for run in shown)
+                runs_there = [await relay.view(run_id) for run_id in runs]
+                return all([each["code"] for each in run["warnings"]] == ["notify_url_refused"] for run in runs_there)
 
             await wait_until(refused, "all are refused")
             await wait_until(warned, "the runs say so")
-            listed = (await relay.api.get("/v1/notifications")).json()["data"]
+            notifications = (await relay.api.get("/v1/notifications")).json()["data"]
 
-        assert ear.heard == []
+        assert ear.requests == []
         async with start_relay("http://127.0.0.1:9") as relay:  # Whose settings trust that host.
-            again = next(each["id"] for each in listed if each["run"].startswith("run_a"))
+            again = next(each["id"] for each in notifications if each["run"].startswith("run_a"))
             assert (await relay.api.post(f"/v1/notifications/{again}/replay")).status_code == 200
 
             async def content() -> bool:
-                return (await relay.shown("run_" + "a" * 24))["warnings"] == []
+                return (await relay.view("run_" + "a" * 24))["warnings"] == []
 
             await wait_until(content, "what could be sent is not trouble any more")
-            assert len(ear.heard) == 1
+            assert len(ear.requests) == 1
 
-    for shown in listed:
-        (delivery,) = shown["deliveries"]
+    for notification in notifications:
+        (delivery,) = notification["deliveries"]
         assert delivery["outcome"].startswith("not sent: ")
-        assert delivery["outcome"].endswith(runs[shown["run"]])
-        assert shown["next_try"] is None
+        assert delivery["outcome"].endswith(runs[notification["run"]])
+        assert notification["next_try"] is None
 
 
 @pytest.fixture
-def logged() -> Iterator[io.StringIO]:
+def log_stream() -> Iterator[io.StringIO]:
     """What this process logs; the logging of the tests is put back afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
@@ -317,17 +317,17 @@ def logged() -> Iterator[io.StringIO]:
 
 
 async def test_neither_secrets_nor_paths_of_addresses_are_shown(
-    start_relay: Any, wait_until: Any, quickly: None, logged: io.StringIO
+    start_relay: Any, wait_until: Any, quickly: None, log_stream: io.StringIO
 ) -> None:
     """A path like Slack's is a secret, a query may be, the signing secret is: not in the log, not in the API."""
     async with an_ear(500, 204) as ear, start_relay("http://127.0.0.1:9", notify_secret=(Secret(GIVEN),)) as relay:
-        configure_logging(replace(relay.settings, log_level="debug"), stream=logged)
+        configure_logging(replace(relay.settings, log_level="debug"), stream=log_stream)
         await relay.run({**GATED, "notify_url": f"{ear.url}/T0CANARYPATH?key=canaryquery"})
-        await wait_until(lambda: "notification_delivered" in logged.getvalue(), "it is delivered")
-        shown = (await relay.api.get("/v1/notifications")).text
+        await wait_until(lambda: "notification_delivered" in log_stream.getvalue(), "it is delivered")
+        listing = (await relay.api.get("/v1/notifications")).text
 
-    assert "notification_put_off" in logged.getvalue()
-    for text in (logged.getvalue(), shown):
+    assert "notification_put_off" in log_stream.getvalue()
+    for text in (log_stream.getvalue(), listing):
         for canary in ("T0CANARYPATH", "canaryquery", GIVEN, GIVEN.removeprefix("whsec_"), "v1,"):
             assert canary not in text
 
@@ -335,34 +335,34 @@ async def test_neither_secrets_nor_paths_of_addresses_are_shown(
 async def test_the_receiver_of_the_docs_verifies_them_and_takes_repeats_for_one(
     start_relay: Any, wait_until: Any, monkeypatch: Any, capsys: Any
 ) -> None:
-    """The example as it stands on the page; what is sent to it by somebody else is 401."""
+    """The example as it is on the page; what somebody else sends to it is 401."""
     monkeypatch.setenv("FRAMERELAY_NOTIFY_SECRET", GIVEN)
     page = (Path(__file__).parents[2] / "docs" / "notifications.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
-    told: dict[str, Any] = {"__name__": "example"}
-    exec(example, told)
+    namespace: dict[str, Any] = {"__name__": "example"}
+    exec(example, namespace)
     with listening_on("127.0.0.1", 0) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/hooks/framerelay"
         async with (
-            serving(told["app"], listener),
+            serving(namespace["app"], listener),
             start_relay("http://127.0.0.1:9", notify_secret=(Secret(GIVEN),)) as relay,
             httpx.AsyncClient(trust_env=False) as stranger,
         ):
             await relay.run({**GATED, "notify_url": url})
 
             async def deliveries() -> list[int]:
-                (shown,) = (await relay.api.get("/v1/notifications")).json()["data"]
-                return [each["status"] for each in shown["deliveries"]]
+                (notification,) = (await relay.api.get("/v1/notifications")).json()["data"]
+                return [each["status"] for each in notification["deliveries"]]
 
-            async def are(expected: list[int]) -> bool:
-                return await deliveries() == expected
+            async def are(numbers: list[int]) -> bool:
+                return await deliveries() == numbers
 
             await wait_until(lambda: are([204]), "it is told")
-            await relay.api.post(f"/v1/notifications/{next(iter(told['seen']))}/replay")
+            await relay.api.post(f"/v1/notifications/{next(iter(namespace['seen']))}/replay")
             await wait_until(lambda: are([204, 204]), "it is told again")
-            forged = await stranger.post(url, json={"type": "run.succeeded"})
+            response = await stranger.post(url, json={"type": "run.succeeded"})
 
-    assert forged.status_code == 401
+    assert response.status_code == 401
     assert capsys.readouterr().out.count("run.waiting {") == 1
 
 
@@ -387,12 +387,12 @@ async def test_a_receiver_that_asks_for_patience_gets_it(start_relay: Any, wait_
     async with an_ear(busy) as ear, start_relay("http://127.0.0.1:9") as relay:
         await relay.run({**GATED, "notify_url": ear.url})
 
-        async def tried() -> Any:
-            (shown,) = (await relay.api.get("/v1/notifications")).json()["data"]
-            return shown if shown["deliveries"] else None
+        async def first_try() -> Any:
+            (notification,) = (await relay.api.get("/v1/notifications")).json()["data"]
+            return notification if notification["deliveries"] else None
 
-        await wait_until(tried, "the first try")
-        shown = await tried()
+        await wait_until(first_try, "the first try")
+        notification = await first_try()
 
-    assert shown["state"] == "waiting"
-    assert 590 < shown["next_try"] - shown["deliveries"][0]["at"] < 660
+    assert notification["state"] == "waiting"
+    assert 590 < notification["next_try"] - notification["deliveries"][0]["at"] < 660

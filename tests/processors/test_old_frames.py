@@ -24,20 +24,20 @@ BOARD = {"title": "t", "model": "m", "shots": [{"id": "s1", "prompt": "a car"}, 
 DAY = 86_400.0
 
 
-def deps_of(relay: Any, redis: RelayRedis, **chosen: Any) -> Any:
+def deps_of(relay: Any, redis: RelayRedis, **settings: Any) -> Any:
     """What the chore needs; the worker's own has nothing to do yet."""
     return SimpleNamespace(
-        settings=replace(relay.settings, **chosen),
+        settings=replace(relay.settings, **settings),
         store=relay.store,
         media=FolderStore(MediaFiles(relay.settings.data_dir)),
         frame_times=FrameTimes(redis),
     )
 
 
-async def made(relay: Any, wait_until: Any) -> Any:
+async def make_film(relay: Any, wait_until: Any) -> Any:
     """A run that has its film and all its frames, small copies too; its folder."""
     run_id = await relay.run(BOARD)
-    assert (await relay.ended(run_id))["status"] == "succeeded"
+    assert (await relay.wait_for_end(run_id))["status"] == "succeeded"
     folder = relay.settings.data_dir / "media" / run_id
 
     async def are_there() -> bool:
@@ -49,23 +49,23 @@ async def made(relay: Any, wait_until: Any) -> Any:
 
 
 @pytest.mark.slow
-async def test_they_leave_a_week_after_it_was_said_and_are_made_again(
+async def test_they_are_removed_a_week_after_the_warning_and_made_again(
     start_provider: Any, start_relay: Any, redis: RelayRedis, wait_until: Any
 ) -> None:
     """Clips, film and small copies stay; what leaves is named, with its bytes; the same picture comes back."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
-        folder = await made(relay, wait_until)
+        folder = await make_film(relay, wait_until)
         deps, now = deps_of(relay, redis), time.time() + 31 * DAY
         await redis.delete(FRAMES_GONE)  # What the worker has said at its start, when nothing was old.
         before = {place.name: place.read_bytes() for place in folder.iterdir()}
-        with capture_logs() as said:
+        with capture_logs() as logs:
             await remove_old_frames(deps, now)
             await remove_old_frames(deps, now + ANNOUNCED_S - 1)
-        kept = {place.name for place in folder.iterdir()}
-        with capture_logs() as done:
+        names = {place.name for place in folder.iterdir()}
+        with capture_logs() as logs_after:
             await remove_old_frames(deps, now + ANNOUNCED_S)
             await remove_old_frames(deps, now + ANNOUNCED_S)
-        left = {place.name for place in folder.iterdir()}
+        names_after = {place.name for place in folder.iterdir()}
         frame = f"/media/{folder.name}/s1.1.last.png"
 
         async def is_back() -> bool:
@@ -74,13 +74,13 @@ async def test_they_leave_a_week_after_it_was_said_and_are_made_again(
         await wait_until(is_back, "it is made again")
         again = (folder / "s1.1.last.png").read_bytes()
 
-    gone = {"s1.1.last.png", "s1.1.first.png", "s2.1.last.png", "s2.1.first.png"}
-    assert kept == before.keys()
-    assert left == before.keys() - gone
-    assert [(each["event"], each["runs"]) for each in said] == [("frames_leave_soon", 1)]
-    (line,) = [each for each in done if each["event"] == "frames_removed"]
-    assert set(line["files"]) == gone
-    assert line["bytes"] == sum(len(before[name]) for name in gone)
+    names_gone = {"s1.1.last.png", "s1.1.first.png", "s2.1.last.png", "s2.1.first.png"}
+    assert names == before.keys()
+    assert names_after == before.keys() - names_gone
+    assert [(each["event"], each["runs"]) for each in logs] == [("frames_leave_soon", 1)]
+    (line,) = [each for each in logs_after if each["event"] == "frames_removed"]
+    assert set(line["files"]) == names_gone
+    assert line["bytes"] == sum(len(before[name]) for name in names_gone)
     assert again == before["s1.1.last.png"]
 
 
@@ -90,7 +90,7 @@ async def test_what_cannot_be_made_again_stays_and_so_does_what_is_not_old(
 ) -> None:
     """A frame whose clip is gone, all of a younger run, and everything where it was set so."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
-        folder = await made(relay, wait_until)
+        folder = await make_film(relay, wait_until)
         deps, now = deps_of(relay, redis), time.time()
         await deps.frame_times.announce(now)
         (folder / "s1.1.mp4").unlink()
@@ -105,12 +105,12 @@ async def test_what_cannot_be_made_again_stays_and_so_does_what_is_not_old(
 
 
 @pytest.mark.slow
-async def test_in_object_storage_they_leave_the_bucket_and_this_machine(
+async def test_with_object_storage_they_are_removed_from_the_bucket_and_this_machine(
     start_provider: Any, start_relay: Any, redis: RelayRedis, wait_until: Any
 ) -> None:
-    """Only if the bucket has the clip: one that lies here alone is no reason."""
+    """Only if the bucket has the clip: one that is only here is no reason."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
-        folder = await made(relay, wait_until)
+        folder = await make_film(relay, wait_until)
         deps, now, storage = deps_of(relay, redis), time.time(), MemoryStore()
         deps.media = BucketStore(MediaFiles(relay.settings.data_dir), storage, name="s3://films")
         for place in folder.iterdir():
@@ -118,10 +118,10 @@ async def test_in_object_storage_they_leave_the_bucket_and_this_machine(
                 await obstore.put_async(storage, f"{folder.name}/{place.name}", place.read_bytes())
         await deps.frame_times.announce(now)
         await remove_old_frames(deps, now + 31 * DAY)
-        left = {each["path"].rpartition("/")[2] for each in obstore.list(storage).collect()}
+        names = {each["path"].rpartition("/")[2] for each in obstore.list(storage).collect()}
 
-    assert {name for name in left if name.endswith(".png")} == {"s2.1.last.png", "s2.1.first.png"}
-    assert "s1.1.mp4" in left
+    assert {name for name in names if name.endswith(".png")} == {"s2.1.last.png", "s2.1.first.png"}
+    assert "s1.1.mp4" in names
     assert sorted(place.name for place in folder.glob("*.png")) == ["s2.1.first.png", "s2.1.last.png"]
 
 
@@ -129,12 +129,12 @@ async def test_runs_of_the_same_moment_are_not_parted(redis: RelayRedis) -> None
     """However many: each is looked at once, and none is passed over."""
     times = FrameTimes(redis)
     await redis.zadd(ENDED, {f"run_{number}": float(number // 7) for number in range(30)})
-    seen: list[str] = []
+    ids_there: list[str] = []
     for _ in range(30):
         ids, moment = await times.next(3.0, at_most=4)
-        seen += ids
+        ids_there += ids
         await times.settle(moment)
 
-    assert sorted(seen) == sorted(f"run_{number}" for number in range(28))
+    assert sorted(ids_there) == sorted(f"run_{number}" for number in range(28))
     assert await times.waiting(3.0) == 0
     assert await times.waiting(9.0) == 2

@@ -38,4 +38,4 @@ async def test_runs_of_a_version_without_indexes_are_found_after_a_worker_has_st
 
         await wait_until(is_found, "it is found")
         await wait_until(lambda: redis.sismember(REPAIRED, INDEXED), "nobody has to look again")
-        assert (await relay.shown(run_id))["revision"] == 0
+        assert (await relay.view(run_id))["revision"] == 0

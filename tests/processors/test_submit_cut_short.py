@@ -30,12 +30,12 @@ class SlowProvider:
     """Takes what it is sent and answers nothing until it is told to go on; then every POST is a job."""
 
     url: str = ""
-    heard: list[bytes] = field(default_factory=list)
+    requests: list[bytes] = field(default_factory=list)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            self.heard.append(await reader.read(65536))
+            self.requests.append(await reader.read(65536))
             await self.go_on.wait()
             body = b'{"id": "job_1", "status": "queued"}'
             writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
@@ -88,8 +88,8 @@ async def test_a_post_that_was_under_way_is_held_at_once(
     async with start_relay(provider.url, worker=False) as relay:
         run_id = await relay.run(BOARD)
         async with working(relay):
-            await wait_until(lambda: provider.heard, "the POST is under way")
-        run = await relay.shown(run_id)
+            await wait_until(lambda: provider.requests, "the POST is under way")
+        run = await relay.view(run_id)
         provider.go_on.set()
         async with working(relay):
             await asyncio.sleep(0.5)  # Time for a second POST, which must not come.
@@ -97,12 +97,12 @@ async def test_a_post_that_was_under_way_is_held_at_once(
     (take,) = run["shots"][0]["takes"]
     assert (run["status"], take["status"], take["error"]["code"]) == ("waiting", "unsure", "outcome_unknown")
     assert "stopped while the submit was under way" in run["error"]["message"]
-    assert len(provider.heard) == 1
+    assert len(provider.requests) == 1
 
 
 @pytest.fixture
-def clogged() -> Iterator[str]:
-    """A provider to which no connection is ever made: its queue is full, and the kernel drops whoever asks."""
+def full_server() -> Iterator[str]:
+    """A provider to which no connection is ever made: its queue is full, and the kernel drops what arrives."""
     with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -113,18 +113,18 @@ def clogged() -> Iterator[str]:
 
 
 async def test_a_post_that_never_left_holds_nothing(
-    start_relay: Any, clogged: str, working: Working, wait_until: WaitUntil
+    start_relay: Any, full_server: str, working: Working, wait_until: WaitUntil
 ) -> None:
     """The intent was saved, but not one byte of the POST was written: nothing can have been paid."""
-    async with start_relay(clogged, worker=False) as relay:
+    async with start_relay(full_server, worker=False) as relay:
         run_id = await relay.run(BOARD)
 
         async def is_connecting() -> bool:
-            return bool((await relay.shown(run_id))["shots"][0]["takes"])
+            return bool((await relay.view(run_id))["shots"][0]["takes"])
 
         async with working(relay):
             await wait_until(is_connecting, "the intent is saved")
-        run = await relay.shown(run_id)
+        run = await relay.view(run_id)
 
     assert (run["status"], run["spent"]["jobs"], run["shots"][0]["takes"]) == ("running", 0, [])
     assert run["shots"][0]["held_by"]["code"] == "stopped"
@@ -135,13 +135,13 @@ async def test_a_submit_whose_inputs_were_being_prepared_holds_nothing(
 ) -> None:
     """An upload costs nothing and is made again."""
     async with start_relay(provider.url, worker=False, handoff="upload") as relay:
-        given = (await relay.api.post("/v1/files", content=PIXEL)).json()["name"]
-        run_id = await relay.run({**BOARD, "shots": [{**BOARD["shots"][0], "first_frame": given}]})  # type: ignore[index,dict-item]
+        name = (await relay.api.post("/v1/files", content=PIXEL)).json()["name"]
+        run_id = await relay.run({**BOARD, "shots": [{**BOARD["shots"][0], "first_frame": name}]})  # type: ignore[index,dict-item]
         async with working(relay):
-            await wait_until(lambda: provider.heard, "the upload is under way")
-        run = await relay.shown(run_id)
+            await wait_until(lambda: provider.requests, "the upload is under way")
+        run = await relay.view(run_id)
 
-    assert provider.heard[0].startswith(b"POST /v1/files/upload")
+    assert provider.requests[0].startswith(b"POST /v1/files/upload")
     assert (run["status"], run["spent"]["jobs"], run["shots"][0]["takes"]) == ("running", 0, [])
 
 
@@ -149,57 +149,57 @@ def cut_off(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Set as soon as a submit was cancelled; its last word has a minute."""
     cut, in_time = asyncio.Event(), submit_module._in_time
 
-    async def noticed(telling: Awaitable[object], **named: Any) -> None:
+    async def tell(telling: Awaitable[object], **options: Any) -> None:
         cut.set()
-        await in_time(telling, **named)
+        await in_time(telling, **options)
 
-    monkeypatch.setattr(submit_module, "_in_time", noticed)
+    monkeypatch.setattr(submit_module, "_in_time", tell)
     monkeypatch.setattr(submit_module, "LAST_WORD_S", 60.0)
     return cut
 
 
 def slow_to_tell(monkeypatch: pytest.MonkeyPatch, kind: type[events.Event]) -> asyncio.Event:
     """Redis takes its time with the answer to an event of that kind; set as soon as it has been told of one."""
-    told, record, cut = asyncio.Event(), submit_module.record, cut_off(monkeypatch)
+    tells, record, cut = asyncio.Event(), submit_module.record, cut_off(monkeypatch)
 
     async def slowly(store: Store, run_id: str, event: events.Event, **options: Any) -> Any:
-        recorded = await record(store, run_id, event, **options)
+        outcome = await record(store, run_id, event, **options)
         if isinstance(event, kind):
-            told.set()
+            tells.set()
             await cut.wait()
-        return recorded
+        return outcome
 
     monkeypatch.setattr(submit_module, "record", slowly)
-    return told
+    return tells
 
 
 async def test_an_intent_whose_saving_was_cut_short_is_taken_back_and_the_next_worker_submits(
     start_relay: Any, provider: SlowProvider, working: Working, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was saved and no POST followed: the budget of one job is still whole."""
-    told = slow_to_tell(monkeypatch, events.Submitting)
+    tells = slow_to_tell(monkeypatch, events.Submitting)
     provider.go_on.set()
     async with start_relay(provider.url, worker=False) as relay:
         run_id = await relay.run(BOARD)
         async with working(relay):
-            await wait_until(told.is_set, "the intent is saved")
-        cut_short = await relay.shown(run_id)
-        heard = list(provider.heard)
+            await wait_until(tells.is_set, "the intent is saved")
+        cut_short = await relay.view(run_id)
+        requests = list(provider.requests)
         async with working(relay):
-            await wait_until(lambda: provider.heard, "the next worker submits")
+            await wait_until(lambda: provider.requests, "the next worker submits")
 
-    assert (cut_short["status"], cut_short["shots"][0]["takes"], heard) == ("running", [], [])
+    assert (cut_short["status"], cut_short["shots"][0]["takes"], requests) == ("running", [], [])
 
 
 async def test_an_answer_whose_recording_was_cut_short_is_recorded(
     start_relay: Any, provider: SlowProvider, working: Working, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The id of a job that was paid for is not let go of."""
-    answered, record, cut = asyncio.Event(), submit_module.record, cut_off(monkeypatch)
+    is_answered_event, record, cut = asyncio.Event(), submit_module.record, cut_off(monkeypatch)
 
     async def late(store: Store, run_id: str, event: events.Event, **options: Any) -> Any:
         if isinstance(event, events.Submitted):
-            answered.set()
+            is_answered_event.set()
             await cut.wait()
         return await record(store, run_id, event, **options)
 
@@ -208,8 +208,8 @@ async def test_an_answer_whose_recording_was_cut_short_is_recorded(
     async with start_relay(provider.url, worker=False) as relay:
         run_id = await relay.run(BOARD)
         async with working(relay):
-            await wait_until(answered.is_set, "the answer has come")
-        run = await relay.shown(run_id)
+            await wait_until(is_answered_event.is_set, "the answer has come")
+        run = await relay.view(run_id)
 
     assert [(take["status"], take["job_id"]) for take in run["shots"][0]["takes"]] == [("generating", "job_1")]
 
@@ -230,8 +230,8 @@ async def test_a_stop_that_redis_does_not_hear_of_ends_nevertheless(
     async with start_relay(provider.url, worker=False) as relay:
         run_id = await relay.run(BOARD)
         async with asyncio.timeout(60), working(relay):
-            await wait_until(lambda: provider.heard, "the POST is under way")
-        run = await relay.shown(run_id)
+            await wait_until(lambda: provider.requests, "the POST is under way")
+        run = await relay.view(run_id)
         provider.go_on.set()
 
     assert [take["status"] for take in run["shots"][0]["takes"]] == ["submitting"]

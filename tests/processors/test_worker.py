@@ -38,21 +38,21 @@ from tests.processors.workers import (
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_task_is_started_because_it_was_queued_not_because_a_poll_came_round(
+async def test_a_task_is_started_because_it_was_queued_not_by_a_poll(
     redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a rest of a minute between polls only the wake-up can start it."""
     monkeypatch.setattr(worker_module, "IDLE_S", 600)
-    started = asyncio.Event()
+    start = asyncio.Event()
 
     async def work(_: dict[str, Any]) -> None:
-        started.set()
+        start.set()
 
     async with working(redis_url, work) as worker:
         await at_rest(redis, worker)
         await Store(redis).enqueue([task()])
         async with asyncio.timeout(60):
-            await started.wait()
+            await start.wait()
 
 
 async def test_an_idle_worker_leaves_redis_alone(redis: ArqRedis, redis_url: str) -> None:
@@ -70,16 +70,16 @@ async def test_a_worker_that_holds_twenty_tasks_leaves_redis_alone(
     redis: ArqRedis, redis_url: str, wait_until: WaitUntil
 ) -> None:
     """Twenty downloads that take their time cost no more than one, what runs inside scripts counted, too."""
-    started = 0
+    starts = 0
 
     async def work(_: dict[str, Any]) -> None:
-        nonlocal started
-        started += 1
+        nonlocal starts
+        starts += 1
         await asyncio.sleep(600)
 
     async with working(redis_url, work, tasks_max=30, grace_s=0.0) as worker:
         await Store(redis).enqueue([task(f"t{number}") for number in range(20)])
-        await wait_until(lambda: started == 20, "all are held")
+        await wait_until(lambda: starts == 20, "all are held")
         await at_rest(redis, worker)
         assert await fewest_commands_a_second(redis) < 5
 
@@ -88,7 +88,7 @@ async def fewest_commands_a_second(redis: ArqRedis) -> float:
     """
     During a rest and a renewal, inside scripts, too; of up to three of them.
 
-    Whoever was woken last may still look when the first one begins, which costs it seven commands more.
+    The one that was woken last may still look when the first one begins, which costs it seven commands more.
     """
     fewest = math.inf
     for _ in range(3):
@@ -111,16 +111,16 @@ async def test_a_worker_that_is_full_leaves_the_wake_up_to_one_that_has_room(
 ) -> None:
     """It was listening already when its last place was taken, so it hears of the next task first."""
     monkeypatch.setattr(worker_module, "IDLE_S", 600)
-    started: list[str] = []
+    starts: list[str] = []
 
-    async with working(redis_url, unending(started, "full"), tasks_max=1, grace_s=0.0) as full:
+    async with working(redis_url, unending(starts, "full"), tasks_max=1, grace_s=0.0) as full:
         await at_rest(redis, full)
         await Store(redis).enqueue([task("first")])
-        await wait_until(lambda: started == ["full"], "its only place is taken")
-        async with working(redis_url, unending(started, "idle"), grace_s=0.0) as idle:
-            await at_rest(redis, full, idle)  # The first one stands in front.
+        await wait_until(lambda: starts == ["full"], "its only place is taken")
+        async with working(redis_url, unending(starts, "idle"), grace_s=0.0) as idle:
+            await at_rest(redis, full, idle)  # The first one is in front.
             await Store(redis).enqueue([task("second")])
-            await wait_until(lambda: started == ["full", "idle"], "the other one has it")
+            await wait_until(lambda: starts == ["full", "idle"], "the other one has it")
 
 
 async def test_a_worker_that_lost_a_lease_to_itself_does_not_start_the_task_again(
@@ -128,12 +128,12 @@ async def test_a_worker_that_lost_a_lease_to_itself_does_not_start_the_task_agai
 ) -> None:
     """A laptop that slept wakes with all its leases run out, and all its tasks still under way."""
     starts: list[str] = []
-    done = asyncio.Event()
+    end = asyncio.Event()
 
     async def work(_: dict[str, Any], length: str) -> None:
         starts.append(length)
         if length == "long":
-            await done.wait()
+            await end.wait()
 
     async with working(redis_url, work):
         await Store(redis).enqueue([task("long", length="long")])
@@ -142,7 +142,7 @@ async def test_a_worker_that_lost_a_lease_to_itself_does_not_start_the_task_agai
         await Store(redis).enqueue([task("short", length="short")])
         await wait_until(lambda: "short" in starts, "the worker looked again")
         assert await redis.zscore(QUEUE, "long") > now_ms(), "it was given to the worker again"
-        done.set()
+        end.set()
 
     assert starts == ["long", "short"]
     assert await redis.zcard(QUEUE) == 0
@@ -152,19 +152,19 @@ async def test_tasks_run_side_by_side_up_to_the_limit_and_all_run(
     redis: ArqRedis, redis_url: str, wait_until: WaitUntil
 ) -> None:
     """A freed place is filled at once; none is left behind."""
-    at_once, most, done = 0, 0, 0
+    at_once, most, ends = 0, 0, 0
 
     async def work(_: dict[str, Any], number: int) -> None:
-        nonlocal at_once, most, done
+        nonlocal at_once, most, ends
         at_once += 1
         most = max(most, at_once)
         await asyncio.sleep(0.01)
         at_once -= 1
-        done += 1
+        ends += 1
 
     async with working(redis_url, work, tasks_max=5):
         await Store(redis).enqueue([task(f"t{number}", number=number) for number in range(60)])
-        await wait_until(lambda: done == 60, "all tasks done")
+        await wait_until(lambda: ends == 60, "all tasks done")
 
     assert most == 5
     assert await redis.keys("*arq:*") == []
@@ -216,13 +216,13 @@ async def test_a_long_task_keeps_its_lease(
     """Each renewal puts its end off again, so that no other worker ever sees it due."""
     monkeypatch.setattr(worker_module, "RENEW_S", 0.05)
     monkeypatch.setattr(worker_module, "IDLE_S", 0.1)
-    starts, done = list[str](), asyncio.Event()
+    starts, end = list[str](), asyncio.Event()
 
-    async with working(redis_url, until(done, starts)), working(redis_url, until(done, starts)):
+    async with working(redis_url, until(end, starts)), working(redis_url, until(end, starts)):
         await Store(redis).enqueue([task()])
         await wait_until(lambda: starts, "it runs")
         await lease_is_renewed(redis, wait_until, times=5)
-        done.set()
+        end.set()
 
         async def is_done() -> bool:
             return not await redis.zcard(QUEUE)
@@ -286,71 +286,71 @@ def _read_until(stream: Any, word: bytes) -> None:
     pytest.fail("the victim never started its task")
 
 
-async def test_redis_may_go_away_between_two_calls_of_one_look(
+async def test_redis_may_go_away_between_two_calls_of_one_poll(
     redis: ArqRedis, redis_url: str, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It had claimed and was about to queue the sweep: the worker logs that and goes on, it does not end."""
-    enqueue, asked = Store.enqueue, list[str]()
+    enqueue, task_ids = Store.enqueue, list[str]()
 
     async def gone_once(self: Store, tasks: Any) -> None:
-        asked.extend(each.id for each in tasks)
-        if len(asked) == 1:  # A real server cannot be ended between exactly these two calls.
+        task_ids.extend(each.id for each in tasks)
+        if len(task_ids) == 1:  # A real server cannot be ended between exactly these two calls.
             raise StoreUnavailable("Redis cannot be reached")
         await redis.zrem(DUE, "run_overdue")
 
-    done = asyncio.Event()
+    end = asyncio.Event()
 
     async def work(_: dict[str, Any]) -> None:
-        done.set()
+        end.set()
 
     await redis.zadd(DUE, {"run_overdue": 1})
     monkeypatch.setattr(Store, "enqueue", gone_once)
     async with working(redis_url, work):
-        await wait_until(lambda: asked == ["sweep", "sweep"], "the sweep is queued after all")
+        await wait_until(lambda: task_ids == ["sweep", "sweep"], "the sweep is queued after all")
         await enqueue(Store(redis), [task()])
-        await wait_until(done.is_set, "it still takes tasks")
+        await wait_until(end.is_set, "it still takes tasks")
 
 
 async def test_films_never_hold_all_places(redis: ArqRedis, redis_url: str, wait_until: WaitUntil) -> None:
     """Two places and two films: a submit that comes then starts at once, and the second film after the first."""
-    started, ends = list[str](), asyncio.Event()
+    starts, ends = list[str](), asyncio.Event()
 
     async def work(_: dict[str, Any], *, name: str) -> None:
-        started.append(name)
+        starts.append(name)
         if name == "film a":
             await ends.wait()
 
     async with working_by_class(redis_url, work) as worker:
         await Store(redis).enqueue(films_and())
-        await wait_until(lambda: started == ["film a"], "one is joined")
+        await wait_until(lambda: starts == ["film a"], "one is joined")
         await Store(redis).enqueue(films_and("new")[2:])
-        await wait_until(lambda: "new" in started, "the submit has the other place")
-        assert (started, worker.at_work()[1]) == (["film a", "new"], 1)
+        await wait_until(lambda: "new" in starts, "the submit has the other place")
+        assert (starts, worker.at_work()[1]) == (["film a", "new"], 1)
         ends.set()
-        await wait_until(lambda: started == ["film a", "new", "film b"], "the second film is joined")
+        await wait_until(lambda: starts == ["film a", "new", "film b"], "the second film is joined")
 
 
 async def test_heavy_work_can_be_other_machines(redis: ArqRedis, redis_url: str, wait_until: WaitUntil) -> None:
     """A light worker leaves films in the queue, a heavy one all else; nobody has to be woken for that."""
-    started: dict[str, list[str]] = {"light": [], "heavy": []}
+    starts: dict[str, list[str]] = {"light": [], "heavy": []}
 
     def noting(name: str) -> Callable[..., Awaitable[None]]:
-        async def work(_: dict[str, Any], *, name: str, by: list[str] = started[name]) -> None:
+        async def work(_: dict[str, Any], *, name: str, by: list[str] = starts[name]) -> None:
             by.append(name)
 
         return work
 
     await Store(redis).enqueue(films_and("x", "y"))
     async with working_by_class(redis_url, noting("light"), tasks="light"):
-        await wait_until(lambda: sorted(started["light"]) == ["x", "y"], "what somebody waits for is done")
+        await wait_until(lambda: sorted(starts["light"]) == ["x", "y"], "what somebody waits for is done")
     assert await redis.zcard(QUEUE) == 2
     async with working_by_class(redis_url, noting("heavy"), tasks="heavy"):
-        await wait_until(lambda: sorted(started["heavy"]) == ["film a", "film b"], "and so are the films")
-    assert len(started["light"]) == 2
+        await wait_until(lambda: sorted(starts["heavy"]) == ["film a", "film b"], "and so are the films")
+    assert len(starts["light"]) == 2
 
 
 async def test_what_is_queued_is_not_pickle(redis: ArqRedis) -> None:
-    """Who can write to Redis must not be able to run code here."""
+    """A process that can write to Redis must not be able to run code here."""
     await Store(redis).enqueue([task(run="run_1")])
     raw = await redis.get("{framerelay}:arq:job:t")
 

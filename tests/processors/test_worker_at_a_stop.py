@@ -1,4 +1,4 @@
-"""A worker that is told to stop: what it gives back, what it ends, and what nobody else takes meanwhile."""
+"""A worker that is told to stop: what it gives back, what it ends, and what no other worker takes until then."""
 
 import asyncio
 from typing import Any
@@ -32,33 +32,33 @@ async def test_a_deploy_gives_running_tasks_back_and_spends_nothing(
     redis: ArqRedis, redis_url: str, wait_until: WaitUntil
 ) -> None:
     """Stopped twenty times in the middle, the task still runs, and each time it is its first try."""
-    started = asyncio.Event()
+    start = asyncio.Event()
     tries: list[int] = []
 
     async def endless(context: dict[str, Any]) -> None:
         tries.append(context["job_try"])
-        started.set()
+        start.set()
         await asyncio.sleep(600)
 
     await Store(redis).enqueue([task()])
     for _ in range(20):
-        started.clear()
+        start.clear()
         redis_of_worker, listening = connect(redis_url), connect(redis_url)
         worker = RelayWorker([func(endless, name="work")], redis=redis_of_worker, listening=listening, tasks_max=1)
         running = asyncio.create_task(worker.main())
         async with asyncio.timeout(60):
-            await started.wait()
+            await start.wait()
         await worker.stop(grace_s=0.01)
         await running
         await disconnect(redis_of_worker)
         await disconnect(listening)
-    done = asyncio.Event()
+    end = asyncio.Event()
 
     async def work(_: dict[str, Any]) -> None:
-        done.set()
+        end.set()
 
     async with working(redis_url, work):
-        await wait_until(done.is_set, "the task runs after all deploys")
+        await wait_until(end.is_set, "the task runs after all deploys")
     assert set(tries) == {1}
 
 
@@ -66,26 +66,26 @@ async def test_a_film_may_take_longer_to_end_than_a_hand_off(
     redis: ArqRedis, redis_url: str, wait_until: WaitUntil
 ) -> None:
     """At a deploy what is light goes back to the queue after its grace, while a film that is under way is joined."""
-    started, ended, ends = list[str](), list[str](), asyncio.Event()
+    starts, finishes, ends = list[str](), list[str](), asyncio.Event()
 
     async def work(_: dict[str, Any], *, name: str) -> None:
-        started.append(name)
+        starts.append(name)
         try:
             await ends.wait()
-            ended.append(name)
+            finishes.append(name)
         except asyncio.CancelledError:
-            ended.append(f"{name} is given back")
+            finishes.append(f"{name} is given back")
             raise
 
     async with working_by_class(redis_url, work) as worker:
         await Store(redis).enqueue(films_and("light"))
-        await wait_until(lambda: len(started) == 2, "both are under way")
+        await wait_until(lambda: len(starts) == 2, "both are under way")
         stopping = asyncio.create_task(worker.stop(grace_s=0.01, heavy_grace_s=600))
-        await wait_until(lambda: ended == ["light is given back"], "the light one was cut")
+        await wait_until(lambda: finishes == ["light is given back"], "the light one was cut")
         assert not stopping.done()
         ends.set()
         await stopping
-        assert ended == ["light is given back", "film a"]
+        assert finishes == ["light is given back", "film a"]
     waiting = {name.decode() for name in await redis.zrange(QUEUE, 0, -1)}
     assert waiting == {"join:run_b::0:0", "submit:light:s1:1:0"}
 
@@ -95,40 +95,40 @@ async def test_what_a_deploy_gives_back_is_taken_up_at_once(
 ) -> None:
     """Another worker is told, it does not find it when it looks the next time."""
     monkeypatch.setattr(worker_module, "IDLE_S", 600)
-    started: list[str] = []
+    starts: list[str] = []
 
-    async with working(redis_url, unending(started, "old")) as old:
+    async with working(redis_url, unending(starts, "old")) as old:
         await Store(redis).enqueue([task()])
-        await wait_until(lambda: started == ["old"], "it runs")
-        async with working(redis_url, unending(started, "new"), grace_s=0.0) as new:
+        await wait_until(lambda: starts == ["old"], "it runs")
+        async with working(redis_url, unending(starts, "new"), grace_s=0.0) as new:
             await at_rest(redis, old, new)  # By the new one's clock until the lease of the other ends.
             await old.stop(grace_s=0.01)
-            await wait_until(lambda: started == ["old", "new"], "it runs again")
+            await wait_until(lambda: starts == ["old", "new"], "it runs again")
 
 
-async def test_a_task_that_was_being_claimed_when_the_stop_came_is_given_back_like_the_others(
+async def test_a_task_being_claimed_at_the_stop_is_given_back_like_the_others(
     redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When `stop` returns nothing runs any more: what it works with is closed next."""
     claiming = asyncio.Event()
-    ended: list[str] = []
+    finishes: list[str] = []
 
     async def work(_: dict[str, Any]) -> None:
         try:
             await asyncio.sleep(600)
         finally:
-            ended.append("work")
+            finishes.append("work")
 
     async with working(redis_url, work) as worker:
         claim = worker._claim
 
         async def slowly(**arguments: Any) -> Any:
-            claimed = await claim(**arguments)
-            if claimed[0]:
+            claims = await claim(**arguments)
+            if claims[0]:
                 claiming.set()
                 while not worker._stopping:
                     await asyncio.sleep(0.01)
-            return claimed
+            return claims
 
         monkeypatch.setattr(worker, "_claim", slowly)
         await Store(redis).enqueue([task()])
@@ -137,7 +137,7 @@ async def test_a_task_that_was_being_claimed_when_the_stop_came_is_given_back_li
         await worker.stop(grace_s=0.5)
         assert worker.tasks == {}
 
-    assert ended == ["work"]
+    assert finishes == ["work"]
     assert [name for name, due_ms in await redis.zrange(QUEUE, 0, -1, withscores=True) if due_ms <= now_ms()] == [b"t"]
 
 
@@ -181,19 +181,19 @@ async def test_no_other_worker_takes_what_one_that_is_stopping_still_does(
     """Its grace is longer than a lease, which it goes on renewing."""
     monkeypatch.setattr(worker_module, "RENEW_S", 0.05)
     monkeypatch.setattr(worker_module, "IDLE_S", 0.1)
-    starts, done = list[str](), asyncio.Event()
+    starts, end = list[str](), asyncio.Event()
 
     await Store(redis).enqueue([task()])
     stopping, listening = connect(redis_url), connect(redis_url)
-    endless = func(until(done, starts), name="work")  # type: ignore[arg-type]
+    endless = func(until(end, starts), name="work")  # type: ignore[arg-type]
     worker = RelayWorker([endless], redis=stopping, listening=listening, tasks_max=1)
     running = asyncio.create_task(worker.main())
     await wait_until(lambda: starts, "it runs")
-    async with working(redis_url, until(done, starts)):
+    async with working(redis_url, until(end, starts)):
         ending = asyncio.create_task(worker.stop(grace_s=60))
         await lease_is_renewed(redis, wait_until, times=5)
         assert worker._stopping
-        done.set()
+        end.set()
         await ending
     await running
     await disconnect(stopping)

@@ -38,11 +38,11 @@ def task(name: str = "t", **arguments: Any) -> Task:
     return Task(id=name, function="work", arguments=arguments)
 
 
-def unending(started: list[str], name: str) -> Callable[..., Awaitable[None]]:
+def unending(starts: list[str], name: str) -> Callable[..., Awaitable[None]]:
     """Work that notes who began it, and does not end by itself."""
 
     async def work(_: dict[str, Any]) -> None:
-        started.append(name)
+        starts.append(name)
         await asyncio.sleep(600)
 
     return work
@@ -63,12 +63,12 @@ def now_ms() -> float:
     return time.time() * 1000
 
 
-def until(done: asyncio.Event, starts: list[str]) -> Callable[..., Awaitable[None]]:
+def until(end: asyncio.Event, starts: list[str]) -> Callable[..., Awaitable[None]]:
     """Work that notes that it was begun, and ends when it is told to."""
 
     async def work(_: dict[str, Any]) -> None:
         starts.append("begun")
-        await done.wait()
+        await end.wait()
 
     return work
 
@@ -106,6 +106,6 @@ async def working_by_class(
 
 
 def films_and(*names: str) -> list[Task]:
-    """Two films to be joined, and these tasks behind them."""
+    """Two films to be joined, and these tasks after them."""
     joins = [Task(id=f"join:run_{each}::0:0", function="join", arguments={"name": f"film {each}"}) for each in "ab"]
     return [*joins, *(Task(id=f"submit:{name}:s1:1:0", function="submit", arguments={"name": name}) for name in names)]

@@ -66,7 +66,7 @@ class Receiver:
         assert response.status_code == 201, response.text
         return str(response.json()["id"])
 
-    async def shown(self, run_id: str) -> dict[str, Any]:
+    async def view(self, run_id: str) -> dict[str, Any]:
         """The run as the API shows it."""
         run: dict[str, Any] = (await self.api.get(f"/v1/runs/{run_id}")).json()
         return run
@@ -100,7 +100,7 @@ async def shared_receiver(
     redis_server: str,
     silent_provider: tuple[str, list[Any]],
     tmp_path_factory: pytest.TempPathFactory,
-    documented: Any,
+    api_document: Any,
 ) -> AsyncIterator[Receiver]:
     """
     One receiver for the tests of a file: starting and ending it takes longer than most of them. Whatever it answers
@@ -125,7 +125,7 @@ async def shared_receiver(
         api = httpx.AsyncClient(
             base_url=settings.listen_url,
             headers=headers,
-            event_hooks={"response": [documented.watch]},
+            event_hooks={"response": [api_document.watch]},
             trust_env=False,
             timeout=120,
         )
@@ -157,18 +157,18 @@ def hook_address(relay: Any) -> str:
 
 
 @pytest.fixture
-def queued(redis: ArqRedis) -> Callable[..., Any]:
+def queued_tasks(redis: ArqRedis) -> Callable[..., Any]:
     """``await queued()``: the tasks that wait for a worker, each as (function, arguments)."""
 
     async def ask() -> list[tuple[str, dict[str, Any]]]:
-        found = [unpack(await redis.get(b"{framerelay}:arq:job:" + task)) for task in await redis.zrange(QUEUE, 0, -1)]
-        return [(task["f"], task["k"]) for task in found]
+        tasks = [unpack(await redis.get(b"{framerelay}:arq:job:" + task)) for task in await redis.zrange(QUEUE, 0, -1)]
+        return [(task["f"], task["k"]) for task in tasks]
 
     return ask
 
 
 @pytest.fixture
-def kept(relay: Any) -> Callable[..., Any]:
+def recent_callbacks(relay: Any) -> Callable[..., Any]:
     """``await kept()``: what ``GET /v1/callbacks`` lists."""
 
     async def ask() -> list[dict[str, Any]]:
@@ -284,13 +284,13 @@ def private_server() -> Iterator[PrivateServer]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch, gives_redis_up_soon: None) -> None:
-    """What looks again and again whether Redis is back does so ten times as often, and each try ends as much sooner."""
+    """What checks again and again whether Redis is back does so ten times as often, and each try ends sooner."""
     monkeypatch.setattr("framerelay.store.spool.DRAIN_EVERY_S", 0.1)
     monkeypatch.setattr("framerelay.receiver.readiness.HOLDS_S", 0.1)
 
 
 @pytest.fixture
-def logged(tmp_path: Path) -> Iterator[io.StringIO]:
+def log_stream(tmp_path: Path) -> Iterator[io.StringIO]:
     """Everything that this process logs at ``debug``, as a file would get it: one JSON object on each line."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level

@@ -16,28 +16,28 @@ RUN = "run_" + "a" * 24
 
 def addresses() -> list[tuple[str, str]]:
     """Every method and path that needs the key, with names filled in."""
-    named = {"{run}": RUN, "{shot}": "s1", "{path:path}": f"{RUN}/s1.1.mp4", "{token}": "t"}
-    found = []
+    values = {"{run}": RUN, "{shot}": "s1", "{path:path}": f"{RUN}/s1.1.mp4", "{token}": "t"}
+    addresses = []
     for route in [*routes(), *pages()]:
         path = route.path
-        for name, value in named.items():
+        for name, value in values.items():
             path = path.replace(name, value)
-        found += [(method, path) for method in sorted(route.methods or ()) if route.path not in OPEN]
-    return found
+        addresses += [(method, path) for method in sorted(route.methods or ()) if route.path not in OPEN]
+    return addresses
 
 
 async def test_every_route_needs_the_key(relay: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """401 with the envelope, without a key, with a wrong one, and with the right one said in a wrong way."""
-    # So many guesses would be held back for minutes.
+    # That many guesses would be held back for minutes.
     monkeypatch.setattr("framerelay.receiver.door.keys.FREE_GUESSES", 1000)
     right = relay.api.headers["Authorization"]
     wrong = ["Bearer", f"{right}x", right[:-1], right.removeprefix("Bearer ")]
     wrong += [right.replace("Bearer", "Basic"), "Bearer é", f"Bearer  {right}"]
     assert len(addresses()) >= 12
     async with httpx.AsyncClient(base_url=relay.settings.listen_url, trust_env=False) as stranger:
-        tried = [(*address, header) for address in addresses() for header in ("", "Bearer wrong")]
-        tried += [("GET", "/v1/runs", header) for header in wrong]
-        for method, path, header in tried:
+        requests = [(*address, header) for address in addresses() for header in ("", "Bearer wrong")]
+        requests += [("GET", "/v1/runs", header) for header in wrong]
+        for method, path, header in requests:
             headers = {"Authorization": header.encode("latin-1")} if header else {}
             answer = await stranger.request(method, path, headers=headers)
             assert answer.status_code == 401, (method, path, header)
@@ -53,7 +53,7 @@ async def test_a_stranger_cannot_tell_what_exists(relay: Any, board: Any) -> Non
         not_there = await stranger.post(f"/v1/runs/{RUN}/cancel")
 
     assert (there.status_code, there.content) == (not_there.status_code, not_there.content)
-    assert (await relay.shown(run_id))["status"] == "running"
+    assert (await relay.view(run_id))["status"] == "running"
 
 
 async def test_the_key_is_read_as_clients_send_it(relay: Any) -> None:
@@ -76,7 +76,7 @@ async def test_what_is_not_there_is_404_in_the_envelope(relay: Any) -> None:
 
 
 async def test_the_keys_of_redis_are_no_runs(relay: Any, board: Any) -> None:
-    """A run's history lies beside it; asking for it by its name finds nothing."""
+    """A run's history is stored next to it; asking for it by its name finds nothing."""
     run_id = await relay.run(board)
 
     assert (await relay.api.get(f"/v1/runs/{run_id}:events")).status_code == 404
@@ -84,11 +84,11 @@ async def test_the_keys_of_redis_are_no_runs(relay: Any, board: Any) -> None:
 
 async def test_a_wrong_method_is_405_in_the_envelope(relay: Any) -> None:
     """On every route."""
-    known: dict[str, set[str]] = {}
+    methods: dict[str, set[str]] = {}
     for route in [*routes(), *pages()]:
         assert isinstance(route, Route)
-        known.setdefault(route.path, set()).update(route.methods or ())
-    for path in known:
+        methods.setdefault(route.path, set()).update(route.methods or ())
+    for path in methods:
         answer = await relay.api.request("PATCH", path.replace("{path:path}", "x").replace("{run}", RUN))
         assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed"), path
         assert "is not possible at this address; possible here: " in answer.json()["error"]["message"]

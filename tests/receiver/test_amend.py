@@ -46,21 +46,21 @@ def amend(relay: Any) -> Any:
 async def test_a_storyboard_is_given_back_as_it_was_given(relay: Any, film: Any) -> None:
     """Every comment where it was; as JSON the same values; and it starts another run of the same shots."""
     run_id = await film()
-    given = await relay.api.get(f"/v1/runs/{run_id}/storyboard")
+    response = await relay.api.get(f"/v1/runs/{run_id}/storyboard")
     as_json = await relay.api.get(f"/v1/runs/{run_id}/storyboard", headers={"Accept": "application/json"})
 
-    assert (given.status_code, given.headers["Content-Type"].partition(";")[0]) == (200, "application/yaml")
-    assert given.text == FILM
+    assert (response.status_code, response.headers["Content-Type"].partition(";")[0]) == (200, "application/yaml")
+    assert response.text == FILM
     assert as_json.json()["shots"][1] == {"id": "s2", "prompt": "closer"}
-    for again in (await film(given.text), await relay.run(as_json.json())):
-        one, other = await relay.shown(run_id), await relay.shown(again)
+    for again in (await film(response.text), await relay.run(as_json.json())):
+        one, other = await relay.view(run_id), await relay.view(again)
         assert [(shot["id"], shot["prompt"]) for shot in one["shots"]] == [
             (shot["id"], shot["prompt"]) for shot in other["shots"]
         ]
 
 
-async def test_what_was_decided_since_stands_in_the_storyboard(relay: Any, film: Any, render: Any) -> None:
-    """A prompt that a retake changed is said in its place, and the comments beside it stay."""
+async def test_later_decisions_are_in_the_storyboard(relay: Any, film: Any, render: Any) -> None:
+    """A prompt that a retake changed is written in its place, and the comments around it stay."""
     run_id = await film()
     await render(run_id, "s1")
     answer = await relay.api.post(f"/v1/runs/{run_id}/shots/s1/retake", json={"prompt": "a red car: fast"})
@@ -71,13 +71,13 @@ async def test_what_was_decided_since_stands_in_the_storyboard(relay: Any, film:
 
 
 async def test_a_dry_run_says_what_would_happen_and_does_nothing(
-    relay: Any, film: Any, render: Any, amend: Any, queued: Any
+    relay: Any, film: Any, render: Any, amend: Any, queued_tasks: Any
 ) -> None:
     """Each shot in one list; jobs, cost and a sentence; the run stays as it is."""
     run_id = await film()
     for shot_id, begun_from in (("s1", None), ("s2", 1), ("s3", 1)):
         await render(run_id, shot_id, begun_from=begun_from)
-    before, tasks = await relay.shown(run_id), await queued()
+    before, tasks = await relay.view(run_id), await queued_tasks()
     other = FILM.replace("closer", "much closer") + "  - {id: s4, prompt: a door, from: cut}\n"
     answer = await amend(run_id, other, dry_run="true")
 
@@ -94,15 +94,15 @@ async def test_a_dry_run_says_what_would_happen_and_does_nothing(
         "would": "s2 is made as it is written now; s3 is made again, from another frame; s4 is added; "
         "3 jobs of the 6 left in the budget to the end of the film",
     }
-    assert await relay.shown(run_id) == before
-    assert await queued() == tasks
+    assert await relay.view(run_id) == before
+    assert await queued_tasks() == tasks
 
 
-async def test_an_amendment_does_what_was_foretold(relay: Any, film: Any, render: Any, amend: Any) -> None:
+async def test_an_amendment_does_what_the_outlook_said(relay: Any, film: Any, render: Any, amend: Any) -> None:
     """Bound to the revision that was looked at; the text with its comments is that of the run then."""
     run_id = await film()
     await render(run_id, "s1")
-    revision = (await relay.shown(run_id))["revision"]
+    revision = (await relay.view(run_id))["revision"]
     other = FILM.replace("closer", "much closer").replace("  - {id: s3, prompt: the key}\n", "")
     foretold = (await amend(run_id, other, dry_run="true", revision=revision)).json()
     answer = await amend(run_id, other, revision=revision)
@@ -123,16 +123,16 @@ async def test_an_amendment_does_what_was_foretold(relay: Any, film: Any, render
     assert (await relay.api.get(f"/v1/runs/{run_id}/storyboard")).text == other
 
 
-async def test_of_two_who_amend_what_they_looked_at_one_is_refused(relay: Any, film: Any, amend: Any) -> None:
+async def test_of_two_amendments_of_the_same_revision_one_is_refused(relay: Any, film: Any, amend: Any) -> None:
     """Both looked at the same revision: one gets the run as they want it, the other is told to look again."""
     run_id = await film()
-    revision = (await relay.shown(run_id))["revision"]
+    revision = (await relay.view(run_id))["revision"]
     texts = [FILM.replace("closer", word) for word in ("near", "nearer")]
     answers = await asyncio.gather(*(amend(run_id, text, revision=revision) for text in texts))
 
     assert sorted(answer.status_code for answer in answers) == [200, 409]
-    won = next(text for text, answer in zip(texts, answers, strict=True) if answer.status_code == 200)
-    assert (await relay.api.get(f"/v1/runs/{run_id}/storyboard")).text == won
+    text = next(text for text, answer in zip(texts, answers, strict=True) if answer.status_code == 200)
+    assert (await relay.api.get(f"/v1/runs/{run_id}/storyboard")).text == text
 
 
 async def test_ids_that_moved_are_found_again_wherever_a_person_names_a_shot(
@@ -145,25 +145,25 @@ async def test_ids_that_moved_are_found_again_wherever_a_person_names_a_shot(
     await render(run_id, "s2", 1)
     await render(run_id, "s2", 2)
     answer = await amend(run_id, head + "".join(f"  - {each}\n" for each in ("{prompt: a door}", *shots)))
-    picked = await relay.api.post(f"/v1/runs/{run_id}/shots/s3/pick", json={"take": 2})
-    gone = await relay.api.post(f"/v1/runs/{run_id}/shots/s2-2/pick", json={"take": 2})
+    response = await relay.api.post(f"/v1/runs/{run_id}/shots/s3/pick", json={"take": 2})
+    gone_response = await relay.api.post(f"/v1/runs/{run_id}/shots/s2-2/pick", json={"take": 2})
     none = await relay.api.post(f"/v1/runs/{run_id}/shots/s2/pick", json={"take": 2})
 
     assert [shot["id"] for shot in answer.json()["shots"]] == ["s1", "s2", "s3"]
     assert [len(shot["takes"]) for shot in answer.json()["shots"]] == [0, 0, 2]
-    assert picked.json()["shots"][2]["picked"] == 2
-    assert (gone.status_code, none.status_code) == (404, 404)
+    assert response.json()["shots"][2]["picked"] == 2
+    assert (gone_response.status_code, none.status_code) == (404, 404)
     assert [each.fields.get("shot") for each in await relay.store.history(run_id)][-1] == "s3"
 
 
-async def test_the_limit_of_who_pays_holds_for_an_amendment(relay: Any, film: Any, amend: Any) -> None:
-    """Max-Jobs goes before the budget that is written; a budget that is left out is said to be gone."""
+async def test_the_limit_of_the_payer_holds_for_an_amendment(relay: Any, film: Any, amend: Any) -> None:
+    """Max-Jobs takes precedence over the written budget; a budget that is left out is reported as gone."""
     run_id = await film()
     longer = FILM + "  - {id: s4, prompt: a door}\n"
-    unlimited = (await amend(run_id, longer.replace("budget: {jobs: 9}\n", ""), dry_run="true")).json()["would"]
+    outlook = (await amend(run_id, longer.replace("budget: {jobs: 9}\n", ""), dry_run="true")).json()["would"]
     answer = await relay.api.post(f"/v1/runs/{run_id}/amend", content=longer, headers={**YAML, "Max-Jobs": "2"})
 
-    assert unlimited.endswith("; there is no budget any more")
+    assert outlook.endswith("; there is no budget any more")
     assert answer.json()["budget"]["jobs"] == 2
 
 
@@ -174,16 +174,16 @@ async def test_the_limit_of_who_pays_holds_for_an_amendment(relay: Any, film: An
 async def test_what_cannot_be_read_changes_nothing(amend: Any, film: Any, relay: Any, query: Any, param: str) -> None:
     """A dry run that is misspelled must not become a real one."""
     run_id = await film()
-    before = await relay.shown(run_id)
+    before = await relay.view(run_id)
     answer = await amend(run_id, FILM.replace("closer", "near"), **query)
     bad = await amend(run_id, FILM.replace("prompt: closer", "promt: closer"))
 
     assert (answer.status_code, answer.json()["error"]["param"]) == (422, param)
     assert (bad.status_code, bad.json()["error"]["mistakes"][0]["line"]) == (422, 8)
-    assert await relay.shown(run_id) == before
+    assert await relay.view(run_id) == before
 
 
-async def test_a_run_that_was_cancelled_is_amended_no_more(relay: Any, film: Any, amend: Any) -> None:
+async def test_a_cancelled_run_cannot_be_amended(relay: Any, film: Any, amend: Any) -> None:
     """Its storyboard can still be read, and started again."""
     run_id = await film()
     await relay.api.post(f"/v1/runs/{run_id}/cancel")

@@ -11,18 +11,18 @@ TWO = [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer"}]
 
 @pytest.fixture
 async def poor(relay: Any, board: Any, render: Any) -> str:
-    """A run that waits behind its first shot, since its budget is spent."""
+    """A run that waits after its first shot, since its budget is spent."""
     run: str = await relay.run({**board, "budget": {"jobs": 1}, "shots": TWO})
     await render(run, "s1")
-    assert (await relay.shown(run))["error"]["code"] == "budget_reached"
+    assert (await relay.view(run))["error"]["code"] == "budget_reached"
     return run
 
 
 async def test_a_larger_budget_lets_it_go_on(relay: Any, poor: str) -> None:
     """The answer is the run as it is then; the history says who gave what."""
-    resumed = await relay.api.post(f"/v1/runs/{poor}/resume", json={"budget": {"jobs": 2}})
-    run = resumed.json()
-    assert (resumed.status_code, run["status"], run["budget"], run["submits_to_come"]) == (
+    response = await relay.api.post(f"/v1/runs/{poor}/resume", json={"budget": {"jobs": 2}})
+    run = response.json()
+    assert (response.status_code, run["status"], run["budget"], run["submits_to_come"]) == (
         200,
         "running",
         {"jobs": 2},
@@ -54,11 +54,11 @@ async def test_what_is_no_budget_is_refused_with_its_place(
     answer = await relay.api.post(f"/v1/runs/{poor}/resume", json={"budget": budget})
     error = answer.json()["error"]
     assert (answer.status_code, words in error["message"], error["param"]) == (422, True, param), error
-    assert (await relay.shown(poor))["budget"] == {"jobs": 1}
+    assert (await relay.view(poor))["budget"] == {"jobs": 1}
 
 
 async def test_a_budget_that_is_smaller_than_what_was_spent_is_refused(relay: Any, board: Any, render: Any) -> None:
-    """In words, and no resume happens beside it."""
+    """With a message, and no resume happens as well."""
     run = await relay.run({**board, "budget": {"jobs": 2}, "shots": TWO})
     await render(run, "s1")
     await render(run, "s2")
@@ -68,14 +68,14 @@ async def test_a_budget_that_is_smaller_than_what_was_spent_is_refused(relay: An
 
 
 async def test_the_page_asks_how_much_more(browser: Any, relay: Any, poor: str) -> None:
-    """What the film still needs stands in the field; what was said of another state of the run is refused."""
+    """The field holds what the film still needs; a decision about another state of the run is refused."""
     page = (await browser.get(f"/runs/{poor}")).text
     assert 'name="more_jobs" inputmode="numeric" required autocomplete="off" value="1"' in page
     assert "start it again" not in page
-    revision = (await relay.shown(poor))["revision"]
+    revision = (await relay.view(poor))["revision"]
     form = {"action": "resume", "more_jobs": "3", "revision": str(revision)}
     assert (await browser.post(f"/runs/{poor}/act", data=form)).status_code == 303
-    assert ((await relay.shown(poor))["budget"], (await relay.shown(poor))["status"]) == ({"jobs": 4}, "running")
+    assert ((await relay.view(poor))["budget"], (await relay.view(poor))["status"]) == ({"jobs": 4}, "running")
     assert (await browser.post(f"/runs/{poor}/act", data=form)).status_code == 409
     wrong = await browser.post(f"/runs/{poor}/act", data={**form, "more_jobs": "", "more_money": "lots"})
     assert (wrong.status_code, "write 12.50" in wrong.text) == (422, True)

@@ -56,11 +56,11 @@ async def test_what_is_wrong_is_refused_with_its_place(
     relay: Any, film: str, body: dict[str, Any], param: str, words: str
 ) -> None:
     """As in a storyboard, and nothing happens."""
-    before = await relay.shown(film)
+    before = await relay.view(film)
     answer = await relay.api.post(f"/v1/runs/{film}/shots/s1/retake", json=body)
     error = answer.json()["error"]
     assert (answer.status_code, error["param"], words in error["message"]) == (422, param, True), error
-    assert await relay.shown(film) == before
+    assert await relay.view(film) == before
 
 
 async def test_the_outlook_of_all_that_follows_and_what_it_does(relay: Any, film: str) -> None:
@@ -83,7 +83,7 @@ async def test_the_page_offers_both(browser: Any, relay: Any, board: Any, render
     page = (await browser.get(f"/runs/{film}/shots/s1")).text
     assert "also s2 and s3: 3 jobs of the 6 that are left in all" in page
     form = {"action": "retake", "shot": "s1", "prompt": "a", "seed": "", "following": "yes"}
-    revision = str((await relay.shown(film))["revision"])
+    revision = str((await relay.view(film))["revision"])
     assert (await browser.post(f"/runs/{film}/act", data={**form, "revision": revision})).status_code == 303
     assert "made again when the new take of s1 is there" in (await browser.get(f"/runs/{film}")).text
 
@@ -91,7 +91,7 @@ async def test_the_page_offers_both(browser: Any, relay: Any, board: Any, render
     await render(run, "s1")
     shot = (await relay.store.load(run)).shot("s2")
     form = {"action": "approve", "shot": "s2", "prompt": shot.input["prompt"], "seed": "12"}
-    revision = str((await relay.shown(run))["revision"])
+    revision = str((await relay.view(run))["revision"])
     assert (await browser.post(f"/runs/{run}/act", data={**form, "revision": revision})).status_code == 303
     after = (await relay.store.load(run)).shot("s2")
     assert (after.approved, after.input) == (True, {**shot.input, "seed": 12})

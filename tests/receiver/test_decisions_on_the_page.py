@@ -20,22 +20,22 @@ async def test_a_person_decides_on_the_page(browser: Any, relay: Any, board: Any
     await render(run, "s1")
 
     async def act(**form: Any) -> httpx.Response:
-        revision = (await relay.shown(run))["revision"]
+        revision = (await relay.view(run))["revision"]
         answer: httpx.Response = await browser.post(f"/runs/{run}/act", data={"revision": revision, **form})
         assert (answer.status_code, answer.headers["Location"].partition("#")[0]) == (303, f"/runs/{run}"), answer.text
         return answer
 
     again = await act(action="retake", shot="s1", prompt="a red car,\r\nin rain", seed="7")
     assert again.headers["Location"].endswith("#shot-s1"), "its form is in the strip"
-    shot = (await relay.shown(run))["shots"][0]
+    shot = (await relay.view(run))["shots"][0]
     assert (shot["prompt"], shot["status"]) == ("a red car,\nin rain", "pending")
     await render(run, "s1", 2)
-    approved = await act(action="approve", shot="s2")
-    assert approved.headers["Location"].endswith("#next"), "where the next decision will stand, too"
-    assert (await relay.shown(run))["shots"][1]["approved"]
+    response = await act(action="approve", shot="s2")
+    assert response.headers["Location"].endswith("#next"), "where the next decision will stand, too"
+    assert (await relay.view(run))["shots"][1]["approved"]
     assert "Cancel the run" in (await browser.get(f"/runs/{run}")).text
     await act(action="cancel")
-    assert (await relay.shown(run))["status"] == "cancelled"
+    assert (await relay.view(run))["status"] == "cancelled"
     page = (await browser.get(f"/runs/{run}")).text
     assert "not made yet" not in page
     assert "It was cancelled; nothing more is submitted." in page
@@ -53,7 +53,7 @@ async def test_a_take_is_picked_on_the_page(browser: Any, relay: Any, board: Any
     assert 'Pick take 2<span class="unseen"> of s1</span>' in page
     answer = await browser.post(f"/runs/{run}/act", data={"action": "pick", "shot": "s1", "take": "2"})
     assert answer.status_code == 303
-    assert (await relay.shown(run))["shots"][0]["picked"] == 2
+    assert (await relay.view(run))["shots"][0]["picked"] == 2
 
 
 async def test_a_pick_is_taken_back_until_something_was_spent_on_it(
@@ -87,7 +87,7 @@ async def test_a_pick_is_taken_back_until_something_was_spent_on_it(
     early = await browser.post(f"/runs/{run}/act", data={**undoing, "picked": "1"})
     assert (early.status_code, "Take 2 of s1 was picked already" in early.text) == (409, True)
     again = (await browser.post(f"/runs/{run}/act", data=undoing)).headers["Location"]
-    assert ((await relay.shown(run))["shots"][0]["picked"], await undo(back), await undo(again)) == (1, [], ["2"])
+    assert ((await relay.view(run))["shots"][0]["picked"], await undo(back), await undo(again)) == (1, [], ["2"])
     await browser.post(f"/runs/{run}/act", data={"action": "approve", "shot": "s2"})
     assert await undo(again) == ["2"], "nothing is submitted yet"
     handed_on = FirstFrame(url="https://u.example.com/f.png", source="upload", path="f", take=1)
@@ -125,8 +125,8 @@ async def test_an_approval_shows_the_frame_of_the_take_that_was_picked(
         await render(run, "s1", take, ends=f"s1.{take}.last.png")
     await browser.post(f"/runs/{run}/act", data={"action": "pick", "shot": "s1", "take": "1"})
     page = (await browser.get(f"/runs/{run}")).text
-    shown = re.findall(r'src="/media/([^"?]+)[^"]*" alt="s2 would begin with this frame"', page)
-    assert shown == ["s1.1.last.png"]
+    frames = re.findall(r'src="/media/([^"?]+)[^"]*" alt="s2 would begin with this frame"', page)
+    assert frames == ["s1.1.last.png"]
 
 
 async def test_a_retake_says_what_it_spends_and_why_it_is_not_possible(
@@ -143,7 +143,7 @@ async def test_a_retake_says_what_it_spends_and_why_it_is_not_possible(
 
 
 async def test_a_retake_of_what_stopped_the_run_says_what_follows(browser: Any, relay: Any, board: Any) -> None:
-    """One button leads to the jobs of all shots that waited for it; a shot behind a gate asks for itself."""
+    """One button leads to the jobs of all shots that waited for it; a shot with a gate asks for itself."""
     shots = [{"id": name, "prompt": "a"} for name in ("s1", "s2", "s3")]
     run = await relay.run({**board, "budget": {"jobs": 9}, "shots": shots})
     for event in (
@@ -153,12 +153,12 @@ async def test_a_retake_of_what_stopped_the_run_says_what_follows(browser: Any, 
         assert (await record(relay.store, run, event)).changed
     assert f'href="/runs/{run}/shots/s1#retake"' in (await browser.get(f"/runs/{run}")).text
     page = (await browser.get(f"/runs/{run}/shots/s1")).text
-    assert (await relay.shown(run))["status"] == "failed"
+    assert (await relay.view(run))["status"] == "failed"
     assert "Spends 1 job of the 9 that are left. Then the run goes on, with 2 jobs more." in page
 
 
-async def test_a_decision_about_an_older_state_is_refused_in_words(browser: Any, relay: Any, board: Any) -> None:
-    """409 as the run as it stands now; so are decisions that are none, and fields that are no numbers."""
+async def test_a_decision_about_an_older_state_is_refused_with_a_sentence(browser: Any, relay: Any, board: Any) -> None:
+    """409 with the run as it stands now; the same for unknown decisions, and for fields that are not numbers."""
     run = await relay.run(board)
     for form, status, words in (
         ({"action": "cancel", "revision": "99"}, 409, "somebody acted in the meantime"),
@@ -181,7 +181,7 @@ async def test_a_decision_about_an_older_state_is_refused_in_words(browser: Any,
         is_no_form_of_ours = status == 404 or bool(form.keys() - FIELDS)
         assert is_no_form_of_ours or ('id="told" role="alert"' in answer.text and 'id="shot-s2"' in answer.text)
         assert "revision 99" not in answer.text
-    assert (await relay.shown(run))["revision"] == 0
+    assert (await relay.view(run))["revision"] == 0
 
 
 async def test_another_site_and_a_stranger_decide_nothing(browser: Any, relay: Any, board: Any) -> None:
@@ -192,4 +192,4 @@ async def test_another_site_and_a_stranger_decide_nothing(browser: Any, relay: A
         assert (answer.status_code, "from another site" in answer.text) == (403, True)
     assert (await browser.post("/logout")).status_code == 303
     assert (await browser.post(f"/runs/{run}/act", data={"action": "cancel"})).status_code == 401
-    assert (await relay.shown(run))["status"] == "running"
+    assert (await relay.view(run))["status"] == "running"

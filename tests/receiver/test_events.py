@@ -15,10 +15,10 @@ from framerelay.store.runs import Store
 pytestmark = pytest.mark.anyio
 
 
-async def told(relay: Any, run_id: str, **headers: str) -> AsyncIterator[dict[str, Any]]:
+async def events_of(relay: Any, run_id: str, **headers: str) -> AsyncIterator[dict[str, Any]]:
     """Each event as ``{"id", "event", "data"}``, until the stream ends."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    async with relay.api.stream("GET", f"/v1/runs/{run_id}/events", headers=named) as answer:
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with relay.api.stream("GET", f"/v1/runs/{run_id}/events", headers=fields) as answer:
         assert answer.status_code == 200
         assert answer.headers["Content-Type"].startswith("text/event-stream")
         event: dict[str, Any] = {}
@@ -31,13 +31,13 @@ async def told(relay: Any, run_id: str, **headers: str) -> AsyncIterator[dict[st
                 event[name] = value
 
 
-async def test_a_watcher_is_told_each_change_as_it_happens(relay: Any, board: Any, render: Any) -> None:
+async def test_a_watcher_gets_each_change_as_it_happens(relay: Any, board: Any, render: Any) -> None:
     """In order, once, with the revision that it made; the stream ends when the run has ended."""
     run_id = await relay.run(board)
-    seen: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
     async with asyncio.timeout(60):
-        async for event in told(relay, run_id):
-            seen.append(event)
+        async for event in events_of(relay, run_id):
+            events.append(event)
             if event["event"] == "started":
                 await render(run_id, "s1")
             if event["event"] == "collected":
@@ -45,23 +45,23 @@ async def test_a_watcher_is_told_each_change_as_it_happens(relay: Any, board: An
             if event["event"] == "approved":
                 await relay.api.post(f"/v1/runs/{run_id}/cancel")
 
-    names = [event["event"] for event in seen]
+    names = [event["event"] for event in events]
     assert names == ["started", "submitting", "submitted", "rendered", "collected", "approved", "run_cancelled"]
-    assert [event["data"]["revision"] for event in seen] == list(range(7))
-    assert [event["data"]["event"] for event in seen] == names
-    assert seen[1]["data"].items() >= {"shot": "s1", "take": 1, "status": "running"}.items()
-    assert seen[-1]["data"]["status"] == "cancelled"
-    assert len({event["id"] for event in seen}) == 7
+    assert [event["data"]["revision"] for event in events] == list(range(7))
+    assert [event["data"]["event"] for event in events] == names
+    assert events[1]["data"].items() >= {"shot": "s1", "take": 1, "status": "running"}.items()
+    assert events[-1]["data"]["status"] == "cancelled"
+    assert len({event["id"] for event in events}) == 7
 
 
 async def test_a_watcher_that_comes_back_gets_what_it_missed(relay: Any, finish: Any) -> None:
     """By header, as browsers do, or by query; nothing twice, nothing left out."""
     run_id = await finish()
-    everything = [event async for event in told(relay, run_id)]
+    everything = [event async for event in events_of(relay, run_id)]
     assert [event["event"] for event in everything][-1] == "joined"
 
     for number, event in enumerate(everything[:-1]):
-        rest = [each async for each in told(relay, run_id, Last_Event_ID=event["id"])]
+        rest = [each async for each in events_of(relay, run_id, Last_Event_ID=event["id"])]
         assert rest == everything[number + 1 :]
     query = await relay.api.get(f"/v1/runs/{run_id}/events", params={"after": everything[-2]["id"]})
     assert query.text.count("id: ") == 1
@@ -72,28 +72,28 @@ async def test_a_stream_of_an_ended_run_ends_at_once(relay: Any, finish: Any, mo
     run_id = await finish()
     history, in_vain = Store.history, []
 
-    async def watched(self: Store, run_id: str, *, after: str, wait_s: float) -> Any:
-        found = await history(self, run_id, after=after, wait_s=wait_s)
-        in_vain.extend([wait_s] if wait_s and not found else [])
-        return found
+    async def watch(self: Store, run_id: str, *, after: str, wait_s: float) -> Any:
+        events = await history(self, run_id, after=after, wait_s=wait_s)
+        in_vain.extend([wait_s] if wait_s and not events else [])
+        return events
 
-    monkeypatch.setattr(Store, "history", watched)
-    events = [event async for event in told(relay, run_id)]
+    monkeypatch.setattr(Store, "history", watch)
+    events = [event async for event in events_of(relay, run_id)]
 
     assert len(events) == 6
     assert in_vain == []
 
 
-async def test_who_has_seen_the_end_is_told_to_stay_away(relay: Any, finish: Any) -> None:
+async def test_a_reader_that_has_seen_the_end_is_told_to_stay_away(relay: Any, finish: Any) -> None:
     """204 ends a browser's reconnecting."""
     run_id = await finish()
-    last = [event async for event in told(relay, run_id)][-1]["id"]
+    last = [event async for event in events_of(relay, run_id)][-1]["id"]
     answer = await relay.api.get(f"/v1/runs/{run_id}/events", headers={"Last-Event-ID": last})
 
     assert (answer.status_code, answer.content) == (204, b"")
 
 
-async def test_an_id_that_is_none_is_422(relay: Any, board: Any) -> None:
+async def test_a_malformed_event_id_is_422(relay: Any, board: Any) -> None:
     """Before Redis is asked with it."""
     run_id = await relay.run(board)
     for name in ("x", "1-", "-1", "1-2-3", "²", "9" * 30, "$", "+", "1 2"):
@@ -142,14 +142,14 @@ async def test_streams_are_bounded_and_starve_nobody(
         streams = [await stack.enter_async_context(http.stream("GET", path)) for _ in range(STREAMS_MAX)]
         assert {stream.status_code for stream in streams} == {200}
         assert streams[0].headers["X-Accel-Buffering"] == "no"  # A proxy would gather events into lumps.
-        refused = await relay.api.get(path)
+        response = await relay.api.get(path)
         figures = (await relay.api.get("/metrics")).text
         callback = await relay.api.post(take_address(), json={"id": "job_1"})
         await relay.api.post(f"/v1/runs/{run_id}/cancel")
 
-    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "busy")
-    assert "too many event streams" in refused.json()["error"]["message"]
-    assert int(refused.headers["Retry-After"]) >= 1
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "busy")
+    assert "too many event streams" in response.json()["error"]["message"]
+    assert int(response.headers["Retry-After"]) >= 1
     assert "framerelay_redis_up 1" in figures
     assert "framerelay_queue " in figures
     assert callback.status_code == 200

@@ -1,4 +1,4 @@
-"""How a receiver that is told to end takes leave of those who listen."""
+"""How a receiver that is told to end says goodbye to those who listen."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 BOARD = {"model": "m", "shots": [{"id": "s1", "prompt": "a car", "gate": "approve"}]}
 
 
-async def test_nobody_who_watches_a_run_holds_it_up(
+async def test_people_who_watch_a_run_do_not_hold_up_the_stop(
     start_relay: Any, monkeypatch: pytest.MonkeyPatch, ends: Callable[[], AbstractContextManager[None]]
 ) -> None:
     """A page is open nearly always, and its stream has no end: Ctrl-C does not wait for it until patience is out."""

@@ -36,12 +36,12 @@ async def test_every_route_of_a_run_takes_the_beginning_of_its_id(relay: Any, tw
     assert (await relay.api.get("/v1/runs/last")).json()["id"] == second
     assert (await relay.api.get("/v1/notifications", params={"run": "run_twina"})).json()["data"] == []
 
-    approved = (await relay.api.post("/v1/runs/run_twinb/shots/open/approve")).json()
-    assert (approved["id"], approved["shots"][0]["approved"]) == (second, True)
+    answer = (await relay.api.post("/v1/runs/run_twinb/shots/open/approve")).json()
+    assert (answer["id"], answer["shots"][0]["approved"]) == (second, True)
     assert (await relay.api.post("/v1/runs/run_twina/cancel")).json()["status"] == "cancelled"
     assert (await relay.api.get("/v1/runs/run_twina/events", params={"after": "0"})).status_code == 200
-    adopted = {"job_id": "job_1", "run": "last", "shot": OPENING}
-    assert (await relay.api.post("/v1/jobs/adopt", json=adopted)).json()["id"] == second
+    body = {"job_id": "job_1", "run": "last", "shot": OPENING}
+    assert (await relay.api.post("/v1/jobs/adopt", json=body)).json()["id"] == second
     assert (await relay.api.delete("/v1/runs/run_twina")).json() == {"id": first, "object": "run", "removed": True}
     assert (await relay.api.get("/v1/runs/run_twin")).json()["id"] == second, "the removed one does not count"
 
@@ -58,9 +58,9 @@ async def test_what_several_begin_with_does_nothing_and_names_them(relay: Any, t
 
 async def test_the_page_goes_on_to_the_whole_address(relay: Any, twins: tuple[str, str]) -> None:
     """So that what is copied from the browser stays right."""
-    for text, meant in (("last", twins[1]), ("run_twina", twins[0])):
+    for text, run_id in (("last", twins[1]), ("run_twina", twins[0])):
         answer = await relay.api.get(f"/runs/{text}")
-        assert (answer.status_code, answer.headers["Location"]) == (303, f"/runs/{meant}")
+        assert (answer.status_code, answer.headers["Location"]) == (303, f"/runs/{run_id}")
     shot = await relay.api.get("/runs/run_twina/shots/open")
     assert (shot.status_code, shot.headers["Location"]) == (303, f"/runs/{twins[0]}/shots/{OPENING}")
     assert (await relay.api.get(f"/runs/{twins[0]}/shots/{OPENING}")).status_code == 200

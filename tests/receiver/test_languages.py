@@ -41,7 +41,7 @@ YAML = {"Content-Type": "application/yaml"}
     ],
     ids=lambda value: value if isinstance(value, str) and value.startswith("/") else "",
 )
-async def test_errors_are_said_as_the_reader_asks(
+async def test_errors_are_in_the_readers_language(
     relay: Any, method: str, path: str, options: dict[str, Any], status: int, words: str
 ) -> None:
     """The codes and names of things stay; without the header each word is as it was."""
@@ -62,7 +62,7 @@ async def test_errors_are_said_as_the_reader_asks(
         assert CHINESE.search(mine["message"])
 
 
-async def test_what_lies_in_a_run_is_said_as_the_reader_asks(relay: Any, board: Any) -> None:
+async def test_sentences_stored_in_a_run_are_shown_in_the_readers_language(relay: Any, board: Any) -> None:
     """A problem that was stored in English is translated where it is read; the provider's own words stay."""
     run_id = await relay.run(board)
     message = "the provider says: no such run; done, now"
@@ -128,7 +128,7 @@ async def test_the_switch_of_the_page_is_kept_in_the_browser(relay: Any) -> None
         assert "Accept-Language" in (await http.get("/login")).headers["Vary"]
 
 
-async def test_the_page_says_in_chinese_how_a_run_stands(browser: Any, relay: Any, board: Any) -> None:
+async def test_the_page_shows_the_state_of_a_run_in_chinese(browser: Any, relay: Any, board: Any) -> None:
     """Sentences are the reader's; title and prompts are whose they are."""
     run_id = await relay.run({**board, "title": "done"})
     english = (await browser.get(f"/runs/{run_id}")).text
@@ -154,14 +154,14 @@ async def test_each_page_is_chinese_throughout(browser: Any, path: str) -> None:
     assert re.findall(r"[。；：，] +(?:<a |[^\s<])", text) == []
 
 
-async def test_what_came_of_a_notification_is_chinese(browser: Any, relay: Any, board: Any, redis: Any) -> None:
+async def test_the_outcome_of_a_notification_is_in_chinese(browser: Any, relay: Any, board: Any, redis: Any) -> None:
     """In the list, and in each of its tries."""
     shots = [{"prompt": "雨", "gate": "approve"}]
     await relay.run({**board, "title": "told", "shots": shots, "notify_url": "https://hooks.example.com/x"})
     outbox = Outbox(redis)
     ((claim,), _) = await outbox.claim(room=1, lease_s=60.0)
-    sent = Delivery(at=1.0, status=500, outcome="answered 500", took_ms=3)
-    await outbox.settle(claim, sent, NotificationState.WAITING, wait_s=60.0)
+    delivery = Delivery(at=1.0, status=500, outcome="answered 500", took_ms=3)
+    await outbox.settle(claim, delivery, NotificationState.WAITING, wait_s=60.0)
     page = (await browser.get("/notifications", headers=ZH)).text
 
     assert page.count("返回 500") == 2
@@ -194,9 +194,9 @@ async def test_the_page_writes_days_as_the_reader_does(browser: Any, relay: Any,
 
 
 def test_an_id_that_a_sentence_begins_with_stays_small_in_chinese() -> None:
-    changed = "brake is made as it is written now"
+    sentence = "brake is made as it is written now"
     with reading("zh"):
-        assert _sentence(changed) == _sentence(translate(changed)) == "brake 按现在的写法制作。"
+        assert _sentence(sentence) == _sentence(translate(sentence)) == "brake 按现在的写法制作。"
         assert _sentence("没有运行 run_zzz") == _sentence("there is no run run_zzz") == "没有运行 run_zzz。"
         assert _sentence("the provider says: Sorry, not today.") == "供应商说：Sorry, not today."
-    assert _sentence(changed) == "Brake is made as it is written now."
+    assert _sentence(sentence) == "Brake is made as it is written now."

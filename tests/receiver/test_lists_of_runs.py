@@ -11,17 +11,17 @@ pytestmark = pytest.mark.anyio
 async def three(relay: Any, board: Any) -> dict[str, str]:
     """A run that goes on, one that asks for an approval, and one without labels, which is newest."""
     free = [{"id": "s1", "prompt": "a"}]
-    gated = [{"id": "s1", "prompt": "a", "gate": "approve"}]
+    shots = [{"id": "s1", "prompt": "a", "gate": "approve"}]
     plain = {key: value for key, value in board.items() if key != "budget"}
     return {
         "on": await relay.run({**plain, "shots": free, "labels": {"project": "rain", "episode": "12"}}),
-        "asks": await relay.run({**plain, "title": "Train, 2nd cut", "shots": gated, "labels": {"project": "rain"}}),
+        "asks": await relay.run({**plain, "title": "Train, 2nd cut", "shots": shots, "labels": {"project": "rain"}}),
         "bare": await relay.run({**plain, "title": "Rain again", "shots": free}),
     }
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "names"),
     [
         ({"label": "project:rain"}, ["asks", "on"]),
         ({"label": ["project:rain", "episode:12"]}, ["on"]),
@@ -35,21 +35,21 @@ async def three(relay: Any, board: Any) -> dict[str, str]:
     ],
 )
 async def test_the_api_and_the_page_find_the_same(
-    relay: Any, browser: Any, three: dict[str, str], query: dict[str, Any], found: list[str]
+    relay: Any, browser: Any, three: dict[str, str], query: dict[str, Any], names: list[str]
 ) -> None:
     """All that is asked for holds, newest first."""
-    listed = (await relay.api.get("/v1/runs", params=query)).json()["data"]
-    assert [run["id"] for run in listed] == [three[name] for name in found]
+    runs = (await relay.api.get("/v1/runs", params=query)).json()["data"]
+    assert [run["id"] for run in runs] == [three[name] for name in names]
     page = (await browser.get("/", params=query)).text
-    assert [f'id="{run_id}"' in page for run_id in three.values()] == [name in found for name in three]
+    assert [f'id="{run_id}"' in page for run_id in three.values()] == [name in names for name in three]
 
 
 async def test_labels_are_shown_and_pages_keep_what_was_asked(
     relay: Any, browser: Any, three: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the JSON, on the page, and behind *Older runs*."""
-    assert (await relay.shown(three["on"]))["labels"] == {"project": "rain", "episode": "12"}
-    assert (await relay.shown(three["bare"]))["labels"] == {}
+    assert (await relay.view(three["on"]))["labels"] == {"project": "rain", "episode": "12"}
+    assert (await relay.view(three["bare"]))["labels"] == {}
     first = (await relay.api.get("/v1/runs", params={"label": "project:rain", "limit": 1})).json()
     assert first["next"] == three["asks"]
     second = await relay.api.get("/v1/runs", params={"label": "project:rain", "limit": 1, "after": first["next"]})
@@ -101,13 +101,13 @@ async def test_labels_that_cannot_be_are_mistakes_of_the_storyboard(
     assert (answer.status_code, mistake["place"].startswith("labels"), words in mistake["message"]) == (422, True, True)
 
 
-async def test_a_page_behind_a_run_that_was_removed_is_no_end(relay: Any, three: dict[str, str]) -> None:
-    """Whoever walks through all of them must not miss what comes behind; the last page is one all the same."""
+async def test_the_page_after_a_removed_run_is_not_the_end(relay: Any, three: dict[str, str]) -> None:
+    """A client that walks through all of them must not miss what follows; the last page is a page all the same."""
     await relay.api.post(f"/v1/runs/{three['asks']}/cancel")
     first = (await relay.api.get("/v1/runs", params={"limit": 2})).json()
     assert first["next"] == three["asks"]
     assert (await relay.api.delete(f"/v1/runs/{three['asks']}")).status_code == 200
-    gone = await relay.api.get("/v1/runs", params={"after": first["next"]})
-    assert (gone.status_code, gone.json()["error"]["message"]) == (404, f"there is no run {three['asks']}")
+    response = await relay.api.get("/v1/runs", params={"after": first["next"]})
+    assert (response.status_code, response.json()["error"]["message"]) == (404, f"there is no run {three['asks']}")
     last = await relay.api.get("/v1/runs", params={"after": three["on"]})
     assert (last.status_code, last.json()["data"]) == (200, [])

@@ -35,15 +35,15 @@ async def test_the_one_of_sixty_that_waits_is_first(browser: Any, relay: Any, bo
     assert re.search(r'needs you <span class="n">2</span>', first)
     assert re.search(r'running <span class="n">60</span>', first)
     assert 'class="count">2<' in (await browser.get("/callbacks")).text
-    seen, page = ids(first), first
+    pages, page = ids(first), first
     while older := re.findall(r'rel="next" href="([^"]+)"', page):
         page = (await browser.get(older[0].replace("&amp;", "&"))).text
-        seen += ids(page)
-    assert set(seen) == {newest, asks, *others}, "none is lost between the pages"
+        pages += ids(page)
+    assert set(pages) == {newest, asks, *others}, "none is lost between the pages"
 
 
 async def test_lists_are_sorted_as_asked(browser: Any, relay: Any, board: Any) -> None:
-    """By title, or by what was changed last; what is none is refused in words."""
+    """By title, or by what was changed last; an order that does not exist is refused with a message."""
     runs = {title: await relay.run({**board, "title": title}) for title in ("b", "C", "a")}
     assert ids((await browser.get("/?sort=title")).text) == [runs["a"], runs["b"], runs["C"]]
     await relay.api.post(f"/v1/runs/{runs['b']}/cancel")
@@ -52,27 +52,27 @@ async def test_lists_are_sorted_as_asked(browser: Any, relay: Any, board: Any) -
     assert (wrong.status_code, "Sort is not one of" in wrong.text) == (422, True)
 
 
-async def test_a_run_is_removed_once_it_has_ended_and_was_asked_about(
+async def test_a_run_is_removed_once_it_has_ended_and_was_confirmed(
     browser: Any, relay: Any, board: Any, finish: Any
 ) -> None:
     """One that goes on stays; somebody who looked at another state is told so; then it is gone."""
-    goes_on, done = await relay.run(board), await finish()
+    goes_on, film = await relay.run(board), await finish()
     page = (await browser.get("/")).text
-    assert (f'action="/runs/{done}/remove"' in page, f'action="/runs/{goes_on}/remove"' in page) == (True, False)
+    assert (f'action="/runs/{film}/remove"' in page, f'action="/runs/{goes_on}/remove"' in page) == (True, False)
     assert "There is no way back." in page
-    refused = await browser.post(f"/runs/{goes_on}/remove", data={})
-    assert (refused.status_code, "cancel it first" in refused.text) == (409, True)
-    revision = (await relay.shown(done))["revision"]
-    assert (await browser.post(f"/runs/{done}/remove", data={"revision": str(revision - 1)})).status_code == 409
-    gone = await browser.post(f"/runs/{done}/remove", data={"revision": str(revision)})
-    assert (gone.status_code, gone.headers["Location"]) == (303, "/")
+    response = await browser.post(f"/runs/{goes_on}/remove", data={})
+    assert (response.status_code, "cancel it first" in response.text) == (409, True)
+    revision = (await relay.view(film))["revision"]
+    assert (await browser.post(f"/runs/{film}/remove", data={"revision": str(revision - 1)})).status_code == 409
+    gone_response = await browser.post(f"/runs/{film}/remove", data={"revision": str(revision)})
+    assert (gone_response.status_code, gone_response.headers["Location"]) == (303, "/")
     assert ids((await browser.get("/")).text) == [goes_on]
 
 
 async def test_callbacks_are_filtered(
     browser: Any, relay: Any, board: Any, take_address: Any, hook_address: Any
 ) -> None:
-    """By what became of them, by run, by time; of more than a page the rest is behind a link, under the same filter."""
+    """By outcome, by run, by time; the rest of more than a page follows by a link, under the same filter."""
     run = await relay.run(board)
     for number in range(3):
         await relay.api.post(take_address("s1", run_id=run), json={"id": f"job_{number}", "status": "running"})
@@ -96,44 +96,48 @@ async def test_callbacks_are_filtered(
 
 
 async def test_a_callback_is_shown_and_processed_once_more(
-    browser: Any, relay: Any, board: Any, take_address: Any, kept: Any, queued: Any
+    browser: Any, relay: Any, board: Any, take_address: Any, recent_callbacks: Any, queued_tasks: Any
 ) -> None:
     """Its JSON in lines, without what opens anything; first it says what a replay would do."""
     run = await relay.run(board)
     body = {"id": "job_1", "status": "running", "url": "https://v.example.com/v.mp4?sig=opens", "note": "<script>"}
     await relay.api.post(take_address("s1", run_id=run), json=body)
-    (callback,) = await kept()
+    (callback,) = await recent_callbacks()
     page = (await browser.get(f"/callbacks/{callback['id']}")).text
     assert "\n  &#34;id&#34;: &#34;job_1&#34;,\n" in page
     assert ("sig=opens" in page, "<script>" in page) == (False, False)
     assert "A replay would do nothing: take 1 of shot s1" in page
     place = f"/callbacks/{callback['id']}/act"
     assert (await browser.post(place, data={"action": "forget"})).status_code == 422
-    tasks = len(await queued())
+    tasks = len(await queued_tasks())
     answer = await browser.post(place, data={"action": "replay"})
-    newest = (await kept())[0]
+    newest = (await recent_callbacks())[0]
     assert (newest["outcome"], newest["replay_of"]) == ("replay", callback["id"])
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/callbacks/{newest['id']}")
-    assert len(await queued()) == tasks + 1
+    assert len(await queued_tasks()) == tasks + 1
     assert (await browser.get("/callbacks/cb_nobody")).status_code == 404
 
 
-async def test_what_is_in_quarantine_is_counted_and_released(browser: Any, relay: Any, redis: Any, kept: Any) -> None:
+async def test_what_is_in_quarantine_is_counted_and_released(
+    browser: Any, relay: Any, redis: Any, recent_callbacks: Any
+) -> None:
     """One, or all; here nothing has to be proved, so what is held goes the way of every callback."""
     inbox = Inbox(redis, keep_s=60.0)
     for number in range(3):
-        await inbox.hold(held(number))
+        await inbox.hold(quarantined_callback(number))
     page = (await browser.get("/callbacks?outcome=quarantined")).text
     assert (page.count("<tr id="), 'class="count">3<' in page, "Verify all of them again" in page) == (3, True, True)
     answer = await browser.post("/callbacks/cb_0/act", data={"action": "release"})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/callbacks/cb_0")
     assert (await browser.post("/callbacks/release", data={})).status_code == 303
-    assert {each["id"]: each["outcome"] for each in await kept()} == dict.fromkeys(("cb_0", "cb_1", "cb_2"), "accepted")
+    assert {each["id"]: each["outcome"] for each in await recent_callbacks()} == dict.fromkeys(
+        ("cb_0", "cb_1", "cb_2"), "accepted"
+    )
     again = await browser.post("/callbacks/cb_0/act", data={"action": "release"})
     assert (again.status_code, "not in quarantine" in again.text) == (409, True)
 
 
-def held(number: int) -> Callback:
+def quarantined_callback(number: int) -> Callback:
     body = json.dumps({"id": f"job_{number}", "status": "succeeded"}).encode()
     return Callback(
         id=f"cb_{number}", received_at=1e9 + number, outcome="quarantined", body=body, hook="mine", held=True
@@ -142,8 +146,8 @@ def held(number: int) -> Callback:
 
 async def test_notifications_are_listed_and_sent_again(browser: Any, relay: Any, board: Any, redis: Any) -> None:
     """What was told to whom, by run and state; of the address the host alone."""
-    told = {**board, "title": "told", "shots": GATED, "notify_url": "https://hooks.example.com/secret-path"}
-    run = await relay.run(told)
+    document = {**board, "title": "told", "shots": GATED, "notify_url": "https://hooks.example.com/secret-path"}
+    run = await relay.run(document)
     assert "No notifications yet" not in (page := (await browser.get("/notifications")).text)
     assert ("run.waiting" in page, "hooks.example.com" in page, "secret-path" in page) == (True, True, False)
     (notification,) = (await relay.api.get("/v1/notifications")).json()["data"]
@@ -177,7 +181,7 @@ async def test_health_says_what_is_missing(browser: Any, relay: Any, redis: Any)
     assert "0 of 1 workers say that they have it" in (await browser.get("/providers")).text
 
 
-async def test_an_address_that_is_none_is_a_page_for_people(browser: Any, relay: Any) -> None:
+async def test_an_unknown_address_is_a_page_for_people(browser: Any, relay: Any) -> None:
     """For programs, and where callbacks come, it stays JSON."""
     page = await browser.get("/nowhere")
     assert (page.status_code, "Not found" in page.text, page.headers["content-type"][:9]) == (404, True, "text/html")

@@ -28,7 +28,7 @@ def clip(relay: Any) -> str:
     return f"/media/{CLIP}"
 
 
-async def test_a_clip_comes_whole(relay: Any, clip: str) -> None:
+async def test_a_clip_is_sent_whole(relay: Any, clip: str) -> None:
     """With its type, its length, and nothing that a browser could run."""
     answer = await relay.api.get(clip)
 
@@ -41,7 +41,7 @@ async def test_a_clip_comes_whole(relay: Any, clip: str) -> None:
     assert "private" in answer.headers["Cache-Control"]
 
 
-async def test_a_frame_comes_small_if_that_is_there(relay: Any, clip: str) -> None:
+async def test_a_frame_is_sent_small_if_there_is_a_small_copy(relay: Any, clip: str) -> None:
     """Else whole, to be asked for again soon; nothing else changes for files that have no small copy."""
     folder = (relay.settings.data_dir / "media" / CLIP).parent
     (folder / "s1.1.last.png").write_bytes(b"whole")
@@ -59,7 +59,7 @@ async def test_a_frame_comes_small_if_that_is_there(relay: Any, clip: str) -> No
     assert (await relay.api.get(f"/media/{RUN}/s2.1.last.png?small")).status_code == 404
 
 
-async def test_its_head_comes_alone(relay: Any, clip: str) -> None:
+async def test_head_has_no_body(relay: Any, clip: str) -> None:
     """As long as the whole, without the bytes."""
     answer = await relay.api.head(clip)
 
@@ -67,20 +67,20 @@ async def test_its_head_comes_alone(relay: Any, clip: str) -> None:
     assert answer.headers["Content-Length"] == str(len(BYTES))
 
 
-async def test_a_part_comes_as_asked(relay: Any, clip: str) -> None:
+async def test_a_range_is_sent_as_requested(relay: Any, clip: str) -> None:
     """From the front, to the end, the last bytes, past the end: as players ask."""
     size = len(BYTES)
-    for asked, part in (
+    for byte_range, part in (
         ("bytes=0-9", slice(0, 10)),
         ("bytes=255990-", slice(255990, None)),
         ("bytes=-10", slice(-10, None)),
         ("bytes=255999-999999", slice(255999, None)),
         (f"bytes=-{size * 2}", slice(None)),
     ):
-        answer = await relay.api.get(clip, headers={"Range": asked})
-        assert (answer.status_code, answer.content) == (206, BYTES[part]), asked
+        answer = await relay.api.get(clip, headers={"Range": byte_range})
+        assert (answer.status_code, answer.content) == (206, BYTES[part]), byte_range
         start, stop, _ = part.indices(size)
-        assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{size}", asked
+        assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{size}", byte_range
 
 
 async def test_several_parts_come_in_one_answer(relay: Any, clip: str) -> None:
@@ -97,9 +97,9 @@ async def test_several_parts_come_in_one_answer(relay: Any, clip: str) -> None:
 
 async def test_a_part_that_is_not_there_is_416_with_the_size(relay: Any, clip: str) -> None:
     """In the envelope of all errors; a Range that means nothing is 400."""
-    for asked, status in (("bytes=256000-", 416), ("bytes=-0", 416), ("bytes=9-5", 400), ("frames=1-2", 400)):
-        answer = await relay.api.get(clip, headers={"Range": asked})
-        assert (answer.status_code, answer.json()["error"]["param"]) == (status, "Range"), asked
+    for byte_range, status in (("bytes=256000-", 416), ("bytes=-0", 416), ("bytes=9-5", 400), ("frames=1-2", 400)):
+        answer = await relay.api.get(clip, headers={"Range": byte_range})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (status, "Range"), byte_range
         assert answer.headers.get("Content-Range") == (f"bytes */{len(BYTES)}" if status == 416 else None)
 
 
@@ -114,7 +114,7 @@ async def test_a_signed_link_opens_its_file_only_and_only_in_time(relay: Any, cl
         assert (await stranger.get(link)).content == BYTES
         assert (await stranger.get(link, headers={"Range": "bytes=0-4"})).content == BYTES[:5]
         assert (await stranger.head(link)).status_code == 200
-        refused = [
+        paths = [
             link.replace("s1.1", "s2.1"),
             link.replace(f"expires={now + 60}", f"expires={now + 9999}"),
             links.sign(clip, expires_at=now - 1),
@@ -124,7 +124,7 @@ async def test_a_signed_link_opens_its_file_only_and_only_in_time(relay: Any, cl
             f"{clip}?expires=9999999999&signature=" + "A" * 24,
             link.replace("signature=", "signature=%C3%A9"),
         ]
-        assert {(await stranger.get(each)).status_code for each in refused} == {401}
+        assert {(await stranger.get(each)).status_code for each in paths} == {401}
         assert (await stranger.post(link)).status_code == 405
 
 
@@ -184,12 +184,12 @@ async def test_pictures_have_their_types(relay: Any, clip: str) -> None:
         assert (await relay.api.get(f"/media/{RUN}/s7.1{ending}")).headers["Content-Type"] == kind
 
 
-async def test_a_webp_picture_has_its_type_where_the_system_knows_none(
+async def test_a_webp_picture_has_its_type_where_the_system_does_not_know_it(
     relay: Any, clip: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a small container: Python 3.11 alone does not know it."""
     monkeypatch.setattr("mimetypes._db", mimetypes.MimeTypes())
-    given = await relay.api.post("/v1/files", content=b"RIFF\0\0\0\0WEBPVP8 ")
-    name = given.json()["name"].removeprefix("file:")
+    response = await relay.api.post("/v1/files", content=b"RIFF\0\0\0\0WEBPVP8 ")
+    name = response.json()["name"].removeprefix("file:")
 
     assert (await relay.api.get(f"/media/{name}")).headers["Content-Type"] == "image/webp"

@@ -46,24 +46,24 @@ class Bucket(BucketStore):
         return await super().size(path)
 
 
-Started = Callable[..., AbstractAsyncContextManager[Any]]
+StartReceiver = Callable[..., AbstractAsyncContextManager[Any]]
 
 
 @pytest.fixture
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """The storage of a receiver that starts now."""
-    made = Bucket(MediaFiles(tmp_path / "data"), MemoryStore(), name="s3://films")
-    monkeypatch.setattr("framerelay.receiver.app.media_store_of", lambda _: made)
-    return made
+    storage = Bucket(MediaFiles(tmp_path / "data"), MemoryStore(), name="s3://films")
+    monkeypatch.setattr("framerelay.receiver.app.media_store_of", lambda _: storage)
+    return storage
 
 
 @pytest.fixture
 async def relay(bucket: Bucket, start_relay: StartRelay) -> AsyncIterator[Any]:
-    """A receiver in front of that storage, where one clip and one frame lie."""
+    """A receiver in front of that storage, which has one clip and one frame."""
     for path in (CLIP, FRAME):
         await bucket.bucket.put_async(path, b"0123456789")
-    async with start_relay("http://127.0.0.1:9", worker=False) as started:
-        yield started
+    async with start_relay("http://127.0.0.1:9", worker=False) as relay:
+        yield relay
 
 
 async def test_a_reader_is_sent_to_a_signed_link_and_keeps_that_no_longer_than_it_lives(relay: Any) -> None:
@@ -80,7 +80,7 @@ async def test_a_reader_is_sent_to_a_signed_link_and_keeps_that_no_longer_than_i
     assert not (relay.settings.data_dir / "media" / CLIP).exists()
 
 
-async def test_who_asks_for_the_head_is_given_a_link_for_that(relay: Any) -> None:
+async def test_a_head_request_gets_a_link_for_head(relay: Any) -> None:
     """A link is signed for one method, and another one is refused there."""
     whole = urlsplit((await relay.api.get(f"/media/{CLIP}")).headers["location"])
     head = urlsplit((await relay.api.head(f"/media/{CLIP}")).headers["location"])
@@ -89,7 +89,7 @@ async def test_who_asks_for_the_head_is_given_a_link_for_that(relay: Any) -> Non
     assert parse_qs(head.query)["X-Amz-Signature"] != parse_qs(whole.query)["X-Amz-Signature"]
 
 
-async def test_a_small_copy_stands_in_for_a_frame_as_soon_as_it_is_there(relay: Any, bucket: Bucket) -> None:
+async def test_a_small_copy_replaces_a_frame_as_soon_as_it_is_there(relay: Any, bucket: Bucket) -> None:
     """Until then the frame itself is shown, and asked for again soon."""
     before = await relay.api.get(f"/media/{FRAME}?small")
     await bucket.bucket.put_async(SMALL, b"small")
@@ -100,8 +100,8 @@ async def test_a_small_copy_stands_in_for_a_frame_as_soon_as_it_is_there(relay: 
     assert urlsplit(after.headers["location"]).path.endswith(SMALL)
 
 
-async def test_who_has_no_key_is_sent_nowhere(relay: Any) -> None:
-    """Nor by a name that is none of ours."""
+async def test_without_a_key_there_is_no_redirect(relay: Any) -> None:
+    """Nor by a name that is not one of ours."""
     assert (await relay.api.get(f"/media/{CLIP}", headers={"Authorization": ""})).status_code == 401
     for path in ("place-id", f"{RUN}/../place-id", "probe/0000", f"{RUN}/s2.1.mp4"):
         assert (await relay.api.get(f"/media/{path}")).status_code == 404, path
@@ -117,7 +117,7 @@ async def test_a_setting_serves_it_through_the_receiver(relay: Any, bucket: Buck
     assert "amazonaws" not in page.headers["Content-Security-Policy"]
 
 
-async def test_the_page_may_show_what_lies_there(relay: Any) -> None:
+async def test_the_page_may_show_files_from_there(relay: Any) -> None:
     """Pictures and clips from that one place, and nothing else from it."""
     page = await relay.api.get("/", headers={"Accept": "text/html"})
     policy = dict(each.strip().split(" ", 1) for each in page.headers["Content-Security-Policy"].split(";"))
@@ -128,7 +128,7 @@ async def test_the_page_may_show_what_lies_there(relay: Any) -> None:
     assert "amazonaws" not in policy["script-src"] + policy["connect-src"] + policy["default-src"]
 
 
-async def test_a_given_picture_is_kept_there_before_that_is_said(relay: Any, bucket: Bucket) -> None:
+async def test_a_given_picture_is_kept_there_before_the_answer(relay: Any, bucket: Bucket) -> None:
     """An answer of 201 is a promise to each worker, wherever it runs."""
     answer = await relay.api.post("/v1/files", content=PNG)
     path = answer.json()["name"].removeprefix("file:")
@@ -137,7 +137,7 @@ async def test_a_given_picture_is_kept_there_before_that_is_said(relay: Any, buc
     assert bytes(await (await bucket.bucket.get_async(path)).bytes_async()) == PNG
 
 
-async def test_a_storage_that_is_away_is_said_in_words_and_callbacks_go_on(relay: Any, bucket: Bucket) -> None:
+async def test_an_unavailable_storage_is_reported_and_callbacks_go_on(relay: Any, bucket: Bucket) -> None:
     """503, to be asked again; whether callbacks can be kept has nothing to do with it."""
     bucket.is_away = True
     answer = await relay.api.get(f"/media/{CLIP}")

@@ -20,37 +20,37 @@ HISTOGRAM = re.compile("_(bucket|sum|count)$")
 async def read(relay: Any) -> dict[str, float]:
     answer = await relay.api.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    found = {}
+    values = {}
     for line in answer.text.splitlines():
         if not line.startswith("# "):
             assert LINE.fullmatch(line), line
             name, _, value = line.rpartition(" ")
-            found[name.removeprefix("framerelay_")] = float(value)
+            values[name.removeprefix("framerelay_")] = float(value)
             name = name.partition("{")[0]
             assert f"# TYPE {name} " in answer.text or f"# TYPE {HISTOGRAM.sub('', name)} histogram" in answer.text
-    return found
+    return values
 
 
-async def test_it_counts_what_came_and_what_lies_there(relay: Any, take_address: Any, board: Any) -> None:
+async def test_it_counts_callbacks_and_stored_runs(relay: Any, take_address: Any, board: Any) -> None:
     """A callback, its repeat, a stranger's; a run; what is queued."""
     before = await read(relay)
     run = (await relay.api.post("/v1/runs", json=board)).json()
     for _ in range(2):
         await relay.api.post(take_address(), json={"id": "job_1", "status": "succeeded"})
     await relay.api.post("/webhook/none", json={})
-    found = await read(relay)
+    figures = await read(relay)
 
     names = {outcome: f'callbacks_total{{outcome="{outcome}"}}' for outcome in ("kept", "repeated", "refused", "held")}
-    answered = 'acknowledge_seconds_bucket{le="+Inf"}'
+    bucket = 'acknowledge_seconds_bucket{le="+Inf"}'
     assert (
-        found[answered] - before[answered] == found["acknowledge_seconds_count"] - before["acknowledge_seconds_count"]
+        figures[bucket] - before[bucket] == figures["acknowledge_seconds_count"] - before["acknowledge_seconds_count"]
     )
-    assert found[answered] - before[answered] == 2
-    came = {outcome: found[name] - before[name] for outcome, name in names.items()}
-    assert came == {"kept": 1, "repeated": 1, "refused": 1, "held": 0}
-    assert found[f'runs{{status="{run["status"]}"}}'] == 1
-    assert (found["redis_up"], found["spool_files"], found["notifications_due"]) == (1, 0, 0)
-    assert found["queue"] >= 2
+    assert figures[bucket] - before[bucket] == 2
+    counts = {outcome: figures[name] - before[name] for outcome, name in names.items()}
+    assert counts == {"kept": 1, "repeated": 1, "refused": 1, "held": 0}
+    assert figures[f'runs{{status="{run["status"]}"}}'] == 1
+    assert (figures["redis_up"], figures["spool_files"], figures["notifications_due"]) == (1, 0, 0)
+    assert figures["queue"] >= 2
     assert run["id"] not in (await relay.api.get("/metrics")).text
 
 
@@ -89,20 +89,20 @@ async def test_it_needs_a_key(relay: Any) -> None:
 
 async def test_it_says_what_runs_here_and_what_is_left(relay: Any) -> None:
     """The version, the memory of the process, the room on the disk; how Redis answers."""
-    found = await read(relay)
+    figures = await read(relay)
 
-    (build,) = [name for name in found if name.startswith("build_info")]
+    (build,) = [name for name in figures if name.startswith("build_info")]
     assert f'version="{version("framerelay")}"' in build
-    assert found["disk_free_bytes"] > 1 << 20
-    assert found["resident_memory_bytes"] > 1 << 20
-    assert 0 < found["start_time_seconds"] <= time.time()
-    assert found["redis_seconds_count"] > 0
+    assert figures["disk_free_bytes"] > 1 << 20
+    assert figures["resident_memory_bytes"] > 1 << 20
+    assert 0 < figures["start_time_seconds"] <= time.time()
+    assert figures["redis_seconds_count"] > 0
 
 
 async def test_a_notification_that_fails_is_seen(relay: Any, redis: Any) -> None:
     """One that waits for its next try is no late one, and still somebody should look."""
     await redis.zadd(NOTIFICATIONS_DUE, {"n_1": (time.time() + 60) * 1000, "n_2": (time.time() - 5) * 1000})
-    found = await read(relay)
+    figures = await read(relay)
 
-    assert (found["notifications_due"], found["notifications_failing"]) == (2, 1)
-    assert 5 <= found["notifications_due_late_seconds"] < 65
+    assert (figures["notifications_due"], figures["notifications_failing"]) == (2, 1)
+    assert 5 <= figures["notifications_due_late_seconds"] < 65

@@ -21,13 +21,13 @@ OTHERS_CHOOSE = {"receiveCallback", "lookAtCallbackAddress"}  # Providers add to
 
 def closed() -> list[tuple[str, str, str]]:
     """Each operation with fields, and the content type in which it takes them."""
-    found = []
+    operations = []
     for method, path, operation in OPERATIONS:
         content = operation.get("requestBody", {}).get("content", {})
         for kind, body in content.items():
             if body["schema"].get("type") != "string" and operation["operationId"] not in OTHERS_CHOOSE:
-                found.append((method, path, kind))
-    return found
+                operations.append((method, path, kind))
+    return operations
 
 
 async def ask(relay: Any, method: str, path: str, **more: Any) -> httpx.Response:
@@ -85,19 +85,23 @@ async def test_every_operation_that_changes_something_says_which_fields_it_has()
             assert schema.get("additionalProperties") is False or schema["type"] == "string", (method, path, kind)
 
 
-async def test_the_nearest_name_is_said(relay: Any, board: Any, finish: Any) -> None:
-    """Where one is near; else all that there are, if they are few. Nothing is spent on anything else meanwhile."""
+async def test_the_nearest_name_is_suggested(relay: Any, board: Any, finish: Any) -> None:
+    """Where one is near; else all that there are, if they are few. Nothing is spent on anything else."""
     run = await finish()
-    place, gated = f"/v1/runs/{run}/shots/s1", await relay.run(board)
-    before = [await relay.shown(each) for each in (run, gated)]
+    place, gated_run = f"/v1/runs/{run}/shots/s1", await relay.run(board)
+    before = [await relay.view(each) for each in (run, gated_run)]
     for path, body, words in (
         (f"{place}/retake", {"promt": "x"}, 'unknown field "promt" (did you mean "prompt"?)'),
         (f"{place}/retake", {"duration": 8}, 'unknown field "duration"; known here: prompt, seed, input, following'),
         (f"{place}/retake", {"Prompt": "x", "dry_run": True}, 'did you mean "prompt"?'),
-        (f"/v1/runs/{gated}/shots/s2/approve", {"take": 1}, 'unknown field "take"; known here: prompt, seed, input'),
-        (f"/v1/runs/{gated}/cancel", {"revison": 0}, 'did you mean "revision"?'),
-        (f"/v1/runs/{gated}/resume", {"budgte": {"jobs": 9}}, 'did you mean "budget"?'),
-        (f"/v1/runs/{gated}/shots/s1/pick", {"takes": 1}, 'did you mean "take"?'),
+        (
+            f"/v1/runs/{gated_run}/shots/s2/approve",
+            {"take": 1},
+            'unknown field "take"; known here: prompt, seed, input',
+        ),
+        (f"/v1/runs/{gated_run}/cancel", {"revison": 0}, 'did you mean "revision"?'),
+        (f"/v1/runs/{gated_run}/resume", {"budgte": {"jobs": 9}}, 'did you mean "budget"?'),
+        (f"/v1/runs/{gated_run}/shots/s1/pick", {"takes": 1}, 'did you mean "take"?'),
         ("/v1/jobs/adopt", {"jobid": "job_1"}, 'did you mean "job_id"?'),
         ("/v1/callbacks/cb_x/replay", {"spent": True}, 'did you mean "spend"?'),
         ("/v1/callbacks/cb_x/release", {"spend": True}, 'unknown field "spend"; no field is known here'),
@@ -108,26 +112,26 @@ async def test_the_nearest_name_is_said(relay: Any, board: Any, finish: Any) -> 
         assert (answer.status_code, words in error["message"]) == (422, True), error
         assert len(error["message"]) < 300
         assert "\u202e" not in error["param"] + error["message"]
-    assert [await relay.shown(each) for each in (run, gated)] == before
+    assert [await relay.view(each) for each in (run, gated_run)] == before
 
 
-async def test_a_parameter_that_stands_twice_is_refused(relay: Any, board: Any) -> None:
-    """Which of the two was meant nobody knows: a dry run that is none would spend. Labels are a list."""
+async def test_a_repeated_parameter_is_refused(relay: Any, board: Any) -> None:
+    """Nobody knows which of the two was meant: a dry run that is not one would spend. Labels are a list."""
     run = await relay.run(board)
-    before = await relay.shown(run)
-    amended = f"/v1/runs/{run}/amend?dry_run=true&dry_run=false"
-    answer = await relay.api.post(amended, json={**board, "shots": [{"id": "s9", "prompt": "another"}]})
+    before = await relay.view(run)
+    path = f"/v1/runs/{run}/amend?dry_run=true&dry_run=false"
+    answer = await relay.api.post(path, json={**board, "shots": [{"id": "s9", "prompt": "another"}]})
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (422, "request_invalid", "dry_run")
     assert error["message"] == "dry_run is in the query more than once: keep one of them"
-    assert await relay.shown(run) == before
+    assert await relay.view(run) == before
     for query in ("limit=1&limit=2", "status=running&status=failed", "q=rain&q=sun", "after=&after="):
         assert (await relay.api.get(f"/v1/runs?{query}")).status_code == 422, query
     assert (await relay.api.get("/v1/runs?label=a:b&label=c:d")).status_code == 200
 
 
 async def test_what_the_docs_name_is_taken(relay: Any, finish: Any) -> None:
-    """Parameters in any order, with nothing behind the question mark, with an empty value."""
+    """Parameters in any order, with nothing after the question mark, with an empty value."""
     run = await finish()
     for path in (
         "/v1/runs?",
@@ -143,8 +147,8 @@ async def test_what_the_docs_name_is_taken(relay: Any, finish: Any) -> None:
         assert answer.status_code in (200, 409), body
 
 
-async def test_the_pages_refuse_in_words(relay: Any, board: Any) -> None:
-    """An address of the page with a parameter that is none: a page that says so, and which there are."""
+async def test_the_pages_refuse_with_a_sentence(relay: Any, board: Any) -> None:
+    """An address of the page with an unknown parameter: a page that says so, and which ones there are."""
     run = await relay.run(board)
     for route in pages():
         if "GET" not in (route.methods or set()):

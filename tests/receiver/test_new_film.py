@@ -24,29 +24,29 @@ PNG = bytes.fromhex(
 )
 
 
-def hidden(page: str, name: str) -> str:
+def hidden_value(page: str, name: str) -> str:
     """The value of a field that nobody sees."""
     (value,) = re.findall(rf'name="{name}"[^>]*? value="([^"]*)"', page)
     return unescape(value)
 
 
 def typed(page: str) -> str:
-    """What stands in the text."""
+    """What is in the text."""
     (text,) = re.findall(r'<textarea id="storyboard"[^>]*>\n(.*?)</textarea>', page, re.S)
     return unescape(text)
 
 
-async def planned(browser: httpx.AsyncClient, text: str, **fields: str) -> dict[str, str]:
+async def fields_of_plan(browser: httpx.AsyncClient, text: str, **fields: str) -> dict[str, str]:
     """The fields of a page that shows the plan of *text*, as a browser would send them with Start."""
     page = await browser.post("/new", data={"storyboard": text, "action": "plan", **fields})
     assert (page.status_code, typed(page.text)) == (200, text), page.text
     names = ("nonce", "files", "plan", "max_jobs")
-    return {"storyboard": text, "action": "start", **{name: hidden(page.text, name) for name in names}}
+    return {"storyboard": text, "action": "start", **{name: hidden_value(page.text, name) for name in names}}
 
 
 async def test_what_is_pasted_is_planned_and_then_started(browser: Any, relay: Any) -> None:
-    """The plan is that of the API; pressed twice, Start makes one run, with so many jobs at most."""
-    fields = await planned(browser, TEXT)
+    """The plan is that of the API; pressed twice, Start makes one run, with the job limit of the plan."""
+    fields = await fields_of_plan(browser, TEXT)
     api = await relay.api.post("/v1/plan", content=TEXT.encode(), headers={"Content-Type": "application/yaml"})
     assert (fields["plan"], fields["max_jobs"]) == (api.json()["id"], "3")
     assert (await relay.api.get("/v1/runs")).json()["data"] == [], "to show a plan starts nothing"
@@ -60,8 +60,8 @@ async def test_what_is_pasted_is_planned_and_then_started(browser: Any, relay: A
     assert f'href="/new?from={run["id"]}"' in (await browser.get("/")).text
 
 
-async def test_mistakes_are_told_with_their_lines_and_nothing_typed_is_lost(browser: Any) -> None:
-    """Beside the text, which stands as it was; there is nothing to press."""
+async def test_mistakes_are_shown_with_their_lines_and_nothing_typed_is_lost(browser: Any) -> None:
+    """Next to the text, which is unchanged; there is nothing to press."""
     bad = TEXT.replace("prompt: closer", "promt: closer")
     page = (await browser.post("/new", data={"storyboard": bad, "action": "start", "plan": "plan_x"})).text
     assert typed(page) == bad
@@ -72,12 +72,12 @@ async def test_mistakes_are_told_with_their_lines_and_nothing_typed_is_lost(brow
 
 async def test_another_text_than_was_planned_is_not_started(browser: Any, relay: Any) -> None:
     """409 on the page where one is, with what was typed, and the plan of that."""
-    fields = await planned(browser, TEXT)
-    changed = TEXT.replace("takes: 2", "takes: 8")
-    page = await browser.post("/new", data={**fields, "storyboard": changed})
-    assert (page.status_code, typed(page.text)) == (409, changed)
+    fields = await fields_of_plan(browser, TEXT)
+    text = TEXT.replace("takes: 2", "takes: 8")
+    page = await browser.post("/new", data={**fields, "storyboard": text})
+    assert (page.status_code, typed(page.text)) == (409, text)
     assert 'role="alert"' in page.text
-    assert hidden(page.text, "plan") != fields["plan"]
+    assert hidden_value(page.text, "plan") != fields["plan"]
     wrong = await browser.post("/new", data={**fields, "max_jobs": "many"})
     assert (wrong.status_code, typed(wrong.text)) == (422, TEXT)
     assert (await relay.api.get("/v1/runs")).json()["data"] == []
@@ -89,10 +89,12 @@ async def test_pictures_are_found_by_their_names(browser: Any, relay: Any) -> No
     page = (await browser.post("/new/plan", data={"storyboard": text})).text
     assert "missing: drop it on this page" in page
     assert re.search(r'value="start" disabled', page)
-    sneaky = await browser.post("/new", data={"storyboard": text, "action": "start", "plan": hidden(page, "plan")})
+    sneaky = await browser.post(
+        "/new", data={"storyboard": text, "action": "start", "plan": hidden_value(page, "plan")}
+    )
     assert (sneaky.status_code, typed(sneaky.text)) == (200, text)
     name = (await browser.post("/v1/files", content=PNG)).json()["name"]
-    fields = await planned(browser, text, files=f'{{"street.png": "{name}", "x": "file:../../etc/passwd"}}')
+    fields = await fields_of_plan(browser, text, files=f'{{"street.png": "{name}", "x": "file:../../etc/passwd"}}')
     assert "etc" not in fields["files"]
     place = (await browser.post("/new", data=fields)).headers["Location"]
     run = await relay.store.load(place.rpartition("/")[2])
@@ -100,9 +102,9 @@ async def test_pictures_are_found_by_their_names(browser: Any, relay: Any) -> No
     assert name in (await relay.api.get(f"/v1{place}/storyboard")).text
 
 
-async def test_who_may_only_read_or_comes_from_elsewhere_starts_nothing(browser: Any, relay: Any) -> None:
+async def test_a_reader_or_another_site_starts_nothing(browser: Any, relay: Any) -> None:
     """403, whatever the form says."""
-    fields = await planned(browser, TEXT)
+    fields = await fields_of_plan(browser, TEXT)
     elsewhere = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
     evil = await browser.post("/new", data=fields, headers=elsewhere)
     assert evil.status_code == 403
@@ -114,5 +116,5 @@ async def test_who_may_only_read_or_comes_from_elsewhere_starts_nothing(browser:
 async def test_a_storyboard_as_long_as_the_api_takes_is_taken(browser: Any) -> None:
     """A form writes each Chinese letter in nine signs."""
     shots = "".join(f"  - {{id: s{number}, prompt: {'雨' * 350}}}\n" for number in range(450))
-    fields = await planned(browser, f"model: m\nshots:\n{shots}")
+    fields = await fields_of_plan(browser, f"model: m\nshots:\n{shots}")
     assert fields["max_jobs"] == "450"

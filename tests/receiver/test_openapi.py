@@ -34,14 +34,14 @@ BRANCHES = [
 
 def test_it_has_every_route_and_no_other() -> None:
     """Each path with each method; HEAD comes with GET."""
-    known = {
+    operations = {
         (method, route.path.replace(":path}", "}"))
         for route in routes()
         for method in (route.methods or set()) - {"HEAD"}
     }
-    said = {(method.upper(), path) for path, methods in openapi.document()["paths"].items() for method in methods}
+    names = {(method.upper(), path) for path, methods in openapi.document()["paths"].items() for method in methods}
 
-    assert said == known
+    assert names == operations
 
 
 def test_the_page_about_the_api_names_every_route() -> None:
@@ -60,13 +60,13 @@ def test_its_schemas_are_sound() -> None:
         jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
         jsonschema_rs.validator_for({**schema, "components": components}), name
     operations = [operation for methods in document["paths"].values() for operation in methods.values()]
-    named = [parameter["$ref"] for each in operations for parameter in each["parameters"] if "$ref" in parameter]
-    assert {name.rpartition("/")[2] for name in named} == set(components["parameters"])
+    references = [parameter["$ref"] for each in operations for parameter in each["parameters"] if "$ref" in parameter]
+    assert {name.rpartition("/")[2] for name in references} == set(components["parameters"])
     names = [operation["operationId"] for operation in operations]
     assert len(names) == len(set(names))
 
 
-async def test_it_is_for_those_who_may_read(relay: Any) -> None:
+async def test_it_needs_a_key_that_may_read(relay: Any) -> None:
     """As everything that tells what there is."""
     answer = await relay.api.get("/openapi.json")
     assert (answer.status_code, answer.json()) == (200, openapi.document())
@@ -74,7 +74,7 @@ async def test_it_is_for_those_who_may_read(relay: Any) -> None:
         assert (await stranger.get("/openapi.json")).status_code == 401
 
 
-async def test_it_says_truly_who_needs_a_key(relay: Any) -> None:
+async def test_it_says_which_routes_need_a_key(relay: Any) -> None:
     """Every operation with a security asks for it, no other does."""
     document = openapi.document()
     async with httpx.AsyncClient(base_url=relay.settings.listen_url, trust_env=False) as stranger:
@@ -86,7 +86,7 @@ async def test_it_says_truly_who_needs_a_key(relay: Any) -> None:
 
 
 def test_the_schema_of_a_storyboard_takes_what_the_docs_show() -> None:
-    """The samples pass; a word that is none, a shot without prompt and a group in its place do not."""
+    """The samples pass; an unknown word, a shot without prompt and a group in its place do not."""
     schemas = openapi.document()["components"]
     whole = jsonschema_rs.validator_for({**schemas["schemas"]["Storyboard"], "components": schemas})
     for sample in sorted((DOCS / "samples").glob("*.yaml")):
@@ -104,7 +104,7 @@ def test_the_schema_of_a_storyboard_takes_what_the_docs_show() -> None:
         assert not whole.is_valid(wrong), wrong
 
 
-def said(*, but: set[int]) -> set[tuple[str, int]]:
+def operations_and_statuses(*, but: set[int]) -> set[tuple[str, int]]:
     """Every operation with each status that the document names, *but* those."""
     return {
         (operation["operationId"], int(status))
@@ -116,14 +116,14 @@ def said(*, but: set[int]) -> set[tuple[str, int]]:
 
 
 @pytest.fixture
-def drive(relay: Any, documented: Any) -> Callable[..., Any]:
+def drive(relay: Any, api_document: Any) -> Callable[..., Any]:
     """``await drive("GET", "/v1/runs", 200)``: asks, and holds the answer against the document."""
-    documented.seen.clear()
+    api_document.answers.clear()
 
-    async def ask(method: str, path: str, expected: int, **more: Any) -> httpx.Response:
+    async def ask(method: str, path: str, code: int, **more: Any) -> httpx.Response:
         answer: httpx.Response = await relay.api.request(method, path, **more)
-        assert answer.status_code == expected, (method, path, answer.status_code, answer.text[:300])
-        documented.check(answer)
+        assert answer.status_code == code, (method, path, answer.status_code, answer.text[:300])
+        api_document.check(answer)
         return answer
 
     return ask
@@ -131,7 +131,7 @@ def drive(relay: Any, documented: Any) -> Callable[..., Any]:
 
 async def test_every_answer_that_it_names_is_given_as_it_says(
     drive: Any,
-    documented: Any,
+    api_document: Any,
     relay: Any,
     redis: Any,
     board: Any,
@@ -143,20 +143,22 @@ async def test_every_answer_that_it_names_is_given_as_it_says(
     """Each operation with each status that a client can bring about: type, headers, every field of the body."""
     await _the_door(drive, relay, monkeypatch)
     await _callbacks(drive, relay, take_address)
-    await _runs(drive, documented, board, finish)
+    await _runs(drive, api_document, board, finish)
     await _decisions(drive, relay, board, render, finish)
     await _amendments(drive, board)
     await _files(drive, relay)
     await _notifications(drive, board)
     await _ids(drive, relay, redis)
     for method, path in (("PATCH", "/v1/runs"), ("PUT", "/webhook/x"), ("GET", "/nothing"), ("GET", "/v1/runs/")):
-        documented.check(await relay.api.request(method, path))
+        api_document.check(await relay.api.request(method, path))
 
     # With a verifier, and at the door.
     elsewhere = {("receiveCallback", 401), ("receiveCallback", 429), ("releaseCallback", 200)}
     elsewhere |= {("lookAtCallbackAddress", 429)}
     elsewhere |= {("readMedia", 307)}  # test_media_in_storage.py.
-    assert said(but={408, 431, 500, 503}) - documented.seen - elsewhere == set()  # 503: test_without_redis.py.
+    assert (
+        operations_and_statuses(but={408, 431, 500, 503}) - api_document.answers - elsewhere == set()
+    )  # 503: test_without_redis.py.
 
 
 async def _the_door(drive: Any, relay: Any, monkeypatch: Any) -> None:
@@ -170,20 +172,20 @@ async def _the_door(drive: Any, relay: Any, monkeypatch: Any) -> None:
     for path, methods in openapi.document()["paths"].items():
         place = path.replace("{token}", relay.tokens.mint(HookAddress(hook="mine")))
         for method, operation in methods.items():
-            refused = set(operation["responses"])
+            statuses = set(operation["responses"])
             if operation["security"]:
                 await drive(method, place, 401)
                 monkeypatch.setattr("framerelay.receiver.door.keys.WAITING_MAX", 0)
                 await drive(method, place, 429, headers=wrong)
-            if "403" in refused:
+            if "403" in statuses:
                 relay.api.cookies.update(session)
                 await drive(method, place, 403, headers={"Origin": "https://evil.example"})
                 relay.api.cookies.clear()
-            if "422" in refused:
+            if "422" in statuses:
                 await drive(method, place, 422, params={"x": "y"}, headers={"Authorization": key, **own})
-            if "415" in refused:
+            if "415" in statuses:
                 await drive(method, place, 415, content=b"x", headers={"Authorization": key, **own, **PACKED})
-            if "413" in refused:
+            if "413" in statuses:
                 much = b"x" * (30_000_001 if path == "/v1/files" else 1_048_577)
                 await drive(method, place, 413, content=much, headers={"Authorization": key, **own})
     await drive("POST", "/login", 429, data={"key": "wrong"}, headers=own)
@@ -197,15 +199,15 @@ async def _the_door(drive: Any, relay: Any, monkeypatch: Any) -> None:
 
 
 async def _callbacks(drive: Any, relay: Any, take_address: Any) -> None:
-    done = {"id": "job_1", "status": "succeeded"}
+    body = {"id": "job_1", "status": "succeeded"}
     for _ in range(2):
-        await drive("POST", take_address(), 200, json=done)
+        await drive("POST", take_address(), 200, json=body)
     await drive("POST", take_address(), 400, content=b"[" * 9999)
-    await drive("POST", "/webhook/x", 404, json=done)
+    await drive("POST", "/webhook/x", 404, json=body)
     for method in ("GET", "HEAD"):
         await drive(method, take_address(), 200)
         await drive(method, "/webhook/x", 404)
-    await drive("POST", "/webhook/" + relay.tokens.mint(HookAddress(hook="mine")), 200, json=done)
+    await drive("POST", "/webhook/" + relay.tokens.mint(HookAddress(hook="mine")), 200, json=body)
     first, *others = (await drive("GET", "/v1/callbacks", 200)).json()["data"]
     await drive("GET", "/v1/callbacks", 200, params={"limit": 1, "after": first["id"]})
     await drive("GET", "/v1/callbacks", 422, params={"limit": "all"})
@@ -221,10 +223,10 @@ async def _callbacks(drive: Any, relay: Any, take_address: Any) -> None:
     await drive("POST", f"/v1/callbacks/{stranger['id']}/replay", 409)
 
 
-async def _runs(drive: Any, documented: Any, board: Any, finish: Any) -> None:
+async def _runs(drive: Any, api_document: Any, board: Any, finish: Any) -> None:
     key = {"Idempotency-Key": "k"}
-    made = await drive("POST", "/v1/runs", 201, json=board, headers=key)
-    place = made.headers["Location"]
+    response = await drive("POST", "/v1/runs", 201, json=board, headers=key)
+    place = response.headers["Location"]
     text = b"model: m\nshots: [{prompt: a}]\n"
     await drive("POST", "/v1/runs", 201, content=text, headers={"Content-Type": "application/yaml"})
     await drive("POST", "/v1/runs", 422, json={"shots": [{}], "modle": "m"})
@@ -242,7 +244,7 @@ async def _runs(drive: Any, documented: Any, board: Any, finish: Any) -> None:
     lines = stream.text.splitlines()
     for line in lines:
         if line.startswith("data: "):
-            documented.fits("Event", json.loads(line.removeprefix("data: ")))
+            api_document.fits("Event", json.loads(line.removeprefix("data: ")))
     last = [line.removeprefix("id: ") for line in lines if line.startswith("id: ")][-1]
     await drive("GET", f"{place}/events", 204, headers={"Last-Event-ID": last})
     await drive("GET", f"{place}/events", 422, params={"after": "x"})
@@ -254,9 +256,9 @@ async def _runs(drive: Any, documented: Any, board: Any, finish: Any) -> None:
 
 async def _decisions(drive: Any, relay: Any, board: Any, render: Any, finish: Any) -> None:
     run = (await drive("POST", "/v1/runs", 201, json={**board, "shots": BRANCHES})).json()["id"]
-    place, gone = f"/v1/runs/{run}", f"/v1/runs/{GONE}"
+    place, nowhere = f"/v1/runs/{run}", f"/v1/runs/{GONE}"
     await render(run, "s1")
-    adopted = {"job_id": "job_9", "run": run, "shot": "s2"}
+    adopted_body = {"job_id": "job_9", "run": run, "shot": "s2"}
     for path, body in (
         ("cancel", {}),
         ("resume", {}),
@@ -265,13 +267,13 @@ async def _decisions(drive: Any, relay: Any, board: Any, render: Any, finish: An
         ("shots/s1/pick", {"take": 1}),
         ("shots/s1/retake", {"seed": 1}),
     ):
-        await drive("POST", f"{gone}/{path}", 404, json=body)
+        await drive("POST", f"{nowhere}/{path}", 404, json=body)
         await drive("POST", f"{place}/{path}", 422, content=b"[]")
         await drive("POST", f"{place}/{path}", 409, json={**body, "revision": 0})
-    await drive("POST", "/v1/jobs/adopt", 404, json={**adopted, "run": GONE})
-    await drive("POST", "/v1/jobs/adopt", 422, json={**adopted, "job_id": 9})
-    await drive("POST", "/v1/jobs/adopt", 409, json={**adopted, "shot": "s1"})
-    await drive("POST", "/v1/jobs/adopt", 200, json=adopted)
+    await drive("POST", "/v1/jobs/adopt", 404, json={**adopted_body, "run": GONE})
+    await drive("POST", "/v1/jobs/adopt", 422, json={**adopted_body, "job_id": 9})
+    await drive("POST", "/v1/jobs/adopt", 409, json={**adopted_body, "shot": "s1"})
+    await drive("POST", "/v1/jobs/adopt", 200, json=adopted_body)
     await drive("POST", f"{place}/shots/s3/approve", 200)
     await drive("POST", f"{place}/shots/s1/pick", 409, json={"take": 1})
     await drive("POST", f"{place}/shots/s1/pick", 404, json={"take": 7})
@@ -289,8 +291,8 @@ async def _decisions(drive: Any, relay: Any, board: Any, render: Any, finish: An
     await record(
         relay.store, run, events.PreparationFailed(shot_id="s3", problem=Problem(code="c", message="m"), until=None)
     )
-    failed = (await drive("GET", place, 200)).json()
-    assert failed["shots"][2]["error"]["family"] == "unknown"
+    failed_run = (await drive("GET", place, 200)).json()
+    assert failed_run["shots"][2]["error"]["family"] == "unknown"
     await drive("POST", f"{place}/resume", 200)
     await drive("POST", f"{place}/cancel", 200)
 
@@ -312,17 +314,17 @@ async def _files(drive: Any, relay: Any) -> None:
     name = (await drive("POST", "/v1/files", 201, content=PICTURE)).json()["name"].removeprefix("file:")
     await drive("POST", "/v1/files", 422, content=b"no picture")
     await drive("POST", "/v1/invitations", 201)
-    for asked, status in (("bytes=0-9", 206), ("bytes=0-1,5-9", 206), ("bytes=9999-", 416), ("x", 400)):
-        await drive("GET", f"/media/{name}", status, headers={"Range": asked})
+    for byte_range, status in (("bytes=0-9", 206), ("bytes=0-1,5-9", 206), ("bytes=9999-", 416), ("x", 400)):
+        await drive("GET", f"/media/{name}", status, headers={"Range": byte_range})
     await drive("GET", f"/media/{name}", 200)
     await drive("HEAD", f"/media/{name}", 200)
     await drive("GET", "/media/given/none.png", 404)
 
 
 async def _notifications(drive: Any, board: Any) -> None:
-    gated = [{"id": "s1", "prompt": "a", "gate": "approve"}]
-    told = {**board, "shots": gated, "notify_url": "https://hooks.example.com/framerelay"}
-    run = (await drive("POST", "/v1/runs", 201, json=told)).json()["id"]
+    shots = [{"id": "s1", "prompt": "a", "gate": "approve"}]
+    told_board = {**board, "shots": shots, "notify_url": "https://hooks.example.com/framerelay"}
+    run = (await drive("POST", "/v1/runs", 201, json=told_board)).json()["id"]
     (first,) = (await drive("GET", "/v1/notifications", 200, params={"run": run, "limit": 1})).json()["data"]
     assert (first["run"], first["host"], first["deliveries"]) == (run, "hooks.example.com", [])
     await drive("GET", "/v1/notifications", 422, params={"limit": "all"})

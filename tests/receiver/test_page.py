@@ -25,8 +25,8 @@ HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 GONE = "run_" + "z" * 24
 
 
-async def test_a_stranger_sees_the_form_and_comes_to_where_they_wanted(relay: Any, board: Any) -> None:
-    """401 with a form; a wrong key is told in words; the right one leads on, but never away from here."""
+async def test_a_stranger_sees_the_form_and_then_the_requested_page(relay: Any, board: Any) -> None:
+    """401 with a form; a wrong key gets a sentence; the right one leads on, but never away from here."""
     url = relay.settings.listen_url
     run = await relay.run(board)
     async with httpx.AsyncClient(base_url=url, headers={**HTML, "Origin": url}, trust_env=False) as http:
@@ -38,33 +38,33 @@ async def test_a_stranger_sees_the_form_and_comes_to_where_they_wanted(relay: An
         assert wrong.status_code == 401
         assert "This receiver does not accept that key" in wrong.text
         assert "set-cookie" not in wrong.headers
-        for wanted, stays in ((f"/runs/{run}", f"/runs/{run}"), ("//evil.example", "/")):
-            wrong = await http.post("/login", data={"key": "wrong", "next": wanted})
+        for target, stays in ((f"/runs/{run}", f"/runs/{run}"), ("//evil.example", "/")):
+            wrong = await http.post("/login", data={"key": "wrong", "next": target})
             assert f'name="next" value="{stays}"' in wrong.text
         key = relay.api.headers["Authorization"].split()[1]
-        for wanted, leads_to in (
+        for target, leads_to in (
             (f"/runs/{run}", f"/runs/{run}"),
             ("//evil.example", "/"),
             ("https://evil.example/", "/"),
             ("/runs/../x", "/"),
             ("/\\evil.example", "/"),
         ):
-            right = await http.post("/login", data={"key": key, "next": wanted})
+            right = await http.post("/login", data={"key": key, "next": target})
             assert (right.status_code, right.headers["Location"]) == (303, leads_to)
 
 
-async def test_the_list_shows_how_each_run_stands(browser: Any, relay: Any, board: Any, finish: Any) -> None:
+async def test_the_list_shows_the_state_of_each_run(browser: Any, relay: Any, board: Any, finish: Any) -> None:
     """Newest first, by status if asked, in pages of twenty."""
-    done = await finish()
+    film = await finish()
     ids = [await relay.run({**board, "title": f"film {number}"}) for number in range(21)]
     first = (await browser.get("/")).text
     assert re.findall(r'href="/runs/(\w+)"', first) == ids[:0:-1]
     assert "0 of 2 shots" in first
     older = re.findall(r'rel="next" href="([^"]+)"', first)
     second = (await browser.get(older[0].replace("&amp;", "&"))).text
-    assert re.findall(r'href="/runs/(\w+)"', second) == [ids[0], done]
+    assert re.findall(r'href="/runs/(\w+)"', second) == [ids[0], film]
     only = (await browser.get("/?status=succeeded")).text
-    assert re.findall(r'href="/runs/(\w+)"', only) == [done]
+    assert re.findall(r'href="/runs/(\w+)"', only) == [film]
     assert "1 of 1 shot" in only
     assert "There is no failed run." in (await browser.get("/?status=failed")).text
 
@@ -119,9 +119,9 @@ async def test_what_others_wrote_is_shown_as_text(browser: Any, relay: Any, boar
 async def test_what_went_wrong_is_a_page_for_people_and_json_for_programs(browser: Any, relay: Any) -> None:
     """The same address, by what is asked for."""
     for path in (f"/runs/{GONE}", "/runs/x", f"/runs/{GONE}/strip"):
-        seen, read = await browser.get(path), await relay.api.get(path)
-        assert (seen.status_code, read.status_code) == (404, 404)
-        assert "There is no" in seen.text
+        page, read = await browser.get(path), await relay.api.get(path)
+        assert (page.status_code, read.status_code) == (404, 404)
+        assert "There is no" in page.text
         assert read.json()["error"]["code"] == "not_found"
 
 
@@ -129,9 +129,9 @@ async def test_files_of_the_page_are_kept_by_what_they_hold(relay: Any) -> None:
     """For everybody and for ever, by an address that changes with them; nothing else can be asked for."""
     async with httpx.AsyncClient(base_url=relay.settings.listen_url, headers=HTML, trust_env=False) as http:
         form = (await http.get("/login")).text
-        found = re.findall(r'(?:src|href)="(/static/[^"]+)"', form)
-        assert len(found) >= 2
-        for address in found:
+        paths = re.findall(r'(?:src|href)="(/static/[^"]+)"', form)
+        assert len(paths) >= 2
+        for address in paths:
             answer = await http.get(address)
             assert answer.status_code == 200
             assert "immutable" in answer.headers["Cache-Control"]
@@ -146,14 +146,14 @@ def test_what_is_not_ours_is_as_it_was_published() -> None:
     rows = [line.split("|")[1:6] for line in (folder / "VENDORED.md").read_text("utf-8").splitlines() if "|" in line][
         2:
     ]
-    said = {name.strip(): (digest.strip(), version.strip()) for name, _, version, digest, _ in rows}
+    entries = {name.strip(): (digest.strip(), version.strip()) for name, _, version, digest, _ in rows}
     there = {each.name: each.read_bytes() for each in folder.iterdir() if each.name != "VENDORED.md"}
     assert {name: hashlib.sha256(content).hexdigest() for name, content in there.items()} == {
-        name: digest for name, (digest, _) in said.items()
+        name: digest for name, (digest, _) in entries.items()
     }
-    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for _, version in said.values())
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for _, version in entries.values())
     assert all("sha512-" in row[4] or "the same" in row[4] for row in rows)
-    assert {name.replace(".min.js", ".LICENSE") for name in said if name.endswith(".js")} <= said.keys()
+    assert {name.replace(".min.js", ".LICENSE") for name in entries if name.endswith(".js")} <= entries.keys()
 
 
 async def test_the_callbacks_are_in_figures(
@@ -195,12 +195,12 @@ async def test_a_run_of_many_shots_is_a_light_page(
     frame = Frame(path=f"{run_id}/s1.1.last.png", sha256="0" * 64, width=1280, height=720)
     clip = Clip(path=f"{run_id}/s1.1.mp4", sha256="0" * 64, bytes=9, width=1280, height=720, duration_s=5, frames=121)
     take = Take(number=1, status=TakeStatus.DONE, intent="i", submitted_at=1.0, due_at=1.0, seed=12345, video=clip)
-    begun = FirstFrame(url=frame.path, source="upload", path=frame.path, take=1)
-    full = replace(take, last_frame=frame, opening=frame, seam=1.25, first_frame=begun, job_ids=("job_1",))
+    first_frame_given = FirstFrame(url=frame.path, source="upload", path=frame.path, take=1)
+    full = replace(take, last_frame=frame, opening=frame, seam=1.25, first_frame=first_frame_given, job_ids=("job_1",))
     full = replace(full, rendered_at=9.0, usual_s=80.0)
     takes = tuple(replace(full, number=number) for number in (1, 2, 3))
-    made = replace(run, shots=tuple(replace(shot, takes=takes, picked=1) for shot in run.shots), revision=1)
-    assert await relay.store.save(settle(made), before=run, event={"event": "joined"}, steps=[], wake_at=None)
+    film = replace(run, shots=tuple(replace(shot, takes=takes, picked=1) for shot in run.shots), revision=1)
+    assert await relay.store.save(settle(film), before=run, event={"event": "joined"}, steps=[], wake_at=None)
     await browser.get(f"/runs/{run_id}")
     before = await redis.info("commandstats")
     page = await browser.get(f"/runs/{run_id}")
@@ -213,9 +213,9 @@ async def test_a_run_of_many_shots_is_a_light_page(
     assert "<textarea" not in page.text
     assert 'Retake s7: <span class="alone">spend 1 job' in (await browser.get(f"/runs/{run_id}/shots/s7")).text
     calls = {name: after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after}
-    asked = {name.removeprefix("cmdstat_"): count for name, count in calls.items() if count}
+    calls_to_redis = {name.removeprefix("cmdstat_"): count for name, count in calls.items() if count}
     figures = {"zcard": 7, "llen": 1, "zcount": 1}  # Beside the names of the pages, in one round trip.
-    assert asked == {"exists": 1, "hget": 1, "info": 1, **figures}
+    assert calls_to_redis == {"exists": 1, "hget": 1, "info": 1, **figures}
 
 
 async def test_an_invitation_lets_in_once(relay: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,18 +241,18 @@ async def test_an_invitation_lets_in_once(relay: Any, monkeypatch: pytest.Monkey
         assert (await http.get("/")).status_code == 401
 
 
-async def test_it_says_when_the_film_comes(browser: Any, relay: Any, board: Any, render: Any) -> None:
+async def test_it_says_when_the_film_will_be_ready(browser: Any, relay: Any, board: Any, render: Any) -> None:
     """Where jobs of the kind were done before; not while a person has to say yes."""
     shots = [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}]
-    for gate, said in (({}, True), ({"gate": "approve"}, False)):
+    for gate, has_forecast in (({}, True), ({"gate": "approve"}, False)):
         run = await relay.run({**board, "shots": [shots[0], {**shots[1], **gate}]})
         submitting = events.Submitting(shot_id="s1", take=1, intent="i", seed=None, first_frame=None, usual_s=120.0)
-        for event in (submitting, events.Submitted(shot_id="s1", take=1, job_id=f"job_{said}")):
+        for event in (submitting, events.Submitted(shot_id="s1", take=1, job_id=f"job_{has_forecast}")):
             assert (await record(relay.store, run, event)).changed
-        assert ("film in about 4 min" in (await browser.get(f"/runs/{run}")).text) == said
+        assert ("film in about 4 min" in (await browser.get(f"/runs/{run}")).text) == has_forecast
 
 
-async def test_what_people_wrote_stands_in_its_own_direction_and_signs(browser: Any, relay: Any, board: Any) -> None:
+async def test_text_of_people_keeps_its_own_direction_and_signs(browser: Any, relay: Any, board: Any) -> None:
     """Titles and prompts alone in their ``bdi``; Chinese, Japanese and Korean by the fonts of their own."""
     shots = [{"id": f"s{place}", "prompt": text} for place, text in enumerate(("夜の雨", "비 오는 밤", "ليلة ممطرة"))]
     run = await relay.run({**board, "title": "霓虹雨夜", "shots": shots})
@@ -264,6 +264,6 @@ async def test_what_people_wrote_stands_in_its_own_direction_and_signs(browser: 
 
 
 def test_every_event_has_words() -> None:
-    """Nothing in a shot's history is told by its name in the code."""
-    told = {name_of(each) for each in get_args(Event) if "shot_id" in each.__dataclass_fields__}
-    assert told - history._WORDS.keys() == set()
+    """Nothing in a shot's history is shown by its name in the code."""
+    names = {name_of(each) for each in get_args(Event) if "shot_id" in each.__dataclass_fields__}
+    assert names - history._WORDS.keys() == set()

@@ -15,7 +15,7 @@ from framerelay.store.progress import record
 pytestmark = pytest.mark.anyio
 
 
-async def test_its_turn_is_shown_and_counted(relay: Any, board: Any) -> None:
+async def test_the_queue_position_is_shown_and_counted(relay: Any, board: Any) -> None:
     """In the run's JSON, in words, and in the figures; a list of runs does without."""
     run = (await relay.api.post("/v1/runs", json=board)).json()
     provider, one = run["provider"], Allowance(jobs_at_once=1)
@@ -25,11 +25,11 @@ async def test_its_turn_is_shown_and_counted(relay: Any, board: Any) -> None:
     problem = Problem(code=NO_PLACE, message=f"it waits for a free place at {provider}", family=Family.RATE)
     await record(relay.store, run["id"], events.PlaceWanted(shot_id="s1", problem=problem, until=time.time() + 60))
 
-    shown = (await relay.api.get(f"/v1/runs/{run['id']}")).json()
+    run_json = (await relay.api.get(f"/v1/runs/{run['id']}")).json()
     figures = (await relay.api.get("/metrics")).text
 
-    assert shown["shots"][0]["queue_position"] == 2
-    assert "queue_position" not in shown["shots"][1]
+    assert run_json["shots"][0]["queue_position"] == 2
+    assert "queue_position" not in run_json["shots"][1]
     assert f'framerelay_provider_held_shots{{provider="{provider}"}} 2' in figures
     assert f'framerelay_provider_jobs{{provider="{provider}"}} 1' in figures
     await places.leave(provider, TakePlace.of("run_other:s1:1"))
@@ -44,15 +44,15 @@ async def test_a_long_queue_is_not_read_for_a_look_at_one_run(relay: Any, board:
         await relay.store.places.enter(provider, TakePlace.of(name), one)
     problem = Problem(code=NO_PLACE, message=f"it waits for a free place at {provider}", family=Family.RATE)
     await record(relay.store, run["id"], events.PlaceWanted(shot_id="s1", problem=problem, until=time.time() + 60))
-    stored = await relay.store.load(run["id"])
+    stored_run = await relay.store.load(run["id"])
     await redis.config_resetstat()
 
-    assert await relay.store.places.positions(stored) == {"s1": 2}
+    assert await relay.store.places.positions(stored_run) == {"s1": 2}
     assert not {"cmdstat_zrange"} & (await redis.info("commandstats")).keys()
 
 
 @pytest.mark.parametrize(
-    ("number", "said"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (13, "13th"), (22, "22nd")]
+    ("number", "words"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (13, "13th"), (22, "22nd")]
 )
-def test_turns_are_said_as_people_say_them(number: int, said: str) -> None:
-    assert ordinal(number) == said
+def test_turns_are_ordinal_numbers(number: int, words: str) -> None:
+    assert ordinal(number) == words

@@ -1,4 +1,4 @@
-"""`/readyz`: ready is who can keep a callback in Redis; whoever cannot says why, and where callbacks go instead."""
+"""`/readyz`: a receiver that can keep a callback in Redis is ready; others say why not, and where callbacks go."""
 
 import asyncio
 import resource
@@ -23,12 +23,12 @@ def redis_url(private_server: Any) -> str:
 @pytest.fixture
 async def relay(start_relay: Any, nobody_calls: str, impatient: None) -> AsyncIterator[Any]:
     """A receiver on that server."""
-    async with start_relay(nobody_calls, worker=False) as started:
-        yield started
+    async with start_relay(nobody_calls, worker=False) as relay:
+        yield relay
 
 
 def limit_files(server: Any, bytes_max: int) -> None:
-    """What a full disk is to a server: what it writes past so many bytes of a file fails."""
+    """What a full disk is to a server: what it writes past a file's limit fails."""
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (bytes_max, FILES_MAX))
 
 
@@ -61,7 +61,7 @@ async def ask(relay: Any) -> tuple[int, str]:
 async def test_a_redis_that_answers_but_keeps_nothing_makes_the_receiver_not_ready(
     relay: Any, private_server: Any, board: Any, take_address: Any, wait_until: Any, trouble: str
 ) -> None:
-    """503 with the reason in words, for whoever starts a run, too; callbacks are spooled meanwhile; all heals."""
+    """503 with the reason in words, also where a run is started; callbacks are spooled until then; all recovers."""
     spoil, mend, words = TROUBLES[trouble]
     assert await ask(relay) == (200, "ok")
     with redis_sync.Redis.from_url(private_server.url) as redis:
@@ -71,7 +71,7 @@ async def test_a_redis_that_answers_but_keeps_nothing_makes_the_receiver_not_rea
             return await ask(relay) == (503, "degraded")
 
         await wait_until(is_degraded, "it is not ready")
-        not_ready, refused = await relay.api.get("/readyz"), await relay.api.post("/v1/runs", json=board)
+        not_ready, response = await relay.api.get("/readyz"), await relay.api.post("/v1/runs", json=board)
         callback = await relay.api.post(take_address(), json=DONE)
         mend(private_server, redis)
 
@@ -79,7 +79,7 @@ async def test_a_redis_that_answers_but_keeps_nothing_makes_the_receiver_not_rea
             return await ask(relay) == (200, "ok")
 
         await wait_until(is_ready, "it is ready again")
-    for answer in (not_ready, refused):
+    for answer in (not_ready, response):
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
         assert words in answer.json()["error"]["message"]
         assert int(answer.headers["Retry-After"]) >= 1
@@ -90,7 +90,7 @@ async def test_a_redis_that_answers_but_keeps_nothing_makes_the_receiver_not_rea
 async def test_when_the_disk_keeps_nothing_either_it_says_that_callbacks_are_refused(
     relay: Any, private_server: Any, take_address: Any, no_spool: Any
 ) -> None:
-    """The difference between late and lost, where a person looks first."""
+    """The difference between late and lost is shown where a person looks first."""
     private_server.stop()
 
     assert await ask(relay) == (503, "refused")
@@ -100,14 +100,14 @@ async def test_when_the_disk_keeps_nothing_either_it_says_that_callbacks_are_ref
     assert (await relay.api.post(take_address(), json=DONE)).status_code == 503
 
 
-async def test_asking_leaves_nothing_behind_and_many_who_ask_cost_one_write(
+async def test_asking_leaves_nothing_behind_and_many_requests_cost_one_write(
     relay: Any, private_server: Any, wait_until: Any
 ) -> None:
     """A health check is no load: what was found holds for a second, for all; no key, no file stays."""
     with redis_sync.Redis.from_url(private_server.url) as redis:
         await asyncio.gather(*(relay.api.get("/readyz") for _ in range(100)))
-        written = redis.info("commandstats")["cmdstat_set"]["calls"]
-        assert 1 <= written <= 10
+        writes = redis.info("commandstats")["cmdstat_set"]["calls"]
+        assert 1 <= writes <= 10
         assert redis.keys() == []
     private_server.stop()
 
@@ -119,7 +119,7 @@ async def test_asking_leaves_nothing_behind_and_many_who_ask_cost_one_write(
 
 
 async def test_the_log_says_once_that_readiness_was_lost_and_once_that_it_is_back(
-    relay: Any, private_server: Any, wait_until: Any, logged: Any
+    relay: Any, private_server: Any, wait_until: Any, log_stream: Any
 ) -> None:
     """A line for each change, not for each question."""
     private_server.stop()
@@ -131,5 +131,5 @@ async def test_the_log_says_once_that_readiness_was_lost_and_once_that_it_is_bac
         return await ask(relay) == (200, "ok")
 
     await wait_until(is_ready, "it is ready again")
-    changes = [line for line in logged.getvalue().splitlines() if "readiness_changed" in line]
+    changes = [line for line in log_stream.getvalue().splitlines() if "readiness_changed" in line]
     assert ["degraded" in change for change in changes] == [True, False]

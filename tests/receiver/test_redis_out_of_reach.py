@@ -28,14 +28,14 @@ def redis_url() -> Iterator[str]:
 @pytest.fixture
 async def relay(start_relay: Any, nobody_calls: str) -> AsyncIterator[Any]:
     """A receiver on that port."""
-    async with start_relay(nobody_calls, worker=False) as started:
-        yield started
+    async with start_relay(nobody_calls, worker=False) as relay:
+        yield relay
 
 
-async def test_whoever_asks_is_answered_before_they_give_up(relay: Any, take_address: Any) -> None:
+async def test_clients_are_answered_before_they_give_up(relay: Any, take_address: Any) -> None:
     """Callbacks are spooled within five seconds; a probe has its 503; what needs no Redis does not wait."""
-    asked = [relay.api.post(take_address(take=number), json={"id": "job_1"}) for number in range(3)]
-    waiting = asyncio.gather(*asked, relay.api.get("/readyz"))
+    requests = [relay.api.post(take_address(take=number), json={"id": "job_1"}) for number in range(3)]
+    waiting = asyncio.gather(*requests, relay.api.get("/readyz"))
     assert (await relay.api.post("/webhook/x", json={})).status_code == 404
     assert (await relay.api.get("/livez")).status_code == 200
     assert not waiting.done()

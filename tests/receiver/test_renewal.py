@@ -24,10 +24,10 @@ RUN = "run_" + "a" * 24
 class EnvFile:
     """What is read again."""
 
-    given: dict[str, tuple[Secret, ...]] = field(default_factory=dict)
+    secrets: dict[str, tuple[Secret, ...]] = field(default_factory=dict)
 
     def read(self, settings: Settings) -> Settings:
-        return replace(settings, **{"api_key": (Secret(FIRST),), **self.given})  # type: ignore[arg-type]
+        return replace(settings, **{"api_key": (Secret(FIRST),), **self.secrets})  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -55,11 +55,11 @@ async def test_other_keys_open_and_former_ones_close(start_relay: Any, env_file:
         assert [await opens(key) for key in (FIRST, SECOND, READER)] == [True, False, False]
         own = {"Origin": relay.settings.listen_url, "Sec-Fetch-Site": "same-origin"}
         session = (await relay.api.post("/login", data={"key": FIRST}, headers=own)).cookies
-        env_file.given = {"api_key": (Secret(SECOND), Secret(FIRST)), "read_key": (Secret(READER),)}
+        env_file.secrets = {"api_key": (Secret(SECOND), Secret(FIRST)), "read_key": (Secret(READER),)}
         await read_again(relay)
         assert [await opens(key) for key in (FIRST, SECOND, READER)] == [True, True, True]
 
-        env_file.given = {"api_key": (Secret(SECOND),)}
+        env_file.secrets = {"api_key": (Secret(SECOND),)}
         await read_again(relay)
         assert [await opens(key) for key in (FIRST, SECOND, READER)] == [False, True, False]
         del relay.api.headers["Authorization"]
@@ -82,16 +82,16 @@ async def test_secrets_of_callbacks_are_read_again(
     async with start_relay("http://127.0.0.1:9", worker=False, read=env_file.read, api_key=(Secret(FIRST),)) as relay:
         assert [await call("mistyped", "job_1"), await call("the right one", "job_2")] == [200, 401]
         secret.write_bytes("\ufeffthe right one\r\n".encode())
-        (released,) = (await relay.api.post("/v1/callbacks/release")).json()["data"]
-        assert released["released"], released
+        (record,) = (await relay.api.post("/v1/callbacks/release")).json()["data"]
+        assert record["released"], record
         assert [await call("mistyped", "job_3"), await call("the right one", "job_4")] == [401, 200]
 
         config.write_text("verify: {scheme: nonsense}\n")
         await read_again(relay)
         assert await call("the right one", "job_5") == 200
-        listed = (await relay.api.get("/v1/callbacks")).text
-        assert "the right one" not in listed
-        assert "mistyped" not in listed
+        text = (await relay.api.get("/v1/callbacks")).text
+        assert "the right one" not in text
+        assert "mistyped" not in text
 
 
 @pytest.fixture
@@ -129,10 +129,10 @@ async def test_only_what_may_change_is_read_again(tmp_path: Path, monkeypatch: p
     env.write_text("FRAMERELAY_UPSTREAM_KEY=sk-1\nFRAMERELAY_PORT=9001\nFRAMERELAY_SECRET=one\n")
     settings = from_environment({})
     live = LiveSettings(settings, load_keys(settings), read=lambda: from_environment({}))
-    taken: list[str] = []
+    keys: list[str] = []
 
-    async def take(given: Settings, _: object) -> None:
-        taken.append(str(given.upstream_key))
+    async def take(settings: Settings, _: object) -> None:
+        keys.append(str(settings.upstream_key))
 
     live.on_change(take)
     env.write_text("FRAMERELAY_UPSTREAM_KEY=sk-2\nFRAMERELAY_PORT=9002\nFRAMERELAY_SECRET=two\n")
@@ -141,7 +141,7 @@ async def test_only_what_may_change_is_read_again(tmp_path: Path, monkeypatch: p
     assert (str(live.settings.upstream_key), live.settings.port, str(live.keys.secret)) == ("sk-2", 9001, "one")
     env.write_bytes(b"\xff")
     await live.read_again()
-    assert taken == ["sk-2"]
+    assert keys == ["sk-2"]
 
 
 async def test_a_resume_that_changes_nothing_says_that_keys_were_read(start_relay: Any, env_file: EnvFile) -> None:

@@ -72,7 +72,7 @@ def check_run(run: Any) -> None:
 async def test_a_new_run_has_the_shape_of_the_contract(relay: Any, board: Any) -> None:
     """What is not there yet is null, not missing."""
     run_id = await relay.run({**board, "shots": [*board["shots"], {"id": "s3", "prompt": "x", "from": "s1"}]})
-    run = await relay.shown(run_id)
+    run = await relay.view(run_id)
 
     check_run(run)
     assert [(shot["id"], shot["scene"], shot["from"]) for shot in run["shots"]] == [
@@ -84,11 +84,11 @@ async def test_a_new_run_has_the_shape_of_the_contract(relay: Any, board: Any) -
     assert (run["film"], run["error"]) == (None, None)
 
 
-async def test_a_shot_says_who_picks_its_take(relay: Any, board: Any) -> None:
+async def test_a_shot_says_whether_a_person_picks_its_take(relay: Any, board: Any) -> None:
     """``first`` as in the storyboard; null where a person does, or where there is nothing to pick."""
     takes = [{"takes": 2, "pick": "first"}, {"takes": 2}, {}]
     shots = [{"id": f"s{number}", "prompt": "x", **more} for number, more in enumerate(takes)]
-    run = await relay.shown(await relay.run({**board, "budget": {"jobs": 9}, "shots": shots}))
+    run = await relay.view(await relay.run({**board, "budget": {"jobs": 9}, "shots": shots}))
     assert [shot["pick"] for shot in run["shots"]] == ["first", None, None]
 
 
@@ -96,7 +96,7 @@ async def test_a_finished_run_has_the_shape_of_the_contract(start_provider: Any,
     """Every address in it can be fetched and is what it says."""
     shots = [{"id": "s1", "prompt": "a", "seed": 7}, {"id": "s2", "prompt": "b"}]
     async with start_provider() as provider, start_relay(provider.url) as relay:
-        run = await relay.ended(await relay.run({**board, "shots": shots}))
+        run = await relay.wait_for_end(await relay.run({**board, "shots": shots}))
         check_run(run)
         assert run["status"] == "succeeded", run["error"]
         assert run["spent"] == {"jobs": 2}
@@ -126,7 +126,7 @@ async def test_a_problem_has_a_code_and_words(relay: Any, board: Any, render: An
     """In the run, where a person looks first."""
     run_id = await relay.run(board)
     await render(run_id, "s1")
-    run = await relay.shown(run_id)
+    run = await relay.view(run_id)
 
     check_run(run)
     assert run["status"] == "waiting"
@@ -141,7 +141,7 @@ async def test_a_seam_that_jumps_is_a_warning(relay: Any, board: Any, render: An
     for name, seam in (("s1", None), ("s2", 8.0), ("s3", 23.14)):
         await render(run_id, name)
         await record(relay.store, run_id, events.OpeningTaken(shot_id=name, take=1, opening=opening, seam=seam))
-    run = await relay.shown(run_id)
+    run = await relay.view(run_id)
 
     seams = [shot["takes"][0]["seam"] for shot in run["shots"]]
     assert seams == [None, {"difference": 8.0}, {"difference": 23.14}]
@@ -150,16 +150,16 @@ async def test_a_seam_that_jumps_is_a_warning(relay: Any, board: Any, render: An
 
 
 async def test_an_odd_clip_is_a_warning_and_has_its_notes(relay: Any, board: Any, render: Any) -> None:
-    """In HDR, or interlaced; of a note that a later version wrote nothing is said but the note itself."""
+    """In HDR, or interlaced; of a note that a later version wrote only the note itself is shown."""
     run_id = await relay.run({**board, "shots": [{"id": name, "prompt": name} for name in ("s1", "s2", "s3")]})
     for name, notes in (("s1", ()), ("s2", ("hdr_pq", "interlaced")), ("s3", ("sung",))):
         await render(run_id, name, notes=notes)
-    run = await relay.shown(run_id)
+    run = await relay.view(run_id)
 
     check_run(run)
     assert [shot["takes"][0]["video"]["notes"] for shot in run["shots"]] == [[], ["hdr_pq", "interlaced"], ["sung"]]
-    hdr, interlaced = [each for each in run["warnings"] if each["code"].startswith("clip_")]
+    hdr, second = [each for each in run["warnings"] if each["code"].startswith("clip_")]
     assert hdr["code"] == "clip_hdr"
     assert hdr["message"].startswith("the clip of shot s2 is HDR (PQ): its last frame was handed on in SDR")
-    assert interlaced["code"] == "clip_interlaced"
-    assert interlaced["message"].startswith("the clip of shot s2 is interlaced")
+    assert second["code"] == "clip_interlaced"
+    assert second["message"].startswith("the clip of shot s2 is interlaced")

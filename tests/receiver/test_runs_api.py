@@ -42,7 +42,7 @@ shots:
 """
 
 
-async def test_a_storyboard_becomes_a_run(relay: Any, board: Any, queued: Any) -> None:
+async def test_a_storyboard_becomes_a_run(relay: Any, board: Any, queued_tasks: Any) -> None:
     """201 with the run and its place; the first shot's submit waits for a worker, the second for the first."""
     answer = await relay.api.post("/v1/runs", json=board)
     run = answer.json()
@@ -56,7 +56,7 @@ async def test_a_storyboard_becomes_a_run(relay: Any, board: Any, queued: Any) -
         "running",
         {"jobs": 3},
     )
-    assert await queued() == [("submit", {"run": run["id"], "shot": "s1", "take": 1, "turn": 0})]
+    assert await queued_tasks() == [("submit", {"run": run["id"], "shot": "s1", "take": 1, "turn": 0})]
 
 
 async def test_yaml_is_read_by_its_content_type(relay: Any) -> None:
@@ -74,20 +74,20 @@ async def test_every_mistake_is_listed_with_its_place_and_line(relay: Any) -> No
     error = answer.json()["error"]
 
     assert (answer.status_code, error["code"]) == (422, "storyboard_invalid")
-    found = {(mistake["place"], mistake["line"]) for mistake in error["mistakes"]}
-    assert {("modle", 3), ("shots[0].duration", 5), ("shots[1].id", 6), ("shots[2].from", 7)} <= found
+    places = {(mistake["place"], mistake["line"]) for mistake in error["mistakes"]}
+    assert {("modle", 3), ("shots[0].duration", 5), ("shots[1].id", 6), ("shots[2].from", 7)} <= places
     assert len(error["mistakes"]) >= 5
     assert all(mistake["message"] for mistake in error["mistakes"])
     assert error["param"] == error["mistakes"][0]["place"]
 
 
-async def test_what_is_no_storyboard_at_all_is_422(relay: Any, queued: Any) -> None:
+async def test_what_is_no_storyboard_at_all_is_422(relay: Any, queued_tasks: Any) -> None:
     """Whatever it is; nothing was started."""
     for body in (b"", b"{", b"[]", b"null", b"\xff", b"[" * 50_000, b'"x"', b'{"shots": 3}'):
         for kind in ("application/json", "application/yaml"):
             answer = await relay.api.post("/v1/runs", content=body, headers={"Content-Type": kind})
             assert (answer.status_code, answer.json()["error"]["code"]) == (422, "storyboard_invalid"), body[:20]
-    assert await queued() == []
+    assert await queued_tasks() == []
 
 
 async def test_a_path_of_the_senders_computer_is_refused_with_the_way_out(relay: Any, board: Any) -> None:
@@ -101,7 +101,7 @@ async def test_a_path_of_the_senders_computer_is_refused_with_the_way_out(relay:
         assert "POST them to /v1/files" in mistake["message"], mistake
 
 
-async def test_the_same_idempotency_key_is_the_same_run(relay: Any, board: Any, queued: Any) -> None:
+async def test_the_same_idempotency_key_is_the_same_run(relay: Any, board: Any, queued_tasks: Any) -> None:
     """Twenty at once, and one later: one run, one submit."""
     headers = {"Idempotency-Key": "order 42"}
     answers = await asyncio.gather(*(relay.api.post("/v1/runs", json=board, headers=headers) for _ in range(20)))
@@ -111,7 +111,7 @@ async def test_the_same_idempotency_key_is_the_same_run(relay: Any, board: Any, 
     assert {answer.status_code for answer in answers} == {201}
     (run_id,) = {answer.json()["id"] for answer in answers}
     assert other.json()["id"] != run_id
-    assert [arguments["run"] for _, arguments in await queued()] == [run_id, other.json()["id"]]
+    assert [arguments["run"] for _, arguments in await queued_tasks()] == [run_id, other.json()["id"]]
     assert len((await relay.api.get("/v1/runs")).json()["data"]) == 2
 
 
@@ -143,7 +143,7 @@ async def test_a_key_of_an_older_version_still_names_its_run(relay: Any, board: 
         assert (answer.status_code, answer.json()["id"]) == (201, run_id)
 
 
-async def test_an_idempotency_key_that_is_none_is_422(relay: Any, board: Any) -> None:
+async def test_a_malformed_idempotency_key_is_422(relay: Any, board: Any) -> None:
     """Too long or not to be printed."""
     for key in ("k" * 201, "a\tb"):
         answer = await relay.api.post("/v1/runs", json=board, headers={"Idempotency-Key": key})
@@ -157,14 +157,14 @@ async def test_runs_are_listed_newest_first_page_by_page(relay: Any, board: Any)
         await relay.api.post(f"/v1/runs/{run_id}/cancel")
 
     async def pages(**query: Any) -> list[list[str]]:
-        found: list[list[str]] = []
+        pages: list[list[str]] = []
         after: dict[str, str] = {}
         for _ in range(10):
             page = (await relay.api.get("/v1/runs", params={**query, **after})).json()
             assert page["object"] == "list"
-            found.append([run["id"] for run in page["data"]])
+            pages.append([run["id"] for run in page["data"]])
             if page["next"] is None:
-                return found
+                return pages
             after = {"after": page["next"]}
         raise AssertionError("it goes round and round")
 
@@ -192,7 +192,7 @@ async def test_cancelling_twice_says_that_it_was_cancelled_already(relay: Any, b
     assert (first.status_code, second.status_code) == (200, 409)
     assert first.json()["status"] == "cancelled"
     assert second.json()["error"]["message"] == "the run was cancelled already"
-    assert await relay.shown(run_id) == first.json()
+    assert await relay.view(run_id) == first.json()
 
 
 async def test_a_finished_run_cannot_be_cancelled(relay: Any, finish: Any) -> None:
@@ -202,31 +202,31 @@ async def test_a_finished_run_cannot_be_cancelled(relay: Any, finish: Any) -> No
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
 
 
-async def test_a_gated_shot_waits_for_its_approval(relay: Any, board: Any, render: Any, queued: Any) -> None:
+async def test_a_gated_shot_waits_for_its_approval(relay: Any, board: Any, render: Any, queued_tasks: Any) -> None:
     """Approved once it is queued; approving again changes nothing, and says so."""
     run_id = await relay.run(board)
     await render(run_id, "s1")
-    assert (await relay.shown(run_id))["error"]["code"] == "approval_needed"
+    assert (await relay.view(run_id))["error"]["code"] == "approval_needed"
 
     first, second = [(await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve")) for _ in range(2)]
 
     assert (first.status_code, second.status_code) == (200, 409)
     assert first.json()["shots"][1]["approved"] is True
     assert second.json()["error"]["message"] == "shot s2 is approved already"
-    assert (await relay.shown(run_id))["revision"] == first.json()["revision"]
-    assert ("submit", {"run": run_id, "shot": "s2", "take": 1, "turn": 0}) in await queued()
+    assert (await relay.view(run_id))["revision"] == first.json()["revision"]
+    assert ("submit", {"run": run_id, "shot": "s2", "take": 1, "turn": 0}) in await queued_tasks()
 
 
 async def test_a_shot_without_a_gate_cannot_be_approved(relay: Any, board: Any) -> None:
     """Who approves it has mistaken the shot; a 200 would let them wait for what does not come."""
     run_id = await relay.run(board)
-    before = await relay.shown(run_id)
+    before = await relay.view(run_id)
 
     answer = await relay.api.post(f"/v1/runs/{run_id}/shots/s1/approve")
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
     assert answer.json()["error"]["message"] == "shot s1 waits for no approval: it has no gate in the storyboard"
-    assert await relay.shown(run_id) == before
+    assert await relay.view(run_id) == before
 
 
 async def test_a_person_picks_a_take(relay: Any, board: Any, render: Any) -> None:
@@ -234,49 +234,49 @@ async def test_a_person_picks_a_take(relay: Any, board: Any, render: Any) -> Non
     run_id = await relay.run({**board, "shots": [{"id": "s1", "prompt": "a", "takes": 2}]})
     await render(run_id, "s1", 1)
     await render(run_id, "s1", 2)
-    assert (await relay.shown(run_id))["error"]["code"] == "pick_needed"
+    assert (await relay.view(run_id))["error"]["code"] == "pick_needed"
     pick = f"/v1/runs/{run_id}/shots/s1/pick"
 
     for body in ({}, {"take": "1"}, {"take": True}, {"take": None}, {"take": 1.0}):
         answer = await relay.api.post(pick, json=body)
         assert (answer.status_code, answer.json()["error"]["param"]) == (422, "take"), body
     assert (await relay.api.post(pick, json={"take": 3})).status_code == 404
-    picked = await relay.api.post(pick, json={"take": 2})
+    response = await relay.api.post(pick, json={"take": 2})
     again = await relay.api.post(pick, json={"take": 2})
 
-    assert (picked.status_code, again.status_code) == (200, 409)
+    assert (response.status_code, again.status_code) == (200, 409)
     assert again.json()["error"]["message"] == "take 2 of shot s1 is picked already"
-    assert picked.json()["shots"][0]["picked"] == 2
-    assert picked.json()["shots"][0]["status"] == "done"
+    assert response.json()["shots"][0]["picked"] == 2
+    assert response.json()["shots"][0]["status"] == "done"
 
 
 async def test_a_decision_about_an_older_revision_is_409(relay: Any, board: Any) -> None:
     """The person looked at something that is no longer so; nothing changes. The right revision passes."""
     run_id = await relay.run(board)
-    run = await relay.shown(run_id)
+    run = await relay.view(run_id)
 
     for place, body in (("shots/s2/approve", {}), ("shots/s1/pick", {"take": 1}), ("cancel", {})):
         stale = {**body, "revision": run["revision"] - 1}
         answer = await relay.api.post(f"/v1/runs/{run_id}/{place}", json=stale)
         assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict"), place
-    assert await relay.shown(run_id) == run
+    assert await relay.view(run_id) == run
 
     answer = await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve", json={"revision": run["revision"]})
     assert answer.status_code == 200
 
 
-async def test_a_first_frame_that_came_meanwhile_makes_no_decision_stale(relay: Any, board: Any, render: Any) -> None:
-    """It is taken behind the hand-off, just when a person is asked; a decision made between is one, though."""
+async def test_a_first_frame_that_arrives_makes_no_decision_stale(relay: Any, board: Any, render: Any) -> None:
+    """It is taken after the hand-off, just when a person is asked; a decision made in between is one, though."""
     run_id = await relay.run(board)
     await render(run_id, "s1")
-    seen = (await relay.shown(run_id))["revision"]
+    revision = (await relay.view(run_id))["revision"]
     opening = Frame(path="run_x/s1.1.first.png", sha256="0" * 64, width=1280, height=720)
     await record(relay.store, run_id, events.OpeningTaken(shot_id="s1", take=1, opening=opening, seam=None))
-    assert (await relay.shown(run_id))["revision"] == seen + 1
+    assert (await relay.view(run_id))["revision"] == revision + 1
 
-    answer = await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve", json={"revision": seen})
-    late = await relay.api.post(f"/v1/runs/{run_id}/cancel", json={"revision": seen + 1})
-    ahead = await relay.api.post(f"/v1/runs/{run_id}/cancel", json={"revision": seen + 9})
+    answer = await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve", json={"revision": revision})
+    late = await relay.api.post(f"/v1/runs/{run_id}/cancel", json={"revision": revision + 1})
+    ahead = await relay.api.post(f"/v1/runs/{run_id}/cancel", json={"revision": revision + 9})
 
     assert [each.status_code for each in (answer, late, ahead)] == [200, 409, 409]
 
@@ -287,13 +287,13 @@ async def test_only_a_run_that_has_ended_is_removed(relay: Any, board: Any) -> N
     run_id = (await relay.api.post("/v1/runs", json=board, headers=key)).json()["id"]
     early = await relay.api.delete(f"/v1/runs/{run_id}")
     await relay.api.post(f"/v1/runs/{run_id}/cancel")
-    removed, again = [await relay.api.delete(f"/v1/runs/{run_id}") for _ in range(2)]
-    repeated = await relay.api.post("/v1/runs", json=board, headers=key)
+    response, again = [await relay.api.delete(f"/v1/runs/{run_id}") for _ in range(2)]
+    repeated_response = await relay.api.post("/v1/runs", json=board, headers=key)
 
     assert (early.status_code, early.json()["error"]["code"]) == (409, "conflict")
-    assert (removed.status_code, removed.json()) == (200, {"id": run_id, "object": "run", "removed": True})
+    assert (response.status_code, response.json()) == (200, {"id": run_id, "object": "run", "removed": True})
     assert again.status_code == 404
-    assert (repeated.status_code, repeated.json()["error"]["code"]) == (409, "conflict")
+    assert (repeated_response.status_code, repeated_response.json()["error"]["code"]) == (409, "conflict")
 
 
 async def test_a_decision_that_cannot_be_read_is_422(relay: Any, board: Any) -> None:
@@ -305,14 +305,19 @@ async def test_a_decision_that_cannot_be_read_is_422(relay: Any, board: Any) -> 
     for body in (b"{", b"[]", b"[" * 50_000, b"\xff"):
         answer = await relay.api.post(f"/v1/runs/{run_id}/cancel", content=body)
         assert (answer.status_code, answer.json()["error"]["code"]) == (422, "request_invalid"), body[:9]
-    assert (await relay.shown(run_id))["status"] == "running"
+    assert (await relay.view(run_id))["status"] == "running"
 
 
 async def test_a_decision_about_nothing_is_404(relay: Any, board: Any) -> None:
     """No such shot, no such run."""
     run_id = await relay.run(board)
-    gone = "run_" + "z" * 24
-    for path in (f"{run_id}/shots/s9/approve", f"{run_id}/shots/s9/pick", f"{gone}/cancel", f"{gone}/shots/s1/approve"):
+    nowhere = "run_" + "z" * 24
+    for path in (
+        f"{run_id}/shots/s9/approve",
+        f"{run_id}/shots/s9/pick",
+        f"{nowhere}/cancel",
+        f"{nowhere}/shots/s1/approve",
+    ):
         body = {"take": 1} if path.endswith("pick") else {}
         answer = await relay.api.post(f"/v1/runs/{path}", json=body)
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found"), path
@@ -322,19 +327,19 @@ async def test_a_long_storyboard_keeps_no_callback_waiting(
     relay: Any, take_address: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
-    Reading much YAML takes more than a second of work, even to find it wrong; callbacks are answered meanwhile.
+    Reading much YAML takes more than a second of work, even to find it wrong; callbacks are answered in that time.
 
     Here it does not end before they are: on a loop that waits for it, none would be.
     """
-    began, answered = asyncio.Event(), threading.Event()
+    began, answer = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
-    def read(*arguments: Any, **named: Any) -> Any:
+    def read(*arguments: Any, **options: Any) -> Any:
         loop.call_soon_threadsafe(began.set)
         try:
-            return read_storyboard(*arguments, **named)
+            return read_storyboard(*arguments, **options)
         finally:
-            held.append(answered.wait(60))
+            held.append(answer.wait(60))
 
     held: list[bool] = []
     monkeypatch.setattr(plan, "read_storyboard", read)
@@ -349,7 +354,7 @@ async def test_a_long_storyboard_keeps_no_callback_waiting(
     await began.wait()
     for take in range(3):
         assert (await relay.api.post(take_address("s1", take), json={"id": "job_1"})).status_code == 200
-    answered.set()
+    answer.set()
 
     assert (await starting).status_code == 422
     assert held == [True], "it ended while callbacks were answered"

@@ -15,7 +15,7 @@ from tests.receiver.hostile_text import HOSTILE
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_shot_has_its_history_with_callbacks_as_they_came(
+async def test_a_shot_has_its_history_with_callbacks_in_order(
     browser: Any, relay: Any, board: Any, render: Any, take_address: Any
 ) -> None:
     """Events in words and the raw bodies, in order; what is hostile is text, what opens anything is gone."""
@@ -35,8 +35,12 @@ async def test_a_shot_has_its_history_with_callbacks_as_they_came(
     assert 'src="/media/f?small" alt="Take 1 ends"' in page
     nowhere = await browser.get(f"/runs/{run}/shots/s9")
     assert (nowhere.status_code, f'href="/runs/{run}"' in nowhere.text) == (404, True)
-    gone = await browser.get("/runs/run_gone")
-    assert (gone.status_code, 'href="/">All runs' in gone.text, "/runs/run_gone" in gone.text) == (404, True, False)
+    response = await browser.get("/runs/run_gone")
+    assert (response.status_code, 'href="/">All runs' in response.text, "/runs/run_gone" in response.text) == (
+        404,
+        True,
+        False,
+    )
 
 
 @pytest.mark.parametrize("source", get_args(PictureForm))
@@ -58,7 +62,7 @@ async def test_a_shot_of_another_provider_says_who_makes_it(browser: Any, relay:
     assert re.findall(r'<p class="hint"> · (?:<[^>]+>)*([^<]+ · [^<]+)<', page) == ["fal · fal-model-x"]
 
 
-async def test_what_becomes_stale_is_said_before_and_after(browser: Any, relay: Any, board: Any, render: Any) -> None:
+async def test_what_becomes_stale_is_shown_before_and_after(browser: Any, relay: Any, board: Any, render: Any) -> None:
     """The retake of a shot that others were made from names them; then they are shown as stale."""
     shots = [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}]
     run = await relay.run({**board, "budget": {"jobs": 9}, "shots": shots})
@@ -82,7 +86,7 @@ async def test_a_seam_is_two_frames_and_a_figure(browser: Any, relay: Any, board
     assert 'id="seam-s2"' not in (await browser.get(f"/runs/{run_id}")).text
     await render(run_id, "s2", begun_from=1)
     opening = Frame(path=f"{run_id}/s2.1.first.png", sha256="0" * 64, width=1280, height=720)
-    for levels, words, marked in (
+    for levels, words, is_marked in (
         (1.25, "difference 1.2 of 255", False),
         (21.0, "difference 21.0 of 255", True),
         (None, "not measured", False),
@@ -90,17 +94,17 @@ async def test_a_seam_is_two_frames_and_a_figure(browser: Any, relay: Any, board
         run = await relay.store.load(run_id)
         first, second = run.shots
         takes = (replace(second.takes[0], seam=levels, opening=opening),)
-        changed = replace(run, shots=(first, replace(second, takes=takes)), revision=run.revision + 1)
-        assert await relay.store.save(changed, before=run, event={"event": "x"}, steps=[], wake_at=None)
+        film = replace(run, shots=(first, replace(second, takes=takes)), revision=run.revision + 1)
+        assert await relay.store.save(film, before=run, event={"event": "x"}, steps=[], wake_at=None)
         page = (await browser.get(f"/runs/{run_id}")).text
         assert f'title="s1 → s2: {words}"' in page
         assert f'href="/media/{opening.path}" data-ends="/media/f" data-from="s1" data-to="s2"' in page
-        assert ('class="seam jumps"' in page, "<b>21.0</b>" in page) == (marked, marked)
+        assert ('class="seam jumps"' in page, "<b>21.0</b>" in page) == (is_marked, is_marked)
         shot = (await browser.get(f"/runs/{run_id}/shots/s2")).text
         assert words in shot
         assert 'src="/media/f?small" alt="s1 ends"' in shot
         assert f'src="/media/{opening.path}?small" alt="s2 begins"' in shot
-        assert ("look at that seam" in page) == marked
+        assert ("look at that seam" in page) == is_marked
         assert "no callback arrived" in (await browser.get("/")).text
     await browser.post(f"/runs/{run_id}/act", data={"action": "retake", "shot": "s1", "seed": "5"})
     assert "no longer fits" in (await browser.get(f"/runs/{run_id}")).text
@@ -118,8 +122,8 @@ async def test_a_shot_made_from_a_stale_one_fits_it_still(browser: Any, relay: A
     await browser.post(f"/runs/{run_id}/act", data={"action": "retake", "shot": "s1", "seed": "5"})
     page = (await browser.get(f"/runs/{run_id}")).text
     assert (page.count("Stale:"), page.count("Stale, since s2 is: first retake that, then this one.")) == (1, 1)
-    said = ("s1 → s2: difference 1.5" in page, "s2 → s3: difference 2.5" in page, page.count(": no longer fits"))
-    assert said == (False, True, 1)
+    seams = ("s1 → s2: difference 1.5" in page, "s2 → s3: difference 2.5" in page, page.count(": no longer fits"))
+    assert seams == (False, True, 1)
 
 
 async def test_a_job_that_nobody_knew_of_is_named_on_the_page(browser: Any, relay: Any, board: Any) -> None:
@@ -136,12 +140,12 @@ async def test_a_job_that_nobody_knew_of_is_named_on_the_page(browser: Any, rela
     assert "This job is s1" in page
     assert "Without it the shot is given up in 47 h 59, and made again inside the budget." in page
     assert "This job is s1" in (await browser.get(f"/runs/{run}/shots/s1")).text
-    revision = (await relay.shown(run))["revision"]
-    for job_id, seen, status in (("job a", revision, 422), ("", revision, 422), ("job_a", revision - 1, 409)):
-        form = {"action": "adopt", "shot": "s1", "job_id": job_id, "revision": seen}
+    revision = (await relay.view(run))["revision"]
+    for job_id, seen_revision, status in (("job a", revision, 422), ("", revision, 422), ("job_a", revision - 1, 409)):
+        form = {"action": "adopt", "shot": "s1", "job_id": job_id, "revision": seen_revision}
         assert (await browser.post(f"/runs/{run}/act", data=form)).status_code == status, job_id
     form = {"action": "adopt", "shot": "s1", "job_id": " job_a ", "revision": revision}
     assert (await browser.post(f"/runs/{run}/act", data=form)).status_code == 303
-    take = (await relay.shown(run))["shots"][0]["takes"][0]
+    take = (await relay.view(run))["shots"][0]["takes"][0]
     assert (take["job_id"], take["status"]) == ("job_a", "generating")
     assert "This job is s1" not in (await browser.get(f"/runs/{run}")).text

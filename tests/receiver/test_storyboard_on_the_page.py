@@ -39,19 +39,19 @@ def post(browser: Any, film: str) -> Any:
 
 
 async def test_it_is_read_as_it_was_written_and_given_back(browser: Any, relay: Any, film: str, post: Any) -> None:
-    """Comments and all; what it would do stands there first, with what it spends on the button."""
+    """Comments and all; what it would do is shown first, with what it spends on the button."""
     page = (await browser.get(f"/runs/{film}/storyboard")).text
     assert "# The film of the rain." in page
     assert 'value="apply"' not in page
-    looked, fields = await post(LONGER, action="look")
-    assert looked.status_code == 200
-    assert "added" in looked.text
-    assert "<code>s3</code>" in looked.text
-    assert "Apply: spend 3 jobs</button>" in looked.text
-    assert len((await relay.shown(film))["shots"]) == 2
+    look, fields = await post(LONGER, action="look")
+    assert look.status_code == 200
+    assert "added" in look.text
+    assert "<code>s3</code>" in look.text
+    assert "Apply: spend 3 jobs</button>" in look.text
+    assert len((await relay.view(film))["shots"]) == 2
     answer, _ = await post(LONGER, action="apply", **fields)
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/runs/{film}")
-    assert [shot["prompt"] for shot in (await relay.shown(film))["shots"]] == ["a car", "closer", "雨夜"]
+    assert [shot["prompt"] for shot in (await relay.view(film))["shots"]] == ["a car", "closer", "雨夜"]
     assert (await relay.api.get(f"/v1/runs/{film}/storyboard")).text == LONGER
 
 
@@ -65,10 +65,10 @@ async def test_only_what_was_looked_at_is_done(relay: Any, film: str, post: Any)
     assert (late.status_code, "somebody changed the run in the meantime" in late.text.lower()) == (409, True)
     assert again["revision"] != fields["revision"]
     assert f"revision {fields['revision']}" not in late.text
-    assert len((await relay.shown(film))["shots"]) == 2
+    assert len((await relay.view(film))["shots"]) == 2
 
 
-async def test_mistakes_stand_beside_it(film: str, post: Any, relay: Any) -> None:
+async def test_mistakes_are_shown_next_to_it(film: str, post: Any, relay: Any) -> None:
     """Each with its line; so does that nothing would change."""
     wrong, _ = await post(FILM.replace("prompt: closer", "promt: closer"), action="look")
     assert (wrong.status_code, 'data-line="7"' in wrong.text) == (200, True)
@@ -79,4 +79,4 @@ async def test_mistakes_stand_beside_it(film: str, post: Any, relay: Any) -> Non
     assert empty.status_code == 409
     unknown, _ = await post(FILM, action="look", shot="s1")
     assert unknown.status_code == 422
-    assert (await relay.shown(film))["revision"] == 0
+    assert (await relay.view(film))["revision"] == 0

@@ -34,8 +34,8 @@ def redis_url(private_server: Any) -> str:
 @pytest.fixture
 async def relay(start_relay: Any, nobody_calls: str, impatient: None) -> AsyncIterator[Any]:
     """A receiver on that server."""
-    async with start_relay(nobody_calls, worker=False) as started:
-        yield started
+    async with start_relay(nobody_calls, worker=False) as relay:
+        yield relay
 
 
 def spooled(relay: Any) -> list[Path]:
@@ -49,7 +49,7 @@ async def test_a_callback_that_redis_cannot_take_is_spooled_and_handed_on_when_i
     take_address: Any,
     hook_address: str,
     private_server: Any,
-    kept: Any,
+    recent_callbacks: Any,
     wait_until: Any,
     monkeypatch: pytest.MonkeyPatch,
     trouble: str,
@@ -58,8 +58,8 @@ async def test_a_callback_that_redis_cannot_take_is_spooled_and_handed_on_when_i
     getattr(private_server, trouble)()
     # Who hangs would hold the test up for three seconds.
     monkeypatch.setattr("framerelay.store.inbox.KEEP_WITHIN_S", 0.5)
-    asked = [relay.api.post(path, json=DONE) for path in (take_address(), hook_address)]
-    answers = await asyncio.gather(*asked, relay.api.post(take_address(take=2), content=b"not json"))
+    requests = [relay.api.post(path, json=DONE) for path in (take_address(), hook_address)]
+    answers = await asyncio.gather(*requests, relay.api.post(take_address(take=2), content=b"not json"))
     waiting = spooled(relay)
     monkeypatch.setattr("framerelay.store.inbox.KEEP_WITHIN_S", KEEP_WITHIN_S)
     private_server.go_on() if trouble == "hang" else private_server.start()
@@ -67,7 +67,7 @@ async def test_a_callback_that_redis_cannot_take_is_spooled_and_handed_on_when_i
 
     assert [answer.status_code for answer in answers] == [200, 200, 400]
     assert len(waiting) == 3
-    assert sorted((str(each["shot"]), each["hook"], each["outcome"]) for each in await kept()) == [
+    assert sorted((str(each["shot"]), each["hook"], each["outcome"]) for each in await recent_callbacks()) == [
         ("None", "mine", "accepted"),
         ("s1", None, "accepted"),
         ("s1", None, "unreadable"),
@@ -111,7 +111,7 @@ async def receiver_process(
 
 
 async def test_the_tries_of_one_callback_during_an_outage_are_one_callback(
-    relay: Any, take_address: Any, private_server: Any, kept: Any, wait_until: Any
+    relay: Any, take_address: Any, private_server: Any, recent_callbacks: Any, wait_until: Any
 ) -> None:
     """A provider that repeats what the spool took makes no second one."""
     private_server.stop()
@@ -120,11 +120,11 @@ async def test_the_tries_of_one_callback_during_an_outage_are_one_callback(
     private_server.start()
     await wait_until(lambda: not spooled(relay), "the spool is empty")
 
-    assert [(each["job_id"], each["repeats"]) for each in await kept()] == [("job_1", 2)]
+    assert [(each["job_id"], each["repeats"]) for each in await recent_callbacks()] == [("job_1", 2)]
 
 
 async def test_metrics_tell_of_an_outage(relay: Any, take_address: Any, private_server: Any) -> None:
-    """The scrape does not fail with Redis: what this receiver knows by itself is told, and that Redis is away."""
+    """The scrape does not fail with Redis: what this receiver knows by itself is exposed, and that Redis is away."""
     private_server.stop()
     await relay.api.post(take_address(), json=DONE)
     during = await relay.api.get("/metrics")
@@ -168,19 +168,19 @@ async def test_a_spooled_callback_outlives_the_receiver(
 
 
 async def test_what_neither_redis_nor_the_disk_takes_is_answered_503_and_the_next_try_is_new(
-    relay: Any, redis_url: str, take_address: Any, kept: Any, no_spool: Any
+    relay: Any, redis_url: str, take_address: Any, recent_callbacks: Any, no_spool: Any
 ) -> None:
     """Refused, not acknowledged; when there is room again, the provider's next try is kept and counts as the first."""
     with redis_sync.Redis.from_url(redis_url) as admin:
         admin.config_set("maxmemory", "1")
-        refused = await relay.api.post(take_address(), json=DONE)
+        response = await relay.api.post(take_address(), json=DONE)
         admin.config_set("maxmemory", "0")
-    taken = await relay.api.post(take_address(), json=DONE)
+    taken_response = await relay.api.post(take_address(), json=DONE)
 
-    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "store_unavailable")
-    assert int(refused.headers["Retry-After"]) >= 1
-    assert taken.json() == {"received": True, "repeated": False}
-    assert len(await kept()) == 1
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "store_unavailable")
+    assert int(response.headers["Retry-After"]) >= 1
+    assert taken_response.json() == {"received": True, "repeated": False}
+    assert len(await recent_callbacks()) == 1
 
 
 async def test_without_redis_everything_that_needs_it_says_so_and_the_rest_goes_on(
@@ -216,9 +216,9 @@ async def test_a_redis_that_hangs_is_answered_before_the_provider_gives_up(
     relay: Any,
     take_address: Any,
     private_server: Any,
-    kept: Any,
+    recent_callbacks: Any,
     wait_until: Any,
-    logged: Any,
+    log_stream: Any,
     no_spool: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -237,7 +237,9 @@ async def test_a_redis_that_hangs_is_answered_before_the_provider_gives_up(
     monkeypatch.setattr("framerelay.store.inbox.KEEP_WITHIN_S", KEEP_WITHIN_S)
     private_server.go_on()
     reasons = {
-        line["reason"] for line in map(json.loads, logged.getvalue().splitlines()) if line.get("outcome") == "not_kept"
+        line["reason"]
+        for line in map(json.loads, log_stream.getvalue().splitlines())
+        if line.get("outcome") == "not_kept"
     }
 
     async def is_taken() -> bool:
@@ -246,10 +248,12 @@ async def test_a_redis_that_hangs_is_answered_before_the_provider_gives_up(
     await wait_until(is_taken, "the callback is kept")
     assert {answer.status_code for answer in answers} == {503}
     assert not any(reason.endswith(": ") for reason in reasons), reasons
-    assert [record["shot"] for record in await kept()].count("s2") == 1
+    assert [record["shot"] for record in await recent_callbacks()].count("s2") == 1
 
 
-async def test_a_watcher_is_let_go_when_redis_dies(relay: Any, board: Any, private_server: Any, logged: Any) -> None:
+async def test_a_watcher_is_let_go_when_redis_dies(
+    relay: Any, board: Any, private_server: Any, log_stream: Any
+) -> None:
     """The stream ends as if the network had: the reader comes back later, and the log holds no traceback."""
     run_id = await relay.run(board)
     async with relay.api.stream("GET", f"/v1/runs/{run_id}/events") as answer:
@@ -260,36 +264,36 @@ async def test_a_watcher_is_let_go_when_redis_dies(relay: Any, board: Any, priva
             rest = [line async for line in lines]
 
     assert any("started" in line for line in rest)
-    assert "Traceback" not in logged.getvalue()
+    assert "Traceback" not in log_stream.getvalue()
 
 
 async def test_every_route_answers_as_the_document_says(
-    relay: Any, private_server: Any, documented: Any, board: Any, no_spool: Path, take_address: Any
+    relay: Any, private_server: Any, api_document: Any, board: Any, no_spool: Path, take_address: Any
 ) -> None:
     """503 with ``Retry-After`` where Redis or the disk is asked, and where it is not, no difference."""
-    documented.seen.clear()
+    api_document.answers.clear()
     no_spool.with_name("media").write_bytes(b"in the way")
     private_server.stop()
     relay.api.headers["Origin"] = relay.settings.listen_url
     run_id = "run_" + "z" * 24
-    needed: dict[str, dict[str, Any]] = {
+    bodies: dict[str, dict[str, Any]] = {
         "startRun": {"json": board},
         "amendRun": {"json": board},
         "pickTake": {"json": {"take": 1}},
         "adoptJob": {"json": {"job_id": "j", "run": run_id, "shot": "s1"}},
         "giveFile": {"content": b"\x89PNG\r\n\x1a\n"},
     }
-    said, asked = set(), []
+    operations, requests = set(), []
     for path, methods in document()["paths"].items():
         names = {"run": run_id, "shot": "s1", "callback": "cb_x", "notification": "ntf_x", "path": f"{run_id}/film.mp4"}
         place = take_address() if "{token}" in path else path.format(**names)
         for method, operation in methods.items():
-            asked.append(relay.api.request(method, place, **needed.get(operation["operationId"], {})))
-            said |= {operation["operationId"]} if "503" in operation["responses"] else set()
-    for answer in await asyncio.gather(*asked):
-        documented.check(answer)
+            requests.append(relay.api.request(method, place, **bodies.get(operation["operationId"], {})))
+            operations |= {operation["operationId"]} if "503" in operation["responses"] else set()
+    for answer in await asyncio.gather(*requests):
+        api_document.check(answer)
 
-    assert {name for name, status in documented.seen if status == 503} == said
+    assert {name for name, status in api_document.answers if status == 503} == operations
 
 
 async def test_the_page_says_what_is_wrong(relay: Any, private_server: Any) -> None:

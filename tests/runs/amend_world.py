@@ -25,7 +25,7 @@ class Line:
 Scenes = tuple[tuple[Line, ...], ...]
 
 
-def wanted(scenes: Scenes, *, named: str = "s", terms: Terms = PATIENT, budget_jobs: int | None = None) -> Run:
+def wanted(scenes: Scenes, *, prefix: str = "s", terms: Terms = PATIENT, budget_jobs: int | None = None) -> Run:
     """A new run of *scenes*; without ids of their own shots are counted, so that most are renamed when one comes in."""
     shots: list[Shot] = []
     for number, scene in enumerate(scenes):
@@ -33,7 +33,7 @@ def wanted(scenes: Scenes, *, named: str = "s", terms: Terms = PATIENT, budget_j
             source = None if line.cut or not place else shots[-1].id
             shots.append(
                 Shot(
-                    id=f"{named}{len(shots) + 1}",
+                    id=f"{prefix}{len(shots) + 1}",
                     scene=f"scene{number + 1}",
                     origin="continue" if source else "cut",
                     source=source,
@@ -85,7 +85,7 @@ def a_line(chance: random.Random, *, gates: bool = False) -> Line:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Order:
     """What a job was asked for, and the job whose last frame it was given."""
 
     prompt: str
@@ -96,7 +96,7 @@ class Asked:
 class AmendWorld(World):
     """Submits are prepared from the run as it was, as those of real workers are, and say which frame they hand on."""
 
-    asked: dict[str, Asked] = field(default_factory=dict)
+    prompts: dict[str, Order] = field(default_factory=dict)
 
     def submit(self, step: Step) -> Iterator[None]:
         run = self.run
@@ -123,7 +123,7 @@ class AmendWorld(World):
             fails=self.happens(self.failure),
         )
         self.jobs.append(job)
-        self.asked[job.id] = Asked(prompt=shot.input["prompt"], frame=frame)
+        self.prompts[job.id] = Order(prompt=shot.input["prompt"], frame=frame)
         yield
         if self.happens(self.loss):
             self.save(events.SubmitLost(**about, problem=LOST))  # type: ignore[arg-type]
@@ -136,13 +136,13 @@ class AmendWorld(World):
         did = self.record(event)
         assert not self.record(events.Amended(target=run)) or not did, "the same storyboard changes something"
         if revision is not None:
-            self.saved.append(event)
+            self.history.append(event)
         return did
 
     def approve_all(self) -> None:
         """What waits for an approval gets it, until nothing does."""
         for _ in range(50):
             self.settle()
-            gated = [shot for shot in self.run.story if shot.gated and not shot.approved and shot.takes_wanted]
-            if not [self.record(events.Approved(shot_id=shot.id)) for shot in gated]:
+            gates = [shot for shot in self.run.story if shot.gated and not shot.approved and shot.takes_wanted]
+            if not [self.record(events.Approved(shot_id=shot.id)) for shot in gates]:
                 return

@@ -124,14 +124,14 @@ def test_ids_that_count_on_are_found_by_what_they_ask_for() -> None:
 
 def test_an_approval_stays_with_what_was_approved() -> None:
     """The same content needs no second yes; another one is asked about again."""
-    gated: Scenes = ((Line(prompt="a"), Line(prompt="b", gated=True)),)
-    world = AmendWorld(run=wanted(gated), chance=random.Random(1), loss=0, death=0)
+    gated_scenes: Scenes = ((Line(prompt="a"), Line(prompt="b", gated=True)),)
+    world = AmendWorld(run=wanted(gated_scenes), chance=random.Random(1), loss=0, death=0)
     world.approve_all()
-    kept = change_of(world.run, wanted(((*gated[0], Line(prompt="c")),)), NOW).run
-    changed = change_of(world.run, wanted(((gated[0][0], Line(prompt="z", gated=True)),)), NOW).run
+    kept_run = change_of(world.run, wanted(((*gated_scenes[0], Line(prompt="c")),)), NOW).run
+    changed_run = change_of(world.run, wanted(((gated_scenes[0][0], Line(prompt="z", gated=True)),)), NOW).run
 
-    assert [shot.approved for shot in kept.story[:2]] == [False, True]
-    assert [shot.approved for shot in changed.story[:2]] == [False, False]
+    assert [shot.approved for shot in kept_run.story[:2]] == [False, True]
+    assert [shot.approved for shot in changed_run.story[:2]] == [False, False]
 
 
 def test_a_failed_run_is_amended_and_only_what_failed_is_made_for_the_new_prompt() -> None:
@@ -174,15 +174,15 @@ def priced(run: Run, estimate: Estimate) -> Run:
     return run.with_shots(*(replace(shot, estimate=estimate) for shot in run.shots))
 
 
-def test_a_limit_that_is_used_up_is_foretold() -> None:
-    """So many jobs as the budget still allows; the sentence says what it will be."""
+def test_a_limit_that_will_be_used_up_is_predicted() -> None:
+    """As many jobs as the budget still allows; the sentence says what it will be."""
     world = film(budget_jobs=4)
     other = wanted(((*NIGHT[0], Line(prompt="d"), Line(prompt="e")),), budget_jobs=4)
-    raised = replace(other, budget_jobs=9)
+    raised_run = replace(other, budget_jobs=9)
 
     assert amend_outlook(world.run, other, NOW).jobs == 1
-    assert amend_outlook(world.run, raised, NOW).jobs == 2
-    assert amend_outlook(world.run, raised, NOW).would.endswith("the end of the film; the budget is 9 jobs then")
+    assert amend_outlook(world.run, raised_run, NOW).jobs == 2
+    assert amend_outlook(world.run, raised_run, NOW).would.endswith("the end of the film; the budget is 9 jobs then")
 
 
 def test_takes_of_early_versions_serve_as_what_their_shots_ask_for_now() -> None:
@@ -201,7 +201,7 @@ def test_takes_of_early_versions_serve_as_what_their_shots_ask_for_now() -> None
     assert lists(after, wanted(NIGHT)) == {"keep": ["s1", "s2", "s3"]}, "and back again"
 
 
-def test_why_a_run_cannot_be_amended_is_said() -> None:
+def test_the_reason_why_a_run_cannot_be_amended_is_given() -> None:
     """Cancelled, begun by somebody else's job, or too much kept; and what would change nothing."""
     run, other = film().run, wanted(((Line(prompt="z"),),))
     many = replace(run, shots=(*run.shots, *(dropped(number) for number in range(SHOTS_KEPT_MAX))))
@@ -210,9 +210,9 @@ def test_why_a_run_cannot_be_amended_is_said() -> None:
         (replace(run, hook="mine"), "the run began at the hook mine"),
         (many, "the run keeps 2003 shots, with those that were dropped: start another one"),
     ):
-        said = why_no_change(each, other, NOW)
-        assert said is not None
-        assert said.startswith(words)
+        reason = why_no_change(each, other, NOW)
+        assert reason is not None
+        assert reason.startswith(words)
         assert apply(each, events.Amended(target=other), NOW) is each
     assert why_no_change(run, wanted(NIGHT), NOW) == "the run is what this storyboard says already"
     assert apply(run, events.Amended(target=wanted(NIGHT)), NOW) is run
@@ -225,11 +225,11 @@ def dropped(number: int) -> Shot:
 def test_an_amendment_of_an_older_revision_is_dropped() -> None:
     """Somebody acted in between: what they did is not what was looked at."""
     world = film()
-    seen = world.run.revision
+    revision = world.run.revision
     world.record(events.Retaken(shot_id="s3"))
     other = wanted((NIGHT[0][:1],))
 
-    assert apply(world.run, events.Amended(target=other, revision=seen), NOW) is world.run
+    assert apply(world.run, events.Amended(target=other, revision=revision), NOW) is world.run
     assert apply(world.run, events.Amended(target=other, revision=world.run.revision), NOW) is not world.run
 
 
@@ -249,7 +249,7 @@ def test_a_person_may_still_pick_a_take_of_what_the_shot_was() -> None:
 
 
 def test_a_take_that_is_picked_though_it_began_with_another_shot_is_stale() -> None:
-    """Its first frame is no longer what stands before it, whatever the numbers of the takes are."""
+    """Its first frame is no longer what precedes it, whatever the numbers of the takes are."""
     world = film()
     world.amend(wanted(((NIGHT[0][0], NIGHT[0][2]),)))
     world.settle()
@@ -259,8 +259,8 @@ def test_a_take_that_is_picked_though_it_began_with_another_shot_is_stale() -> N
     assert stale_shots(world.run) == {"s3"}
 
 
-@pytest.mark.parametrize("named", ["s", "t"], ids=["spare", "dropped"])
-def test_a_take_of_unknown_outcome_that_counts_no_more_gives_way_by_time(named: str) -> None:
+@pytest.mark.parametrize("prefix", ["s", "t"], ids=["spare", "dropped"])
+def test_a_take_of_unknown_outcome_that_no_longer_counts_gives_way_in_time(prefix: str) -> None:
     """Where a person would else be asked: nothing of the film waits for it."""
     terms = replace(PATIENT, unsure="wait")
     world = AmendWorld(run=wanted(((Line(prompt="a"),),), terms=terms), chance=random.Random(1), loss=0, death=0)
@@ -269,7 +269,7 @@ def test_a_take_of_unknown_outcome_that_counts_no_more_gives_way_by_time(named: 
     world.record(events.SubmitLost(**about, problem=LOST))  # type: ignore[arg-type]
     assert world.run.status is RunStatus.WAITING
     other = ((Line(prompt="z"), Line(prompt="y", gated=True)),)
-    world.amend(wanted(other, named=named, terms=terms))
+    world.amend(wanted(other, prefix=prefix, terms=terms))
     world.settle()
 
     (take,) = [take for _, take in world.takes() if take.job_id is None]
@@ -283,12 +283,12 @@ def moderated(run: Run) -> Run:
 
 
 def test_the_prompt_that_took_the_place_of_a_refused_one_is_no_change_of_the_storyboard() -> None:
-    """Whoever gives the storyboard again means what came of it; another prompt of the shot is another shot."""
+    """To give the storyboard again means what came of it; another prompt of the shot is another shot."""
     world = AmendWorld(run=moderated(wanted(NIGHT)), chance=random.Random(1), loss=0, death=0)
     about = {"shot_id": "s1", "take": 1, "intent": "i"}
     world.record(events.Submitting(**about, seed=None, first_frame=None))  # type: ignore[arg-type]
-    refused = Problem(code="moderated", message="refused", family=Family.TEXT_MODERATED)
-    world.record(events.SubmitRefused(**about, problem=refused))  # type: ignore[arg-type]
+    refusal = Problem(code="moderated", message="refused", family=Family.TEXT_MODERATED)
+    world.record(events.SubmitRefused(**about, problem=refusal))  # type: ignore[arg-type]
     world.settle()
     assert world.run.status is RunStatus.SUCCEEDED
     assert world.run.shots[0].input == {"prompt": "softer"}
@@ -315,7 +315,7 @@ def test_what_takes_were_made_of_is_known_after_another_storyboard() -> None:
 
 
 def test_shots_that_are_to_follow_a_retake_still_do_where_nothing_of_them_changes() -> None:
-    """They are foretold as jobs, and made once; one that leaves is not."""
+    """The outlook counts them as jobs, and they are made once; one that is dropped is not."""
     world = film()
     world.record(events.Retaken(shot_id="s1", following=True))
     other = wanted(((*NIGHT[0], Line(prompt="d", cut=True)),))
@@ -339,6 +339,6 @@ def test_a_budget_in_another_currency_than_what_was_spent_is_refused() -> None:
     world.settle()
     yuan = priced(wanted(((Line(prompt="z"),),)), Estimate(low=1.0, high=1.0, currency="CNY"))
 
-    said = why_no_change(world.run, replace(yuan, budget_money=5.0), NOW)
-    assert said == "the run has spent USD, which a budget of another currency does not count"
+    reason = why_no_change(world.run, replace(yuan, budget_money=5.0), NOW)
+    assert reason == "the run has spent USD, which a budget of another currency does not count"
     assert why_no_change(world.run, yuan, NOW) is None

@@ -33,10 +33,10 @@ def content(run: Run) -> list[tuple[object, ...]]:
 
 
 def all_clips_are_kept(world: AmendWorld) -> None:
-    kept = {job_id: take for _, take in world.takes() for job_id in take.job_ids}
+    takes = {job_id: take for _, take in world.takes() for job_id in take.job_ids}
     for job in world.jobs:
-        assert job.id in kept, f"{job} was paid for and is not in the run"
-        take = kept[job.id]
+        assert job.id in takes, f"{job} was paid for and is not in the run"
+        take = takes[job.id]
         assert job.fails or (take.status is TakeStatus.DONE and take.video and take.video.path == job.id), take
     assert len(world.jobs) <= jobs_spent(world.run)
 
@@ -48,15 +48,17 @@ def film_is_that_of(world: AmendWorld, last: Run) -> None:
     for job in world.jobs:
         maker = run.shot(job.shot_id)
         assert maker is not None
-        assert world.asked[job.id].prompt == input_of(maker, job.take)["prompt"], f"job {job.id} was of another prompt"
+        assert world.prompts[job.id].prompt == input_of(maker, job.take)["prompt"], (
+            f"job {job.id} was of another prompt"
+        )
     jobs = {}
     for shot in run.story:
         take = picked_take(shot)
         assert take is not None
         assert take.video is not None
-        asked = world.asked[take.video.path]
-        assert asked.prompt == shot.input["prompt"], f"{shot.name} is of another prompt"
-        assert asked.frame == jobs.get(shot.source), f"{shot.name} begins with another frame"
+        order = world.prompts[take.video.path]
+        assert order.prompt == shot.input["prompt"], f"{shot.name} is of another prompt"
+        assert order.frame == jobs.get(shot.source), f"{shot.name} begins with another frame"
         jobs[shot.id] = take.video.path
     assert run.status is RunStatus.SUCCEEDED
     assert run.film is not None
@@ -81,17 +83,17 @@ def test_a_film_amended_at_any_moment_is_the_film_of_its_last_storyboard(seed: i
         back = chance.random() < 0.3
         boards.append(chance.choice(boards) if back else other_scenes(boards[-1], chance, gates=gates))
         before = world.run.revision
-        last = wanted(boards[-1], named=chance.choice("sst"), terms=terms)
+        last = wanted(boards[-1], prefix=chance.choice("sst"), terms=terms)
         world.amend(last, revision=chance.choice([None, before]))
     world.approve_all()
 
     film_is_that_of(world, last)
     all_clips_are_kept(world)
     if not loss:
-        posts = Counter((job.shot_id, world.asked[job.id]) for job in world.jobs)
-        for (shot_id, asked), number in posts.items():
-            most = shot_takes(boards, asked.prompt)
-            assert number <= most, f"{shot_id} was submitted again for what it had: {asked}"
+        posts = Counter((job.shot_id, world.prompts[job.id]) for job in world.jobs)
+        for (shot_id, order), number in posts.items():
+            most = shot_takes(boards, order.prompt)
+            assert number <= most, f"{shot_id} was submitted again for what it had: {order}"
 
 
 def shot_takes(boards: list[Scenes], prompt: str) -> int:
@@ -101,13 +103,13 @@ def shot_takes(boards: list[Scenes], prompt: str) -> int:
 
 def chains(scenes: Scenes) -> Counter[tuple[str, ...]]:
     """What each shot is made from, down to itself."""
-    found: Counter[tuple[str, ...]] = Counter()
+    chains: Counter[tuple[str, ...]] = Counter()
     for row in scenes:
         chain: tuple[str, ...] = ()
         for line in row:
             chain = (line.prompt,) if line.cut else (*chain, line.prompt)
-            found[chain] += 1
-    return found
+            chains[chain] += 1
+    return chains
 
 
 @settings(max_examples=150)
@@ -120,7 +122,7 @@ def test_a_film_that_is_there_is_amended_with_no_job_more_than_what_it_lacks(see
     world.settle()
     before = len(world.jobs)
     other = tuple(tuple(replace(line, takes=1) for line in row) for row in other_scenes(scenes, chance))
-    last = wanted(other, named=chance.choice("st"))
+    last = wanted(other, prefix=chance.choice("st"))
     foretold = amend_outlook(world.run, last, world.now)
     world.amend(last)
     world.settle()
@@ -131,8 +133,8 @@ def test_a_film_that_is_there_is_amended_with_no_job_more_than_what_it_lacks(see
 
 
 @settings(max_examples=60)
-@example(seed=18388481, budget=None, cancels=False)  # Who is to follow gets another source meanwhile.
-@example(seed=11000921, budget=None, cancels=False)  # A job was brought in behind a shot never made.
+@example(seed=18388481, budget=None, cancels=False)  # The one that is to follow gets another source in between.
+@example(seed=11000921, budget=None, cancels=False)  # A job was brought in after a shot never made.
 @example(seed=3001799, budget=None, cancels=False)  # Whom it was to follow is amended back to its old take.
 @given(seed=st.integers(0, 2**32), budget=st.sampled_from([None, None, 8]), cancels=st.booleans())
 def test_two_people_who_decide_and_amend_lose_nothing(seed: int, budget: int | None, cancels: bool) -> None:
@@ -140,19 +142,19 @@ def test_two_people_who_decide_and_amend_lose_nothing(seed: int, budget: int | N
     chance = random.Random(seed)
     scenes = some_scenes(chance, gates=True)
     world = AmendWorld(run=wanted(scenes, budget_jobs=budget), chance=chance, loss=0.2, death=0.1, failure=0.1)
-    seen = world.run.revision
+    revision = world.run.revision
     for _ in range(chance.randint(10, 60)):
         world.tick()
         for _ in range(chance.randint(0, 4)):
             world.go_on()
             chance.choice([world.decide, world.say_again, world.go_on])()
         if chance.random() < 0.3:
-            seen = world.run.revision
+            revision = world.run.revision
         if chance.random() < 0.2:
             scenes = other_scenes(scenes, chance, gates=True)
             run = world.run
-            did = world.amend(wanted(scenes, budget_jobs=budget), revision=seen)
-            assert not (did and is_news(run, seen))
+            did = world.amend(wanted(scenes, budget_jobs=budget), revision=revision)
+            assert not (did and is_news(run, revision))
     if cancels:
         world.record(events.RunCancelled())
     world.settle()
@@ -192,8 +194,8 @@ def test_a_budget_of_money_holds_whatever_a_storyboard_becomes(seed: int, money:
         if chance.random() < 0.3:
             scenes = other_scenes(scenes, chance)
             world.amend(with_prices(wanted(scenes), money))
-        assert sum(PRICES[world.asked[job.id].prompt] for job in world.jobs) <= money
+        assert sum(PRICES[world.prompts[job.id].prompt] for job in world.jobs) <= money
     world.settle()
 
-    assert sum(PRICES[world.asked[job.id].prompt] for job in world.jobs) <= money
+    assert sum(PRICES[world.prompts[job.id].prompt] for job in world.jobs) <= money
     all_clips_are_kept(world)

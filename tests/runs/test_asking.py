@@ -47,7 +47,7 @@ def submitting(usual_s: float | None = None, take: int = 1) -> events.Submitting
     )
 
 
-def lost(usual_s: float | None = None, **more: object) -> Run:
+def lost_run(usual_s: float | None = None, **more: object) -> Run:
     return after(a_run(**more), (0, submitting(usual_s)), (1, events.SubmitLost(shot_id="s1", take=1, problem=LOST)))
 
 
@@ -55,13 +55,13 @@ def in_flight() -> Run:
     return after(a_run(), (0, submitting()), (1, events.Submitted(shot_id="s1", take=1, job_id="job_1")))
 
 
-def seen(word: str | None = "archived", *, is_known: bool = False, called_back: bool = False) -> events.JobSeen:
+def job_sight(word: str | None = "archived", *, is_known: bool = False, called_back: bool = False) -> events.JobSeen:
     return events.JobSeen(
         shot_id="s1", take=1, job_ids=("job_1",), word=word, is_known=is_known, called_back=called_back
     )
 
 
-def gone(*, called_back: bool = False) -> events.PollFailed:
+def job_absence(*, called_back: bool = False) -> events.PollFailed:
     return events.PollFailed(shot_id="s1", take=1, problem=GONE, gone=True, called_back=called_back)
 
 
@@ -86,27 +86,27 @@ def without_sense(code: str = "no_clip_named") -> events.PollFailed:
 @pytest.mark.parametrize(("usual_s", "asked_at"), [(80.0, 240.0), (2.0, ASK_S_MIN), (None, ASK_S)])
 def test_a_person_is_asked_once_such_jobs_are_done_three_times_over(usual_s: float | None, asked_at: float) -> None:
     """It sat silently for two days; where nothing is known of such jobs, the terms say when."""
-    run = lost(usual_s)
+    run = lost_run(usual_s)
     assert wake_at(run, NOW + 1) == NOW + asked_at
 
     early = after(run, (asked_at - 0.1, events.Elapsed()))
-    asked = after(run, (asked_at, events.Elapsed()))
+    asked_run = after(run, (asked_at, events.Elapsed()))
 
     assert early is run
-    assert (asked.status, asked.shots[0].status) == (RunStatus.WAITING, ShotStatus.WAITING)
-    assert asked.error is not None
-    assert asked.error.code == "nothing_heard"
-    assert "both are paid for" in asked.error.message
-    assert [notice.type for notice in notices_of(run, asked)] == [NoticeType.RUN_WAITING]
-    assert apply(asked, events.Elapsed(), NOW + asked_at + 1) is asked, "it is asked once"
+    assert (asked_run.status, asked_run.shots[0].status) == (RunStatus.WAITING, ShotStatus.WAITING)
+    assert asked_run.error is not None
+    assert asked_run.error.code == "nothing_heard"
+    assert "both are paid for" in asked_run.error.message
+    assert [notice.type for notice in notices_of(run, asked_run)] == [NoticeType.RUN_WAITING]
+    assert apply(asked_run, events.Elapsed(), NOW + asked_at + 1) is asked_run, "it is asked once"
 
 
 def test_made_again_the_first_take_is_still_waited_for_and_counts() -> None:
     """What was paid for is kept: its callback may come, and its clip can be picked."""
-    asked = after(lost(80.0), (240, events.Elapsed()))
-    assert "both are paid for" in words_of_retake(asked, events.Retaken(shot_id="s1"))
+    asked_run = after(lost_run(80.0), (240, events.Elapsed()))
+    assert "both are paid for" in words_of_retake(asked_run, events.Retaken(shot_id="s1"))
 
-    again = after(asked, (241, events.Retaken(shot_id="s1")))
+    again = after(asked_run, (241, events.Retaken(shot_id="s1")))
     assert [step.take for step in steps_due(again, NOW + 241)] == [2]
     assert (take_of(again).status, take_of(again).question, again.status) == (TakeStatus.UNSURE, None, "running")
 
@@ -117,7 +117,7 @@ def test_made_again_the_first_take_is_still_waited_for_and_counts() -> None:
 
 def test_before_it_is_asked_it_cannot_be_made_again() -> None:
     """A submit whose outcome is unknown is never sent again for impatience."""
-    run = lost(80.0)
+    run = lost_run(80.0)
 
     assert why_not(run, events.Retaken(shot_id="s1"), NOW + 100) is not None
     assert apply(run, events.Retaken(shot_id="s1"), NOW + 100) is run
@@ -125,18 +125,18 @@ def test_before_it_is_asked_it_cannot_be_made_again() -> None:
 
 def test_a_callback_or_an_adopted_job_answers_the_question() -> None:
     """Nobody is asked any more."""
-    asked = after(lost(80.0), (240, events.Elapsed()))
-    named = after(asked, (250, seen("running", is_known=True)))
-    adopted = after(asked, (250, events.Adopted(shot_id="s1", job_id="job_9")))
+    asked_run = after(lost_run(80.0), (240, events.Elapsed()))
+    named_run = after(asked_run, (250, job_sight("running", is_known=True)))
+    adopted_run = after(asked_run, (250, events.Adopted(shot_id="s1", job_id="job_9")))
 
-    for run in (named, adopted):
+    for run in (named_run, adopted_run):
         assert (take_of(run).question, take_of(run).status, run.status) == (None, TakeStatus.GENERATING, "running")
 
 
 def test_one_that_was_made_again_ends_with_its_hold_and_brings_no_third() -> None:
-    """Whoever answered has paid for the answer already."""
-    asked = after(lost(80.0, unsure_hold_s=300.0), (240, events.Elapsed()))
-    again = after(asked, (241, events.Retaken(shot_id="s1")), (242, submitting(80.0, take=2)))
+    """A person who answered has paid for the answer already."""
+    asked_run = after(lost_run(80.0, unsure_hold_s=300.0), (240, events.Elapsed()))
+    again = after(asked_run, (241, events.Retaken(shot_id="s1")), (242, submitting(80.0, take=2)))
     over = after(again, (243, events.Submitted(shot_id="s1", take=2, job_id="job_2")), (301, events.Elapsed()))
 
     assert take_of(over).status is TakeStatus.EXPIRED
@@ -145,7 +145,7 @@ def test_one_that_was_made_again_ends_with_its_hold_and_brings_no_third() -> Non
 
 def test_left_alone_it_gives_way_when_it_can_no_longer_be_alive() -> None:
     """As the terms say; the question went unanswered."""
-    run = after(lost(80.0, unsure_hold_s=300.0), (240, events.Elapsed()), (300, events.Elapsed()))
+    run = after(lost_run(80.0, unsure_hold_s=300.0), (240, events.Elapsed()), (300, events.Elapsed()))
 
     assert [step.take for step in steps_due(run, NOW + 301)] == [2]
 
@@ -153,27 +153,31 @@ def test_left_alone_it_gives_way_when_it_can_no_longer_be_alive() -> None:
 # --- a status that is not known ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("event", [seen(), seen(None), gone()], ids=["unknown word", "no status", "no such job"])
+@pytest.mark.parametrize(
+    "event", [job_sight(), job_sight(None), job_absence()], ids=["unknown word", "no status", "no such job"]
+)
 def test_a_job_of_which_nothing_is_understood_is_asked_about_in_time(event: Event) -> None:
-    """It was "generating" for ever; it is still looked up meanwhile."""
+    """It was "generating" for ever; it is still looked up while it waits."""
     run = after(in_flight(), (100, event), (150, event))
     assert run.status is RunStatus.RUNNING
 
-    asked = after(run, (100 + ASK_S, events.Elapsed()))
-    assert (asked.status, take_of(asked).status) == (RunStatus.WAITING, TakeStatus.GENERATING)
-    assert asked.error is not None
-    assert asked.error.code == "status_unknown"
-    assert "job_1" in asked.error.message
-    assert [notice.type for notice in notices_of(run, asked)] == [NoticeType.RUN_WAITING]
-    assert "look_up" in {step.name for step in steps_due(asked, take_of(asked).due_at)}
+    asked_run = after(run, (100 + ASK_S, events.Elapsed()))
+    assert (asked_run.status, take_of(asked_run).status) == (RunStatus.WAITING, TakeStatus.GENERATING)
+    assert asked_run.error is not None
+    assert asked_run.error.code == "status_unknown"
+    assert "job_1" in asked_run.error.message
+    assert [notice.type for notice in notices_of(run, asked_run)] == [NoticeType.RUN_WAITING]
+    assert "look_up" in {step.name for step in steps_due(asked_run, take_of(asked_run).due_at)}
 
-    done = after(asked, (900, rendered()))
-    assert (done.status, take_of(done).question) == (RunStatus.RUNNING, None)
+    done_run = after(asked_run, (900, rendered()))
+    assert (done_run.status, take_of(done_run).question) == (RunStatus.RUNNING, None)
 
 
-def test_a_word_that_is_known_ends_the_doubt_and_the_time_begins_anew() -> None:
+def test_a_known_word_ends_the_doubt_and_restarts_the_time() -> None:
     """A word in between that we do not know is no reason to disturb anybody."""
-    run = after(in_flight(), (100, seen()), (ASK_S, seen("running", is_known=True)), (ASK_S + 50, seen()))
+    run = after(
+        in_flight(), (100, job_sight()), (ASK_S, job_sight("running", is_known=True)), (ASK_S + 50, job_sight())
+    )
 
     assert after(run, (100 + ASK_S, events.Elapsed())) is run
     assert take_of(run).strange_since == NOW + ASK_S + 50
@@ -181,8 +185,8 @@ def test_a_word_that_is_known_ends_the_doubt_and_the_time_begins_anew() -> None:
 
 def test_asked_about_an_unknown_status_another_job_may_be_adopted_and_the_id_is_kept() -> None:
     """The first job's id is the only trace of what was paid for."""
-    asked = after(in_flight(), (100, seen()), (100 + ASK_S, events.Elapsed()))
-    run = after(asked, (800, events.Adopted(shot_id="s1", job_id="job_9")))
+    asked_run = after(in_flight(), (100, job_sight()), (100 + ASK_S, events.Elapsed()))
+    run = after(asked_run, (800, events.Adopted(shot_id="s1", job_id="job_9")))
 
     assert [(take.number, take.job_ids) for take in run.shots[0].takes] == [(1, ("job_1",)), (2, ("job_9",))]
     assert run.shots[0].set_aside == 1
@@ -203,8 +207,8 @@ def looks_of(run: Run, event: Event, first: Event, times: int) -> list[float]:
 
 
 PAIRS: Sequence[tuple[Event, Event]] = (
-    (seen("running", is_known=True), seen("running", is_known=True, called_back=True)),
-    (gone(), gone(called_back=True)),
+    (job_sight("running", is_known=True), job_sight("running", is_known=True, called_back=True)),
+    (job_absence(), job_absence(called_back=True)),
 )
 
 
@@ -218,8 +222,8 @@ def test_it_is_repeated_in_growing_steps_and_then_as_planned(event: Event, first
 
 
 def test_such_a_callback_was_not_missed() -> None:
-    """The public URL was said to be unreachable, by those who had just been called at it."""
-    run = after(in_flight(), (70, seen("running", is_known=True, called_back=True)), (72, rendered()))
+    """The public URL was reported as unreachable, right after a callback had arrived at it."""
+    run = after(in_flight(), (70, job_sight("running", is_known=True, called_back=True)), (72, rendered()))
 
     assert take_of(run).called_back
     assert not seems_unreachable(run)
@@ -227,9 +231,9 @@ def test_such_a_callback_was_not_missed() -> None:
 
 def test_a_callback_that_repeats_itself_is_not_believed_for_ever() -> None:
     """After a minute of look-ups the planned ones count, unless it is told again."""
-    run = after(in_flight(), (70, seen("running", is_known=True, called_back=True)))
-    same = after(run, (100, seen("running", is_known=True, called_back=True)))
-    anew = after(run, (71 + TOLD_S, seen("running", is_known=True, called_back=True)))
+    run = after(in_flight(), (70, job_sight("running", is_known=True, called_back=True)))
+    same = after(run, (100, job_sight("running", is_known=True, called_back=True)))
+    anew = after(run, (71 + TOLD_S, job_sight("running", is_known=True, called_back=True)))
 
     assert (take_of(same).told_at, take_of(anew).told_at) == (NOW + 70, NOW + 71 + TOLD_S)
 
@@ -247,19 +251,19 @@ def test_what_the_provider_asks_for_goes_before_haste() -> None:
 @pytest.mark.parametrize("step_s", [1800.0, 3600.0, 86_400.0])
 def test_a_clock_that_is_set_back_costs_one_look_up_at_most(step_s: float) -> None:
     """Due times are wall clock: the next look-up was as far away as the clock had gone."""
-    run = after(in_flight(), (100, seen("running", is_known=True)))
+    run = after(in_flight(), (100, job_sight("running", is_known=True)))
     then = NOW + 100 - step_s
 
     assert wake_at(run, then) == then
-    looked = apply(run, events.Elapsed(), then)
-    assert [step.name for step in steps_due(looked, then)] == ["look_up"]
-    next_one = apply(looked, seen("running", is_known=True), then)
+    look = apply(run, events.Elapsed(), then)
+    assert [step.name for step in steps_due(look, then)] == ["look_up"]
+    next_one = apply(look, job_sight("running", is_known=True), then)
     assert take_of(next_one).due_at - then <= 600.0
 
 
 def test_what_waits_for_money_is_not_hurried_by_a_clock() -> None:
     """An unsure take that is given up too early is paid for twice."""
-    run = lost(80.0)
+    run = lost_run(80.0)
     early = apply(run, events.Elapsed(), NOW - 86_400.0)
 
     assert take_of(early).status is TakeStatus.UNSURE
@@ -277,14 +281,14 @@ def test_a_submit_that_was_put_off_is_tried_when_the_clock_went_back() -> None:
 
 def test_clocks_of_two_machines_may_differ_by_a_little() -> None:
     """A minute is no reason to look anything up."""
-    run = after(in_flight(), (100, seen("running", is_known=True)))
+    run = after(in_flight(), (100, job_sight("running", is_known=True)))
 
     assert apply(run, events.Elapsed(), NOW + 40) is run
 
 
 def test_no_time_is_given_that_is_further_off_than_the_sweep_believes() -> None:
-    """So that a later one shows that the clock was set back, whoever looks, after a restart as well."""
-    for run in (lost(), in_flight(), after(lost(80.0), (240, events.Elapsed()))):
+    """So that a later one shows that the clock was set back, on any machine, after a restart as well."""
+    for run in (lost_run(), in_flight(), after(lost_run(80.0), (240, events.Elapsed()))):
         moment = wake_at(run, NOW + 300)
         assert moment is not None
         assert moment <= NOW + 300 + 900
@@ -295,12 +299,12 @@ def test_an_answer_that_makes_no_sense_is_asked_about(code: str) -> None:
     """A job that was done without a clip was looked up for ever, and nobody was told."""
     strange = after(in_flight(), (10, without_sense(code)), (60, without_sense(code)))
 
-    asked = after(strange, (10 + ASK_S, events.Elapsed()))
+    asked_run = after(strange, (10 + ASK_S, events.Elapsed()))
 
-    assert (asked.status, asked.shots[0].status) == (RunStatus.WAITING, ShotStatus.WAITING)
-    assert asked.error is not None
-    assert "names no clip" in asked.error.message
-    assert take_of(after(asked, (20 + ASK_S, rendered()))).question is None, "its clip may come all the same"
+    assert (asked_run.status, asked_run.shots[0].status) == (RunStatus.WAITING, ShotStatus.WAITING)
+    assert asked_run.error is not None
+    assert "names no clip" in asked_run.error.message
+    assert take_of(after(asked_run, (20 + ASK_S, rendered()))).question is None, "its clip may come all the same"
 
 
 def test_an_outage_of_the_provider_asks_nobody() -> None:
@@ -320,29 +324,29 @@ def locked_out() -> events.PollFailed:
     return events.PollFailed(shot_id="s1", take=1, problem=KEY)
 
 
-def test_a_key_that_is_refused_at_a_look_up_is_told_at_once() -> None:
+def test_a_key_that_is_refused_at_a_look_up_is_reported_at_once() -> None:
     """The job is paid for and goes on; only a person can have us told of it."""
     run = in_flight()
-    refused = after(run, (5, locked_out()))
+    refused_run = after(run, (5, locked_out()))
 
-    assert (refused.status, refused.shots[0].status) == (RunStatus.WAITING, ShotStatus.WAITING)
-    assert refused.error is not None
-    assert refused.error.message == "shot s1: HTTP 401: invalid api key"
-    assert needs_person(refused)
-    assert [notice.type for notice in notices_of(run, refused)] == [NoticeType.RUN_WAITING]
-    again = after(refused, (8, locked_out()))
-    assert notices_of(refused, again) == (), "it is told once"
-    assert wake_at(refused, NOW + 5) == NOW + 7, "it is asked again by itself"
-    assert steps_due(refused, NOW + 5) == []
-    assert why_not(refused, events.Retaken(shot_id="s1"), NOW + 6) is not None, "it would be paid for twice"
+    assert (refused_run.status, refused_run.shots[0].status) == (RunStatus.WAITING, ShotStatus.WAITING)
+    assert refused_run.error is not None
+    assert refused_run.error.message == "shot s1: HTTP 401: invalid api key"
+    assert needs_person(refused_run)
+    assert [notice.type for notice in notices_of(run, refused_run)] == [NoticeType.RUN_WAITING]
+    again = after(refused_run, (8, locked_out()))
+    assert notices_of(refused_run, again) == (), "it is told once"
+    assert wake_at(refused_run, NOW + 5) == NOW + 7, "it is asked again by itself"
+    assert steps_due(refused_run, NOW + 5) == []
+    assert why_not(refused_run, events.Retaken(shot_id="s1"), NOW + 6) is not None, "it would be paid for twice"
 
 
-@pytest.mark.parametrize("event", [seen("running", is_known=True), rendered()])
+@pytest.mark.parametrize("event", [job_sight("running", is_known=True), rendered()])
 def test_once_the_key_is_right_it_goes_on_by_itself(event: Event) -> None:
     """At its next look-up, without a decision."""
-    found = after(in_flight(), (5, locked_out()), (7, event))
-    assert found.status is RunStatus.RUNNING
-    assert take_of(found).error is None
+    found_run = after(in_flight(), (5, locked_out()), (7, event))
+    assert found_run.status is RunStatus.RUNNING
+    assert take_of(found_run).error is None
 
 
 def test_a_job_that_is_not_known_is_no_key_that_is_wrong() -> None:
@@ -354,11 +358,11 @@ def test_a_job_that_is_not_known_is_no_key_that_is_wrong() -> None:
 
 def test_resume_has_it_asked_about_at_once() -> None:
     """A person says so when they have put the key right."""
-    refused = after(in_flight(), (500, locked_out()))
-    resumed = after(refused, (501, events.Resumed()))
-    assert resumed.status is RunStatus.RUNNING
-    assert take_of(resumed).due_at == NOW + 501
-    assert [step.name for step in steps_due(resumed, NOW + 501)] == ["look_up"]
+    refused_run = after(in_flight(), (500, locked_out()))
+    resumed_run = after(refused_run, (501, events.Resumed()))
+    assert resumed_run.status is RunStatus.RUNNING
+    assert take_of(resumed_run).due_at == NOW + 501
+    assert [step.name for step in steps_due(resumed_run, NOW + 501)] == ["look_up"]
 
 
 def test_others_that_go_on_do_not_hide_it() -> None:
@@ -372,7 +376,7 @@ def test_others_that_go_on_do_not_hide_it() -> None:
         (1, events.Submitted(shot_id="s1", take=1, job_id="job_1")),
         (1, events.Submitted(shot_id="s2", take=1, job_id="job_2")),
     )
-    refused = after(run, (5, locked_out()))
-    assert (refused.status, refused.shots[0].status) == (RunStatus.RUNNING, ShotStatus.WAITING)
-    assert needs_person(refused)
-    assert [notice.shot_id for notice in notices_of(run, refused)] == ["s1"]
+    refused_run = after(run, (5, locked_out()))
+    assert (refused_run.status, refused_run.shots[0].status) == (RunStatus.RUNNING, ShotStatus.WAITING)
+    assert needs_person(refused_run)
+    assert [notice.shot_id for notice in notices_of(run, refused_run)] == ["s1"]

@@ -76,9 +76,9 @@ def test_a_budget_of_money_allows_what_it_holds_to_the_last_cent() -> None:
     assert submits(run) == ["s1", "s2", "s3"]
     assert submits_to_come(run) == 3
 
-    for number, left in ((1, 200_000), (2, 100_000), (3, 0)):
+    for number, rest in ((1, 200_000), (2, 100_000), (3, 0)):
         run = submitted(run, f"s{number}")
-        assert budget_left(run).micros == left
+        assert budget_left(run).micros == rest
     assert submits(run) == []
     assert intended(run, "s4") is run, "the gate before money let it pass"
     assert run.status is RunStatus.RUNNING
@@ -143,14 +143,14 @@ def test_what_was_refused_costs_nothing_and_what_nobody_heard_of_may_have() -> N
     run = intended(priced(DIME, DIME, budget_money=0.1), "s1")
     assert budget_left(run).micros == 0
 
-    refused = apply(run, events.SubmitRefused(**about, problem=REFUSED), NOW)
+    refused_run = apply(run, events.SubmitRefused(**about, problem=REFUSED), NOW)
     put_off = apply(run, events.SubmitPutOff(**about, problem=REFUSED, until=NOW), NOW)
-    lost = apply(run, events.SubmitLost(**about, problem=REFUSED), NOW)
-    assert [budget_left(each).micros for each in (refused, put_off, lost)] == [100_000, 100_000, 0]
-    assert cost_of(lost) == CostTally(spent=0, reserved=0.1, currency="USD", estimated=True)
-    assert refused.take("s1", 1).cost is None  # type: ignore[union-attr]
+    lost_run = apply(run, events.SubmitLost(**about, problem=REFUSED), NOW)
+    assert [budget_left(each).micros for each in (refused_run, put_off, lost_run)] == [100_000, 100_000, 0]
+    assert cost_of(lost_run) == CostTally(spent=0, reserved=0.1, currency="USD", estimated=True)
+    assert refused_run.take("s1", 1).cost is None  # type: ignore[union-attr]
 
-    given_up = apply(lost, events.Elapsed(), NOW + 200_000)
+    given_up = apply(lost_run, events.Elapsed(), NOW + 200_000)
     assert given_up.take("s1", 1).status is TakeStatus.EXPIRED  # type: ignore[union-attr]
     assert budget_left(given_up).micros == 0
     assert cost_of(given_up) == CostTally(spent=0.1, reserved=0, currency="USD", estimated=True)
@@ -158,8 +158,8 @@ def test_what_was_refused_costs_nothing_and_what_nobody_heard_of_may_have() -> N
 
 def adopted(run: Run) -> Run:
     """s1 has failed, a person names a job, and the provider knows it."""
-    ended = events.JobEnded(shot_id="s1", take=1, job_ids=(), status=TakeStatus.FAILED, problem=REFUSED)
-    run = apply(apply(run, ended, NOW), events.Adopted(shot_id="s1", job_id="j9"), NOW)
+    end = events.JobEnded(shot_id="s1", take=1, job_ids=(), status=TakeStatus.FAILED, problem=REFUSED)
+    run = apply(apply(run, end, NOW), events.Adopted(shot_id="s1", job_id="j9"), NOW)
     assert budget_left(run).micros == 150_000, "nobody knows yet if there is such a job"
     return apply(run, events.JobSeen(shot_id="s1", take=2, job_ids=("j9",), word="running"), NOW)
 
@@ -170,7 +170,7 @@ def refused_and_made(run: Run) -> Run:
     return apply(run, events.Submitted(shot_id="s2", take=1, job_id="j9", intent="i"), NOW)
 
 
-def forgotten(run: Run) -> Run:
+def with_unknown_job(run: Run) -> Run:
     """A job of a take that is not on record."""
     return apply(run, events.Submitted(shot_id="s1", take=9, job_id="j9"), NOW)
 
@@ -180,11 +180,11 @@ def second(run: Run) -> Run:
     return apply(run, events.SecondJobFound(shot_id="s1", take=1, job_ids=("j9",)), NOW)
 
 
-@pytest.mark.parametrize("found", [forgotten, second, adopted, refused_and_made])
-def test_a_job_that_comes_another_way_counts_by_the_price_of_its_shot(found: Callable[[Run], Run]) -> None:
+@pytest.mark.parametrize("way", [with_unknown_job, second, adopted, refused_and_made])
+def test_a_job_that_arrives_another_way_counts_by_the_price_of_its_shot(way: Callable[[Run], Run]) -> None:
     """It is paid for like any other, so it may not make the price of the run unknown, or free."""
     run = submitted(priced(DIME, DIME, budget_money=0.25), "s1")
-    after = found(run)
+    after = way(run)
 
     assert jobs_spent(after) == 2
     assert budget_left(after).micros == 50_000
@@ -217,8 +217,8 @@ def test_what_the_provider_says_counts_and_what_it_does_not_say_stays_estimated(
     assert overview(run).micros == int((Decimal("0.2") + 2 * Decimal("0.1")) * 1_000_000)
 
 
-def test_what_is_said_in_another_currency_settles_nothing() -> None:
-    """The price was taken out of the settings meanwhile; five credits are not five cents of the budget."""
+def test_a_cost_in_another_currency_settles_nothing() -> None:
+    """The price was taken out of the settings in between; five credits are not five cents of the budget."""
     run = rendered(submitted(priced(DIME), "s1"), "s1", cost=Cost(amount=0.001, currency="credits", estimated=False))
 
     assert run.shots[0].takes[0].cost == reservation(DIME)
@@ -235,8 +235,8 @@ def test_no_millionth_is_lost_to_a_fraction(amount: str) -> None:
     """0.57 times a million is 569,999.9999 for a program; cut off, a take of 0.57 would not fit into 0.57."""
     price = Estimate(low=0, high=float(amount), currency="USD")
     assert Cost(amount=float(amount), currency="USD").micros == int(Decimal(amount) * 1_000_000)
-    left = Balance(micros=int(Decimal(amount) * 1_000_000)).after(price)
-    assert left == Balance(micros=0)
+    rest = Balance(micros=int(Decimal(amount) * 1_000_000)).after(price)
+    assert rest == Balance(micros=0)
     assert submits(priced(price, budget_money=float(amount))) == ["s1"]
 
 
@@ -310,8 +310,8 @@ class Purse(World):
     def save(self, event: events.Event) -> bool:
         """A clip may cost less or more than was put aside for it."""
         if isinstance(event, events.Rendered) and self.happens(0.7):
-            said = Cost(amount=round(self.chance.uniform(0, 0.7), 3), currency="USD", estimated=False)
-            event = replace(event, cost=said)
+            cost = Cost(amount=round(self.chance.uniform(0, 0.7), 3), currency="USD", estimated=False)
+            event = replace(event, cost=cost)
         return super().save(event)
 
 
@@ -323,8 +323,8 @@ def alive(run: Run) -> list[Take]:
     unproven = [
         take for take in takes if take.intent == "adopted" and not (take.word or take.rendered_at or take.ended_at)
     ]
-    heard = [take for take in takes if take.job_ids or take.status in (*open_ones, *given_up)]
-    return [take for take in heard if take not in unproven]
+    with_jobs = [take for take in takes if take.job_ids or take.status in (*open_ones, *given_up)]
+    return [take for take in with_jobs if take not in unproven]
 
 
 def micros(take: Take) -> int:
@@ -367,9 +367,9 @@ def test_steps_stop_where_decimal_arithmetic_does(money: Decimal, prices: list[D
     estimates = [Estimate(low=0, high=float(price), currency="USD") for price in prices]
     run = priced(*estimates, budget_money=float(money)) if prices else None
 
-    left, wanted = money, []
+    rest, steps = money, []
     for number, price in enumerate(prices, start=1):
-        if price <= left:
-            wanted.append(Step(name=StepName.SUBMIT, run_id=RunId("run_1"), shot_id=f"s{number}", take=1))
-            left -= price
-    assert (steps_due(run, NOW) if run else []) == wanted
+        if price <= rest:
+            steps.append(Step(name=StepName.SUBMIT, run_id=RunId("run_1"), shot_id=f"s{number}", take=1))
+            rest -= price
+    assert (steps_due(run, NOW) if run else []) == steps

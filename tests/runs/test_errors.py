@@ -24,19 +24,19 @@ def subclasses(kind: type[Exception]) -> set[type[Exception]]:
     return {each for direct in kind.__subclasses__() for each in {direct, *subclasses(direct)}}
 
 
-def test_the_drawing_shows_every_error_where_it_stands() -> None:
-    """Whoever catches one reads there what it is a kind of; the errors of all rooms are in it."""
+def test_the_drawing_shows_every_error_at_its_place() -> None:
+    """It tells the reader who catches one what kind it is; the errors of all rooms are in it."""
     for module in pkgutil.walk_packages([f"{path}/store" for path in framerelay.__path__], "framerelay.store."):
         importlib.import_module(module.name)
-    drawn, above = set(), ["FrameRelayError"]
+    names, above = set(), ["FrameRelayError"]
     for line in (errors.__doc__ or "").splitlines():
         if entry := re.match(r"^    ([│ ]*)[├└]── (\w+)", line):
             depth = len(entry[1]) // 4 + 1
             above[depth:] = [entry[2]]
-            drawn.add((above[depth - 1], entry[2]))
+            names.add((above[depth - 1], entry[2]))
     ours = {kind for kind in subclasses(errors.FrameRelayError) if kind.__module__.startswith("framerelay.")}
 
-    assert drawn == {(kind.__bases__[0].__name__, kind.__name__) for kind in ours}
+    assert names == {(kind.__bases__[0].__name__, kind.__name__) for kind in ours}
 
 
 def texts_of(node: ast.expr, module: ast.Module | None) -> Iterator[str]:
@@ -62,8 +62,8 @@ def messages_of(path: Path, kinds: set[str]) -> Iterator[str]:
     for call in ast.walk(module):
         if isinstance(call, ast.Call):
             is_error = (call.func.id if isinstance(call.func, ast.Name) else "") in kinds
-            given = [*call.args[:1]] if is_error else []
-            for each in (*given, *(keyword.value for keyword in call.keywords if keyword.arg == "message")):
+            texts = [*call.args[:1]] if is_error else []
+            for each in (*texts, *(keyword.value for keyword in call.keywords if keyword.arg == "message")):
                 yield from texts_of(each, module)
 
 
@@ -74,7 +74,7 @@ def is_in_style(message: str) -> bool:
 
 
 def test_a_message_is_lower_case_without_a_stop() -> None:
-    """So that it can stand within a sentence, behind ``framerelay:`` or by itself, and is finished only there."""
+    """So that it fits within a sentence, after ``framerelay:`` or by itself, and is finished only there."""
     kinds = {kind.__name__ for kind in subclasses(errors.FrameRelayError)} | OUTSIDE_THE_TREE
     files = [path for path in HOUSE.glob("*/**/*.py") if path.relative_to(HOUSE).parts[0] not in NOT_OURS]
     messages = [(path.name, message) for path in files for message in messages_of(path, kinds)]

@@ -16,7 +16,7 @@ from framerelay.runs.model import Family, Problem, Run, RunStatus, ShotStatus, T
 from framerelay.runs.outlook import outlook_on, stale_shots, words_of_retake
 from framerelay.runs.steps import StepName, steps_due
 from tests.runs.films import joined
-from tests.runs.test_outlook import NOW, chain, done, made, submitted
+from tests.runs.test_outlook import NOW, chain, complete, submitted, with_takes
 from tests.runs.world import World, film_of, with_shots
 
 DIME = Estimate(low=0.05, high=0.1, currency="USD")
@@ -40,7 +40,7 @@ def marked(run: Run) -> list[str]:
 
 def a_film(**more: object) -> Run:
     """s1 → s2 → s3, a branch s4 from s1, and s5 by itself; all done."""
-    run = made(chain(None, "s1", "s2", "s1", None, **more), "s1", "s2", "s3", "s4", "s5")
+    run = with_takes(chain(None, "s1", "s2", "s1", None, **more), "s1", "s2", "s3", "s4", "s5")
     return apply(run, joined(run), NOW)
 
 
@@ -49,11 +49,11 @@ def test_each_is_made_again_when_its_sources_new_take_is_there() -> None:
     run = retaken(a_film(), prompt="other")
     assert (submits(run), marked(run), submits_to_come(run)) == (["s1"], ["s2", "s3", "s4"], 4)
     assert run.shot("s2").status is ShotStatus.DONE  # type: ignore[union-attr]
-    run = made(run, "s1")
+    run = with_takes(run, "s1")
     assert (submits(run), marked(run)) == (["s2", "s4"], ["s3"])
-    run = made(run, "s4", "s2")
+    run = with_takes(run, "s4", "s2")
     assert (submits(run), marked(run)) == (["s3"], [])
-    run = made(run, "s3")
+    run = with_takes(run, "s3")
     assert [len(shot.takes) for shot in run.shots] == [2, 2, 2, 2, 1]
     assert (stale_shots(run), submits(run)) == (frozenset(), [])
     assert {step.name for step in steps_due(run, NOW)} == {StepName.JOIN}
@@ -71,13 +71,13 @@ def test_where_the_new_take_fails_nothing_follows_and_the_old_one_can_be_picked_
     assert {step.name for step in steps_due(run, NOW)} == {StepName.JOIN}
 
 
-def test_a_pick_of_the_old_take_meanwhile_calls_it_off_and_of_a_third_one_it_follows_that() -> None:
+def test_a_pick_of_the_old_take_calls_it_off_and_a_pick_of_a_third_redirects_it() -> None:
     """The new take of s1 is under way: it is kept, and nothing hangs on it."""
-    before = made(apply(a_film(), events.Retaken(shot_id="s1"), NOW), "s1")
+    before = with_takes(apply(a_film(), events.Retaken(shot_id="s1"), NOW), "s1")
     run = submitted(retaken(before), "s1")
     back = apply(run, events.Picked(shot_id="s1", take=2), NOW)
     assert (marked(back), submits(back)) == ([], [])
-    assert marked(done(back, "s1")) == []
+    assert marked(complete(back, "s1")) == []
     other = apply(run, events.Picked(shot_id="s1", take=1), NOW)
     assert (marked(other), submits(other)) == ([], []), "they were made from take 1, and fit again"
 
@@ -88,7 +88,7 @@ def test_the_old_storyboard_calls_it_off_for_all_that_was_to_follow(prompts: tup
     board = chain(None, "s1", "s2", "s3", None)
     inputs = zip(board.shots, prompts, strict=True)
     board = board.with_shots(*(replace(shot, input={"prompt": prompt}) for shot, prompt in inputs))
-    run = retaken(made(board, "s1", "s2", "s3", "s4", "s5"), prompt="other")
+    run = retaken(with_takes(board, "s1", "s2", "s3", "s4", "s5"), prompt="other")
     assert marked(run) == ["s2", "s3", "s4"]
     back = apply(run, events.Amended(target=board), NOW)
     assert (marked(back), submits(back)) == ([], [])
@@ -97,60 +97,60 @@ def test_the_old_storyboard_calls_it_off_for_all_that_was_to_follow(prompts: tup
 
 
 def test_a_gate_asks_again_and_may_change_the_shot() -> None:
-    """It was approved for the take that there is; what is behind it waits with it."""
+    """It was approved for the present take; what follows it waits with it."""
     run = with_shots(chain(None, "s1", "s2"), gated=True)
     for name in ("s1", "s2", "s3"):
-        run = made(apply(run, events.Approved(shot_id=name), NOW), name)
-    run = made(retaken(run), "s1")
+        run = with_takes(apply(run, events.Approved(shot_id=name), NOW), name)
+    run = with_takes(retaken(run), "s1")
     assert (submits(run), run.status, run.error.code if run.error else "") == ([], RunStatus.WAITING, "approval_needed")
     run = apply(run, events.Approved(shot_id="s2", prompt="warmer", seed=40), NOW)
     shot = run.shot("s2")
     assert (submits(run), shot.input, shot.seed_at) == (["s2"], {"prompt": "warmer", "seed": 40}, 2)  # type: ignore[union-attr]
-    assert marked(made(run, "s2")) == []
+    assert marked(with_takes(run, "s2")) == []
 
 
 def test_a_budget_stops_it_and_more_lets_it_go_on() -> None:
     """Of jobs: five were spent, two more are allowed, three wait."""
     run = retaken(a_film(budget_jobs=7))
-    run = made(run, "s1", "s2")
+    run = with_takes(run, "s1", "s2")
     assert (run.status, run.error.code if run.error else "") == (RunStatus.WAITING, "budget_reached")
     run = apply(run, events.Resumed(budget_jobs=9), NOW)
     assert submits(run) == ["s3", "s4"]
 
 
-def test_of_money_likewise() -> None:
+def test_a_budget_of_money_works_the_same_way() -> None:
     """Three dimes and one more: s2 may be made again, and no other."""
     run = with_shots(chain(None, "s1", "s2", budget_money=0.5, currency="USD"), estimate=DIME)
-    run = made(run, "s1", "s2", "s3")
-    run = made(retaken(run), "s1", "s2")
+    run = with_takes(run, "s1", "s2", "s3")
+    run = with_takes(retaken(run), "s1", "s2")
     assert (run.status, submits(run)) == (RunStatus.WAITING, [])
 
 
-def test_a_retake_or_a_pick_of_one_that_is_to_follow_is_newer() -> None:
-    """Its own retake is the one that it gets; a pick leaves it as it is, and what is behind it fits then."""
+def test_a_retake_or_a_pick_of_a_following_shot_replaces_the_older_decision() -> None:
+    """Its own retake is the one that it gets; a pick leaves it as it is, and what follows it fits then."""
     run = submitted(retaken(a_film()), "s1")
     again = apply(run, events.Retaken(shot_id="s2", prompt="other"), NOW)
     assert (marked(again), submits(again)) == (["s3", "s4"], [])
-    again = made(done(again, "s1"), "s2")
+    again = with_takes(complete(again, "s1"), "s2")
     assert (len(again.shot("s2").takes), submits(again)) == (2, ["s3", "s4"])  # type: ignore[union-attr]
-    kept = apply(run, events.Picked(shot_id="s2", take=1), NOW)
-    assert (marked(kept), marked(done(kept, "s1"))) == (["s4"], [])
+    kept_run = apply(run, events.Picked(shot_id="s2", take=1), NOW)
+    assert (marked(kept_run), marked(complete(kept_run, "s1"))) == (["s4"], [])
 
 
 def test_what_was_to_be_submitted_from_an_old_take_waits_for_the_new_one() -> None:
     """s3 was not made yet: nothing is paid for a clip from a frame that is no longer handed on."""
-    run = made(chain(None, "s1", "s2"), "s1", "s2")
+    run = with_takes(chain(None, "s1", "s2"), "s1", "s2")
     assert submits(run) == ["s3"]
     run = retaken(run)
     assert submits(run) == ["s1"]
-    run = made(run, "s1", "s2")
+    run = with_takes(run, "s1", "s2")
     assert (submits(run), marked(run), len(run.shot("s3").takes)) == (["s3"], [], 0)  # type: ignore[union-attr]
 
 
 def test_a_cancel_ends_it() -> None:
     """Whatever comes later is kept, and nothing is submitted."""
     run = submitted(retaken(a_film()), "s1")
-    run = done(apply(run, events.RunCancelled(), NOW), "s1")
+    run = complete(apply(run, events.RunCancelled(), NOW), "s1")
     assert submits(run) == []
 
 
@@ -173,8 +173,8 @@ def test_the_outlook_names_the_shots_the_jobs_the_cost_and_where_it_stops() -> N
 
 
 def test_what_was_not_made_yet_is_not_said_to_be_made_again() -> None:
-    """s3 is to come with or without the retake: it is none of the jobs, so it is none of those that are named."""
-    run = with_shots(made(chain(None, "s1", "s2"), "s1", "s2"), estimate=DIME)
+    """s3 is made with or without the retake: it is not one of its jobs, so it is not named among them."""
+    run = with_shots(with_takes(chain(None, "s1", "s2"), "s1", "s2"), estimate=DIME)
     event = events.Retaken(shot_id="s1", following=True)
     outlook = outlook_on(run, event)
     assert (outlook.jobs, outlook.following) == (2, ("s2",))
@@ -184,7 +184,7 @@ def test_what_was_not_made_yet_is_not_said_to_be_made_again() -> None:
 def test_a_change_has_its_price_and_a_price_of_another_input_is_dropped() -> None:
     """Somebody changed the shot since the price was asked for."""
     run = with_shots(chain(None, budget_money=0.25, currency="USD"), estimate=DIME)
-    run = made(run, "s1")
+    run = with_takes(run, "s1")
     dear = Quote(input={"prompt": "x", "duration": 9}, estimate=Estimate(low=1, high=1, currency="USD"))
     event = events.Retaken(shot_id="s1", input={"duration": 9}, quote=dear)
     assert "a take may cost 1.00 USD" in (why_not(run, event, NOW) or "")
@@ -207,7 +207,7 @@ def test_each_gets_exactly_one_job_and_the_frame_of_the_new_take(seed: int, shot
     world = World(run=run, chance=random.Random(seed), loss=0.0, death=0.0)
     world.settle()
     name, before = f"s0_{min(first, shots - 1)}", len(world.jobs)
-    world.doubted.clear()
+    world.doubts.clear()
     assert world.record(events.Retaken(shot_id=name, following=True))
     world.loss, world.death = 0.3, 0.2
     for _ in range(world.chance.randint(5, 100)):
@@ -217,7 +217,7 @@ def test_each_gets_exactly_one_job_and_the_frame_of_the_new_take(seed: int, shot
     world.settle()
 
     expected = [shot.id for shot in run.shots[min(first, shots - 1) :]]
-    if not world.doubted:
+    if not world.doubts:
         assert [job.shot_id for job in world.jobs[before:]] == expected
     assert (world.run.status, marked(world.run), stale_shots(world.run)) == (RunStatus.SUCCEEDED, [], frozenset())
 
@@ -264,7 +264,7 @@ def test_a_second_decision_at_any_moment_costs_no_more_than_both_say(
 
     assert budget is None or second == "budget" or len(world.jobs) <= budget
     spare = {"retake": 4, "retake all": 4, "pick": 3}.get(second, 0)  # Whose source moves on twice follows twice.
-    assert len(world.jobs) <= 8 + spare + len(world.doubted)
+    assert len(world.jobs) <= 8 + spare + len(world.doubts)
     if second == "cancel":
         assert world.run.cancelled
     elif not gated and (budget is None or second == "budget"):
@@ -274,7 +274,7 @@ def test_a_second_decision_at_any_moment_costs_no_more_than_both_say(
 @pytest.mark.parametrize("status", [TakeStatus.GENERATING, TakeStatus.UNSURE])
 def test_while_one_made_from_it_is_under_way_it_is_refused(status: TakeStatus) -> None:
     """As without what follows: the job would not fit."""
-    run = submitted(made(chain(None, "s1"), "s1"), "s2")
+    run = submitted(with_takes(chain(None, "s1"), "s1"), "s2")
     take = replace(run.shots[1].takes[0], status=status)
     run = run.with_shots(replace(run.shots[1], takes=(take,)))
     assert "still under way: s2" in (why_not(run, events.Retaken(shot_id="s1", following=True), NOW) or "")

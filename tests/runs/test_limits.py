@@ -17,7 +17,7 @@ from tests.runs.test_costs import DIME, NOW, intended, priced, rendered, submits
 YUAN = Estimate(low=1, high=2, currency="CNY")
 
 
-def made(run: Run, shot: str) -> Run:
+def with_take(run: Run, shot: str) -> Run:
     """Its first take is done."""
     return rendered(submitted(run, shot), shot)
 
@@ -30,7 +30,7 @@ def resumed(run: Run, **limits: float) -> Run:
 
 
 def refusal(run: Run, **limits: float) -> str:
-    """Why *run* cannot have these limits; it is the very same run behind them."""
+    """Why *run* cannot have these limits; with them it is the very same run."""
     event = events.Resumed(**limits)  # type: ignore[arg-type]
     assert apply(run, event, NOW) is run
     return why_not(run, event, NOW) or ""
@@ -38,7 +38,7 @@ def refusal(run: Run, **limits: float) -> str:
 
 def test_a_run_that_waits_for_its_budget_goes_on_with_more() -> None:
     """One job was allowed and is spent; with two the next shot is submitted, with no other decision."""
-    run = made(priced(None, None, chained=True, budget_jobs=1), "s1")
+    run = with_take(priced(None, None, chained=True, budget_jobs=1), "s1")
     assert (run.status, run.error.code if run.error else None) == (RunStatus.WAITING, "budget_reached")
     after = resumed(run, budget_jobs=2)
     assert (after.status, submits(after), after.budget_jobs) == (RunStatus.RUNNING, ["s2"], 2)
@@ -46,15 +46,15 @@ def test_a_run_that_waits_for_its_budget_goes_on_with_more() -> None:
 
 def test_money_likewise() -> None:
     """10 cents were allowed; at 25 there are two more, and no third."""
-    run = made(priced(DIME, DIME, DIME, DIME, chained=False, budget_money=0.1, currency="USD"), "s1")
+    run = with_take(priced(DIME, DIME, DIME, DIME, chained=False, budget_money=0.1, currency="USD"), "s1")
     assert submits(run) == []
     assert submits(resumed(run, budget_money=0.25)) == ["s2"]
     assert submits(resumed(run, budget_money=0.3)) == ["s2", "s3"]
 
 
-def test_less_than_was_spent_is_refused_in_words() -> None:
+def test_less_than_was_spent_is_refused_with_a_sentence() -> None:
     """Also what is under way counts: its money is put aside."""
-    run = intended(made(priced(DIME, DIME, DIME, budget_jobs=3, budget_money=1, currency="USD"), "s1"), "s2")
+    run = intended(with_take(priced(DIME, DIME, DIME, budget_jobs=3, budget_money=1, currency="USD"), "s1"), "s2")
     assert refusal(run, budget_jobs=1) == "2 jobs are spent already; a budget of 1 is less"
     assert refusal(run, budget_money=0.15) == "0.20 USD are spent or put aside already; a budget of 0.15 USD is less"
     assert submits(resumed(run, budget_jobs=2)) == [], "a smaller one than before is not a mistake"
@@ -71,7 +71,7 @@ def test_a_budget_alone_is_a_change_of_a_run_that_goes_on() -> None:
 
 def test_a_film_that_is_there_stays_and_can_be_retaken_within_more() -> None:
     """Nothing of it is joined again; before, a retake was refused."""
-    run = made(priced(None, budget_jobs=1), "s1")
+    run = with_take(priced(None, budget_jobs=1), "s1")
     run = apply(run, joined(run), NOW)
     assert why_not(run, events.Retaken(shot_id="s1"), NOW) == "the budget of 1 job is spent"
     after = resumed(run, budget_jobs=2)
@@ -109,14 +109,16 @@ def test_money_that_cannot_be_kept_to_is_refused_as_at_the_start(run: Run, words
 
 def test_what_is_missing_says_how_much_more_it_takes() -> None:
     """To the end of the film, if nothing fails; nothing where the limit is wide enough."""
-    run = made(priced(DIME, DIME, DIME, DIME, chained=True, budget_jobs=1, budget_money=0.25, currency="USD"), "s1")
-    needed = shortfall(run)
-    assert (needed.jobs, round(needed.money, 6)) == (3, 0.15)
+    run = with_take(
+        priced(DIME, DIME, DIME, DIME, chained=True, budget_jobs=1, budget_money=0.25, currency="USD"), "s1"
+    )
+    need = shortfall(run)
+    assert (need.jobs, round(need.money, 6)) == (3, 0.15)
     assert shortfall(resumed(run, budget_jobs=9, budget_money=9)).jobs == 0
     assert (shortfall(priced(None)).jobs, shortfall(priced(None)).money) == (0, 0.0)
 
 
 def test_a_lower_limit_never_frees_a_job() -> None:
     """Spent never falls, whatever is said about limits."""
-    run = made(priced(None, None, budget_jobs=4), "s1")
+    run = with_take(priced(None, None, budget_jobs=4), "s1")
     assert jobs_spent(resumed(run, budget_jobs=1)) == 1

@@ -64,14 +64,14 @@ def collected(name: str = "s1", take: int = 1) -> events.Collected:
     return events.Collected(shot_id=name, take=take, video=CLIP, last_frame=FRAME)
 
 
-def after(run: Run, *happened: events.Event | Callable[[Run], events.Event], now: float = NOW) -> Run:
-    """*run* after that; what depends on how the run stands then is made from it."""
-    for event in happened:
+def after(run: Run, *history: events.Event | Callable[[Run], events.Event], now: float = NOW) -> Run:
+    """*run* after that; what depends on the state of the run is made from it."""
+    for event in history:
         run = apply(run, event(run) if callable(event) else event, now)
     return run
 
 
-def done(run: Run, name: str = "s1") -> Run:
+def complete(run: Run, name: str = "s1") -> Run:
     return after(run, submitting(name), submitted(name), rendered(name), collected(name))
 
 
@@ -100,7 +100,7 @@ def test_one_chain_goes_from_submit_to_film() -> None:
     assert due(run) == [("collect", "s1", 1)]
     run = after(run, collected())
     assert due(run) == [("submit", "s2", 1)]
-    run = done(run, "s2")
+    run = complete(run, "s2")
     assert due(run) == [("join", "", 0)]
     run = after(run, joined)
 
@@ -111,16 +111,16 @@ def test_one_chain_goes_from_submit_to_film() -> None:
 
 def test_the_providers_own_last_frame_lets_the_next_shot_go_before_the_clip_is_fetched() -> None:
     """Hand-off `auto`: no wait for the download; the other modes wait for our own frame."""
-    happened = (submitting(), submitted(), rendered(last_frame_url="https://f"))
+    history = (submitting(), submitted(), rendered(last_frame_url="https://f"))
     patient = replace(chain(), terms=Terms(provider_frame_first=False))
 
-    assert due(after(chain(), *happened)) == [("collect", "s1", 1), ("submit", "s2", 1)]
-    assert due(after(patient, *happened)) == [("collect", "s1", 1)]
+    assert due(after(chain(), *history)) == [("collect", "s1", 1), ("submit", "s2", 1)]
+    assert due(after(patient, *history)) == [("collect", "s1", 1)]
 
 
 def test_a_repeated_or_late_fact_changes_nothing() -> None:
     """Facts about a take that is further, or done, return the very same run."""
-    run = done(chain())
+    run = complete(chain())
 
     for event in (
         submitting(),
@@ -150,8 +150,8 @@ def test_an_intent_for_a_take_that_is_not_due_is_refused() -> None:
     assert apply(run, submitting("s2"), NOW) is run
     assert apply(run, submitting("s1", take=2), NOW) is run
     assert apply(run, submitting("nope"), NOW) is run
-    begun = after(run, submitting())
-    assert apply(begun, submitting(), NOW) is begun
+    begun_run = after(run, submitting())
+    assert apply(begun_run, submitting(), NOW) is begun_run
 
 
 def test_the_budget_holds_however_many_submits_are_asked_for_at_once() -> None:
@@ -170,7 +170,7 @@ def test_the_budget_holds_however_many_submits_are_asked_for_at_once() -> None:
     assert run.error.code == "budget_reached"
 
 
-def test_a_submit_that_was_put_off_costs_nothing_and_comes_back_in_time() -> None:
+def test_a_submit_that_was_put_off_costs_nothing_and_is_due_again_in_time() -> None:
     """429 or no connection: the take never was; it is due again later, as another task."""
     before = steps_due(chain(), NOW)
     run = after(chain(), submitting(), events.SubmitPutOff(shot_id="s1", take=1, problem=BROKEN, until=NOW + 5))
@@ -204,7 +204,7 @@ def test_a_refused_submit_fails_its_scene_and_no_other() -> None:
     assert run.shots[0].status is ShotStatus.FAILED
     assert run.status is RunStatus.RUNNING
 
-    run = done(run, "t1")
+    run = complete(run, "t1")
 
     assert run.status is RunStatus.FAILED
     assert run.error is not None
@@ -269,12 +269,12 @@ def test_an_unsure_take_that_can_no_longer_be_alive_gives_way_to_one_new_take() 
 def test_a_failed_job_gets_one_new_take_where_that_may_help(family: Family, again: bool) -> None:
     """What fails for the same reason every time is not paid for again."""
     problem = Problem(code="x", message="x", family=family)
-    ended = events.JobEnded(shot_id="s1", take=1, job_ids=("job_s1_1",), status=TakeStatus.FAILED, problem=problem)
-    run = after(chain(), submitting(), submitted(), ended)
+    end = events.JobEnded(shot_id="s1", take=1, job_ids=("job_s1_1",), status=TakeStatus.FAILED, problem=problem)
+    run = after(chain(), submitting(), submitted(), end)
     assert due(run) == ([("submit", "s1", 2)] if again else [])
     if again:
-        ended = events.JobEnded(shot_id="s1", take=2, job_ids=("job_s1_2",), status=TakeStatus.FAILED, problem=problem)
-        run = after(run, submitting(take=2), submitted(take=2), ended)
+        end = events.JobEnded(shot_id="s1", take=2, job_ids=("job_s1_2",), status=TakeStatus.FAILED, problem=problem)
+        run = after(run, submitting(take=2), submitted(take=2), end)
         assert due(run) == []
     assert run.shots[0].status is ShotStatus.FAILED
 
@@ -283,7 +283,7 @@ def test_a_gated_shot_waits_for_its_approval() -> None:
     """Ready, but a person has to say yes before money is spent."""
     run = new_run(shot("s1"), shot("s2", "s1", gated=True))
     assert run.status is RunStatus.RUNNING
-    run = done(run)
+    run = complete(run)
     assert due(run) == []
     assert run.status is RunStatus.WAITING
     assert run.error is not None
@@ -338,7 +338,7 @@ def test_pick_first_goes_on_from_the_first_take_that_is_done() -> None:
 
 def test_a_cancelled_run_submits_nothing_and_keeps_the_clips_of_jobs_that_were_under_way() -> None:
     """They were paid for: each is looked up and collected as ever, and no film is made of them."""
-    run = after(done(chain()), submitting("s2"), submitted("s2"), events.RunCancelled())
+    run = after(complete(chain()), submitting("s2"), submitted("s2"), events.RunCancelled())
 
     assert run.status is RunStatus.CANCELLED
     assert [each.status for each in run.shots] == [ShotStatus.DONE, ShotStatus.CANCELLED]
@@ -354,7 +354,7 @@ def test_a_cancelled_run_submits_nothing_and_keeps_the_clips_of_jobs_that_were_u
     assert jobs_spent(run) == 2
 
 
-def test_an_answer_that_comes_after_the_cancel_keeps_its_job() -> None:
+def test_an_answer_after_the_cancel_keeps_its_job() -> None:
     """The provider had accepted it: it is followed, and counts from then on."""
     run = after(chain(), submitting(), events.RunCancelled())
     assert jobs_spent(run) == 0
@@ -387,25 +387,25 @@ def test_an_outage_however_long_never_gives_a_job_up() -> None:
     silent = events.PollFailed(shot_id="s1", take=1, problem=BROKEN)
     assert after(run, silent, now=a_week_later).shots[0].takes[0].status is TakeStatus.GENERATING
 
-    gone = events.PollFailed(shot_id="s1", take=1, problem=BROKEN, gone=True)
+    absence = events.PollFailed(shot_id="s1", take=1, problem=BROKEN, gone=True)
 
-    assert after(run, gone).shots[0].takes[0].status is TakeStatus.GENERATING, "a new job may not be listed yet"
-    assert after(run, gone, now=a_week_later).shots[0].takes[0].status is TakeStatus.EXPIRED
+    assert after(run, absence).shots[0].takes[0].status is TakeStatus.GENERATING, "a new job may not be listed yet"
+    assert after(run, absence, now=a_week_later).shots[0].takes[0].status is TakeStatus.EXPIRED
 
 
 def test_a_clip_address_that_expired_is_asked_for_again() -> None:
     """Collecting goes back to generating for one look-up, at no cost."""
     run = after(chain(), submitting(), submitted(), rendered())
-    gone = events.CollectPutOff(shot_id="s1", take=1, problem=BROKEN, until=NOW + 1, ask_again=True)
-    run = after(run, gone)
+    put_off = events.CollectPutOff(shot_id="s1", take=1, problem=BROKEN, until=NOW + 1, ask_again=True)
+    run = after(run, put_off)
 
     assert due(run, NOW + 1) == [("look_up", "s1", 1)]
     assert due(after(run, rendered(), now=NOW + 1), NOW + 1) == [("collect", "s1", 1)]
 
 
 def test_a_film_that_cannot_be_joined_fails_the_run_with_its_reason() -> None:
-    """Trouble that may pass is tried again; the rest is said."""
-    run = done(new_run(shot("s1")))
+    """Trouble that may pass is tried again; the rest is reported."""
+    run = complete(new_run(shot("s1")))
     run = after(run, events.JoinFailed(problem=BROKEN, until=NOW + 2))
     assert due(run) == []
     assert wake_at(run, NOW) == NOW + 2
@@ -442,28 +442,28 @@ def test_a_worker_that_starts_has_takes_in_flight_looked_up_at_once() -> None:
     assert apply(run, events.WorkerStarted(), NOW) is run
 
 
-def test_an_opening_is_kept_before_and_behind_the_clip_and_nothing_follows_from_it() -> None:
+def test_an_opening_is_kept_before_and_after_the_clip_and_nothing_follows_from_it() -> None:
     """It is for people: the steps that are due stay the same, and an ended film is not made again."""
-    taken = events.OpeningTaken(shot_id="s1", take=1, opening=FRAME, seam=1.5)
+    opening = events.OpeningTaken(shot_id="s1", take=1, opening=FRAME, seam=1.5)
     run = after(chain(), submitting(), submitted())
-    assert apply(run, taken, NOW) is run, "there is no clip yet"
+    assert apply(run, opening, NOW) is run, "there is no clip yet"
     run = after(run, rendered())
-    before, behind = after(run, taken, collected()), after(run, collected(), taken)
+    before, behind = after(run, opening, collected()), after(run, collected(), opening)
 
     assert replace(before, news=None) == replace(behind, news=None)
     assert (before.news, behind.news) == (before.revision, behind.revision - 1)
     assert (behind.shots[0].takes[0].opening, behind.shots[0].takes[0].seam) == (FRAME, 1.5)
     assert steps_due(behind, NOW) == steps_due(after(run, collected()), NOW)
-    assert apply(behind, taken, NOW) is behind
-    film = after(done(done(chain()), "s2"), joined)
-    late = after(film, taken)
+    assert apply(behind, opening, NOW) is behind
+    film = after(complete(complete(chain()), "s2"), joined)
+    late = after(film, opening)
     assert (late.film, late.status, late.shots[0].takes[0].opening) == (film.film, RunStatus.SUCCEEDED, FRAME)
 
 
-def test_that_nobody_can_be_told_is_remembered_and_changes_nothing_else() -> None:
+def test_a_refused_notify_url_is_remembered_and_changes_nothing_else() -> None:
     """No decision becomes stale by it, an ended film has not taken longer, and it is forgotten when it is fixed."""
     problem = Problem(code="address_forbidden", message="no")
-    film = after(done(done(chain()), "s2"), joined)
+    film = after(complete(complete(chain()), "s2"), joined)
     untold = apply(film, events.NotificationSettled(problem=problem), NOW + 1000)
 
     assert replace(untold, untold=None, revision=film.revision, news=film.news) == film

@@ -35,7 +35,7 @@ LOST = Problem(code="outcome_unknown", message="nobody knows", family=Family.SER
 
 
 def new_run(*, shots: int = 2, **more: object) -> Run:
-    made = tuple(
+    cuts = tuple(
         Shot(
             id=f"s{number}",
             scene="a",
@@ -46,13 +46,13 @@ def new_run(*, shots: int = 2, **more: object) -> Run:
         for number in range(1, shots + 1)
     )
     return begin(
-        Run(id=RunId("run_1"), title="t", model="m", created_at=NOW, updated_at=NOW, shots=made, terms=Terms(), **more)  # type: ignore[arg-type]
+        Run(id=RunId("run_1"), title="t", model="m", created_at=NOW, updated_at=NOW, shots=cuts, terms=Terms(), **more)  # type: ignore[arg-type]
     )
 
 
-def after(run: Run, *happened: events.Event | Callable[[Run], events.Event], now: float = NOW) -> Run:
-    """*run* after that; what depends on how the run stands then is made from it."""
-    for event in happened:
+def after(run: Run, *history: events.Event | Callable[[Run], events.Event], now: float = NOW) -> Run:
+    """*run* after that; what depends on the state of the run is made from it."""
+    for event in history:
         run = apply(run, event(run) if callable(event) else event, now)
     return run
 
@@ -65,8 +65,8 @@ def submitted(shot_id: str = "s1", take: int = 1) -> tuple[events.Event, ...]:
 
 
 def rendered(shot_id: str = "s1", take: int = 1) -> tuple[events.Event, ...]:
-    done = events.Rendered(shot_id=shot_id, take=take, job_ids=(f"job_{shot_id}_{take}",), video_url="https://v")
-    return (*submitted(shot_id, take), done)
+    render = events.Rendered(shot_id=shot_id, take=take, job_ids=(f"job_{shot_id}_{take}",), video_url="https://v")
+    return (*submitted(shot_id, take), render)
 
 
 def collected(shot_id: str = "s1", take: int = 1) -> tuple[events.Event, ...]:
@@ -75,10 +75,10 @@ def collected(shot_id: str = "s1", take: int = 1) -> tuple[events.Event, ...]:
 
 def failed(family: Family, shot_id: str = "s1", take: int = 1) -> tuple[events.Event, ...]:
     problem = Problem(code="x", message="it failed", family=family)
-    ended = events.JobEnded(
+    end = events.JobEnded(
         shot_id=shot_id, take=take, job_ids=(f"job_{shot_id}_{take}",), status=TakeStatus.FAILED, problem=problem
     )
-    return (*submitted(shot_id, take), ended)
+    return (*submitted(shot_id, take), end)
 
 
 def of_one_shot(**about: Any) -> Run:
@@ -129,11 +129,11 @@ def test_resume_gives_a_failed_shot_a_new_take_unless_the_answer_would_be_the_sa
     """The same text and the same picture are refused again; other reasons may have been fixed."""
     run = after(new_run(), *failed(family))
 
-    resumed = after(run, events.Resumed())
+    resumed_run = after(run, events.Resumed())
 
-    assert due(resumed) == ([("submit", "s1", 2)] if again else [])
-    assert (resumed is run) is not again
-    assert submits_to_come(resumed) == (2 if again else 1)
+    assert due(resumed_run) == ([("submit", "s1", 2)] if again else [])
+    assert (resumed_run is run) is not again
+    assert submits_to_come(resumed_run) == (2 if again else 1)
     assert (why_not(run, events.Resumed(), NOW) is None) is again
 
 
@@ -152,42 +152,42 @@ def test_resume_prepares_inputs_again_and_joins_the_film_again() -> None:
     assert submits_to_come(run) == 0
 
 
-def test_resume_leaves_alone_what_is_done_cancelled_or_waits_for_another_decision() -> None:
+def test_resume_does_not_touch_what_is_done_cancelled_or_waits_for_another_decision() -> None:
     """Nothing changes, and the words say why."""
     film = after(new_run(shots=1), *collected(), joined)
-    stopped = after(new_run(), events.RunCancelled())
-    spent = after(new_run(budget_jobs=1), *collected())
+    stopped_run = after(new_run(), events.RunCancelled())
+    spent_run = after(new_run(budget_jobs=1), *collected())
 
-    for run, words in ((film, "succeeded"), (stopped, "cancelled"), (spent, "budget"), (new_run(), "going on")):
+    for run, words in ((film, "succeeded"), (stopped_run, "cancelled"), (spent_run, "budget"), (new_run(), "going on")):
         assert apply(run, events.Resumed(), NOW) is run
         assert words in (why_not(run, events.Resumed(), NOW) or "")
 
 
 def test_adopt_names_the_job_of_an_unsure_take() -> None:
     """It is looked up at once; the take that was paid for is the one that goes on, and twice is once."""
-    lost = (submitted()[0], events.SubmitLost(shot_id="s1", take=1, problem=LOST))
-    run = after(new_run(), *lost)
+    losses = (submitted()[0], events.SubmitLost(shot_id="s1", take=1, problem=LOST))
+    run = after(new_run(), *losses)
 
-    adopted = after(run, events.Adopted(shot_id="s1", job_id="job_found"))
+    adopted_run = after(run, events.Adopted(shot_id="s1", job_id="job_found"))
 
-    take = adopted.shots[0].takes[0]
-    assert (take.status, take.job_ids, len(adopted.shots[0].takes)) == (TakeStatus.GENERATING, ("job_found",), 1)
-    assert due(adopted) == [("look_up", "s1", 1)]
-    assert apply(adopted, events.Adopted(shot_id="s1", job_id="job_found"), NOW) is adopted
+    take = adopted_run.shots[0].takes[0]
+    assert (take.status, take.job_ids, len(adopted_run.shots[0].takes)) == (TakeStatus.GENERATING, ("job_found",), 1)
+    assert due(adopted_run) == [("look_up", "s1", 1)]
+    assert apply(adopted_run, events.Adopted(shot_id="s1", job_id="job_found"), NOW) is adopted_run
 
 
-def test_adopt_makes_a_take_where_there_is_none_and_no_submit_follows() -> None:
+def test_adopt_makes_a_take_where_there_was_no_take_and_no_submit_follows() -> None:
     """A pending shot, and a failed one; the job counts as spent even past the budget."""
     for run in (new_run(budget_jobs=1), after(new_run(budget_jobs=1), *failed(Family.TEXT_MODERATED))):
-        adopted = after(run, events.Adopted(shot_id="s1", job_id="job_found"))
+        adopted_run = after(run, events.Adopted(shot_id="s1", job_id="job_found"))
 
-        assert [step[0] for step in due(adopted)] == ["look_up"]
-        assert adopted.shots[0].status is ShotStatus.GENERATING
-        assert jobs_spent(adopted) == jobs_spent(run), "the provider may know no such job"
-        seen = events.JobSeen(
-            shot_id="s1", take=adopted.shots[0].takes[-1].number, job_ids=("job_found",), word="running"
+        assert [step[0] for step in due(adopted_run)] == ["look_up"]
+        assert adopted_run.shots[0].status is ShotStatus.GENERATING
+        assert jobs_spent(adopted_run) == jobs_spent(run), "the provider may know no such job"
+        sight = events.JobSeen(
+            shot_id="s1", take=adopted_run.shots[0].takes[-1].number, job_ids=("job_found",), word="running"
         )
-        assert jobs_spent(after(adopted, seen)) == jobs_spent(run) + 1
+        assert jobs_spent(after(adopted_run, sight)) == jobs_spent(run) + 1
 
 
 def test_adopt_ends_what_held_the_shot() -> None:
@@ -241,7 +241,7 @@ def test_adopt_is_refused_where_the_shot_is_done_or_has_another_job() -> None:
 
 
 def test_retake_makes_one_more_take_and_the_film_again() -> None:
-    """The last shot of a finished film: the new take is gone on from, and the old one can be picked again."""
+    """The last shot of a finished film: the next shot continues the new take, and the old one can be picked again."""
     run = after(new_run(), *collected(), *collected("s2"), joined)
 
     run = after(run, events.Retaken(shot_id="s2", prompt="closer", seed=40))
@@ -278,7 +278,7 @@ def test_retake_leaves_later_shots_that_are_done_as_they_are() -> None:
     assert submits_to_come(run) == 0
 
 
-def test_a_shot_that_failed_behind_one_that_stays_is_not_paid_for_again_by_a_retake() -> None:
+def test_a_shot_that_failed_after_one_that_stays_is_not_paid_for_again_by_a_retake() -> None:
     """Only what begins with the new take's frame gets another chance; what is done ends that row."""
     run = after(new_run(shots=3), *collected(), *collected("s2"), *failed(Family.UNKNOWN, "s3"))
 
@@ -304,20 +304,20 @@ def test_an_old_take_is_picked_again_though_the_film_is_there() -> None:
 def test_retake_is_refused_while_later_shots_are_made_from_it_or_nothing_is_left_to_spend() -> None:
     """The words name the later shots."""
     three = after(new_run(shots=3), *collected(), *collected("s2"), *submitted("s3"))
-    spent = after(new_run(shots=1, budget_jobs=1), *collected(), joined)
+    spent_run = after(new_run(shots=1, budget_jobs=1), *collected(), joined)
     moving = after(new_run(), *submitted())
-    refused = after(new_run(), *failed(Family.TEXT_MODERATED))
-    hooked = after(of_one_shot(takes_wanted=0), events.Adopted(shot_id="s1", job_id="job_s1_1"), *collected()[2:])
+    refused_run = after(new_run(), *failed(Family.TEXT_MODERATED))
+    hooked_run = after(of_one_shot(takes_wanted=0), events.Adopted(shot_id="s1", job_id="job_s1_1"), *collected()[2:])
     both = (*submitted(), *submitted(take=2), *collected()[2:])
     first = after(of_one_shot(takes_wanted=2, pick_first=True), *both)
 
     for run, words in (
         (three, "under way: s3"),
-        (spent, "budget"),
+        (spent_run, "budget"),
         (new_run(), "is pending"),
         (moving, "generating"),
-        (refused, "another prompt"),
-        (hooked, "submitted by somebody else"),
+        (refused_run, "another prompt"),
+        (hooked_run, "submitted by somebody else"),
         (first, "still under way"),
     ):
         event = events.Retaken(shot_id="s1")
@@ -334,7 +334,7 @@ def test_retake_of_a_shot_whose_last_frame_was_refused_lets_the_next_one_try_aga
     assert due(run) == [("submit", "s2", 2)]
 
 
-def test_a_take_that_was_put_off_beside_another_keeps_its_own_number() -> None:
+def test_a_take_that_was_put_off_alongside_another_keeps_its_own_number() -> None:
     """Two takes side by side, the first put off: its number is asked for again, not the second's."""
     run = new_run(shots=1)
     shot = Shot(id="s1", scene="a", origin="continue", source=None, input={}, takes_wanted=2)
@@ -351,8 +351,8 @@ def test_a_take_that_was_put_off_beside_another_keeps_its_own_number() -> None:
 @pytest.mark.parametrize("family", [Family.ACCOUNT, Family.QUOTA])
 def test_a_refusal_for_the_accounts_sake_costs_no_take_and_waits_for_a_person(family: Family) -> None:
     """The shot is not to blame; nothing is tried again until somebody resumes, and then it is."""
-    refused = Problem(code="AuthenticationError", message="the key is wrong", family=family)
-    run = after(new_run(), submitted()[0], events.SubmitRefused(shot_id="s1", take=1, problem=refused))
+    problem = Problem(code="AuthenticationError", message="the key is wrong", family=family)
+    run = after(new_run(), submitted()[0], events.SubmitRefused(shot_id="s1", take=1, problem=problem))
     assert (run.status, run.shots[0].takes, jobs_spent(run)) == (RunStatus.WAITING, (), 0)
     assert run.error is not None
     assert run.error.message == "shot s1: the key is wrong"
@@ -367,8 +367,8 @@ def test_a_refusal_for_the_accounts_sake_costs_no_take_and_waits_for_a_person(fa
 
 def test_inputs_that_the_account_may_not_upload_wait_as_well() -> None:
     """A wrong key is met by the upload first."""
-    refused = Problem(code="x", message="the key is wrong", family=Family.ACCOUNT)
-    run = after(new_run(), events.PreparationFailed(shot_id="s1", problem=refused, until=None))
+    problem = Problem(code="x", message="the key is wrong", family=Family.ACCOUNT)
+    run = after(new_run(), events.PreparationFailed(shot_id="s1", problem=problem, until=None))
 
     assert run.status is RunStatus.WAITING
     assert due(after(run, events.Resumed())) == [("submit", "s1", 1)]

@@ -1,4 +1,4 @@
-"""The rules in long runs: an event costs a look at what it touches and at what is under way, however many shots."""
+"""The rules in long runs: an event costs reading what it touches and what is under way, however many shots."""
 
 import sys
 from dataclasses import replace
@@ -26,12 +26,14 @@ UNPAID = Problem(code="unpaid", message="the account is overdue", family=Family.
 
 def long_run(shots: int, *, chained: bool) -> Run:
     """Some way into it: every third shot has its job."""
-    made = tuple(
+    story = tuple(
         Shot(id=f"s{number}", scene="a", origin="x", source=f"s{number - 1}" if chained and number else None, input={})
         for number in range(shots)
     )
     terms = Terms()
-    run = Run(id=RunId("r"), title="t", model="m", created_at=0, updated_at=0, shots=made, terms=terms, budget_jobs=999)
+    run = Run(
+        id=RunId("r"), title="t", model="m", created_at=0, updated_at=0, shots=story, terms=terms, budget_jobs=999
+    )
     run = begin(run)
     for number in range(0, 1 if chained else shots, 3):
         run = apply(run, submitting(f"s{number}"), NOW)
@@ -42,10 +44,10 @@ def nearly_done(shots: int) -> Run:
     """Side by side, all but three."""
     run = long_run(shots, chained=False)
     for number in range(3, shots):
-        told = {"shot_id": f"s{number}", "take": 1}
+        about = {"shot_id": f"s{number}", "take": 1}
         run = apply(run, submitting(f"s{number}"), NOW)
-        run = apply(run, events.Rendered(**told, job_ids=(f"j{number}",), video_url="v"), NOW)
-        run = apply(run, events.Collected(**told, video=CLIP, last_frame=FRAME), NOW)
+        run = apply(run, events.Rendered(**about, job_ids=(f"j{number}",), video_url="v"), NOW)
+        run = apply(run, events.Collected(**about, video=CLIP, last_frame=FRAME), NOW)
     return run
 
 
@@ -77,7 +79,7 @@ def work_of_one_event(run: Run) -> int:
 
 
 def test_an_event_in_a_chain_of_ten_times_the_shots_costs_the_same_work() -> None:
-    """What was made and what is to come is not looked at; within a twentieth."""
+    """Neither finished nor future shots are read; within a twentieth."""
     short, long = (work_of_one_event(long_run(shots, chained=True)) for shots in (40, 400))
 
     assert long < 1.05 * short
@@ -90,7 +92,7 @@ def test_an_event_costs_no_more_when_most_scenes_are_done() -> None:
     assert long < 1.05 * short
 
 
-def test_an_event_beside_ten_times_the_shots_under_way_costs_ten_times_the_work_and_not_a_hundred() -> None:
+def test_with_ten_times_the_shots_under_way_an_event_costs_ten_times_the_work_and_not_a_hundred() -> None:
     """No question about one shot walks through all of them."""
     short, long = (work_of_one_event(long_run(shots, chained=False)) for shots in (40, 400))
 
@@ -103,12 +105,12 @@ def test_shots_that_an_event_is_not_about_stay_the_same_objects() -> None:
 
     after = apply(run, events.Submitted(shot_id="s0", take=1, job_id="j"), NOW)
 
-    changed = [now.id for before, now in zip(run.shots, after.shots, strict=True) if now is not before]
-    assert changed == ["s0"]
+    changed_ids = [now.id for before, now in zip(run.shots, after.shots, strict=True) if now is not before]
+    assert changed_ids == ["s0"]
 
 
 def test_each_shot_is_found_by_its_id_after_every_change() -> None:
-    """The index is that of the shots as they are now, whoever puts others in their place."""
+    """The index is that of the shots as they are now, whatever code replaces them."""
     run = long_run(5, chained=True)
     after = apply(run, events.Submitted(shot_id="s0", take=1, job_id="j"), NOW)
     fewer = replace(run, shots=run.shots[1:3])
@@ -121,19 +123,19 @@ def test_each_shot_is_found_by_its_id_after_every_change() -> None:
 
 def test_a_shot_no_longer_waits_for_a_person_when_the_frame_it_had_turns_out_unusable() -> None:
     """What begins with a shot is looked at when that changes, even if nothing can be submitted any more."""
-    made = (
+    shots = (
         Shot(id="s0", scene="a", origin="cut", source=None, input={}),
         Shot(id="s1", scene="a", origin="continue", source="s0", input={}, gated=True),
     )
-    run = begin(Run(id=RunId("r"), title="t", model="m", created_at=0, updated_at=0, shots=made, terms=Terms()))
+    run = begin(Run(id=RunId("r"), title="t", model="m", created_at=0, updated_at=0, shots=shots, terms=Terms()))
     run = apply(run, submitting("s0"), NOW)
     early = events.Rendered(shot_id="s0", take=1, job_ids=("j",), video_url="v", last_frame_url="f")
 
     waiting = apply(run, early, NOW)
-    failed = apply(waiting, events.CollectFailed(shot_id="s0", take=1, problem=UNPAID), NOW)
+    failed_run = apply(waiting, events.CollectFailed(shot_id="s0", take=1, problem=UNPAID), NOW)
 
     assert [shot.status.value for shot in waiting.shots] == ["collecting", "waiting"]
-    assert [shot.status.value for shot in failed.shots] == ["failed", "pending"]
+    assert [shot.status.value for shot in failed_run.shots] == ["failed", "pending"]
 
 
 def branching(budget: int | None) -> Run:
@@ -151,10 +153,10 @@ def branching(budget: int | None) -> Run:
     return begin(replace(run, budget_jobs=budget))
 
 
-def told(run: Run, kind: int, shot_id: str, take: int) -> Event:
+def event_of(run: Run, kind: int, shot_id: str, take: int) -> Event:
     about: Any = {"shot_id": shot_id, "take": take}
     ids = (f"{shot_id}-{take}",)
-    happened: list[Event] = [
+    kinds: list[Event] = [
         events.Submitting(**about, intent="i", seed=None, first_frame=None),
         events.Submitted(**about, job_id=ids[0]),
         events.SubmitPutOff(**about, problem=BROKEN, until=NOW + 5),
@@ -175,20 +177,20 @@ def told(run: Run, kind: int, shot_id: str, take: int) -> Event:
         events.WorkerStarted(),
         joined(run),
     ]
-    return happened[kind]
+    return kinds[kind]
 
 
 def a_way_on(run: Run, nth: int, now: float) -> Event:
     """One of the things that bring the film nearer."""
     kinds = {TakeStatus.SUBMITTING: 1, TakeStatus.GENERATING: 6, TakeStatus.COLLECTING: 9, TakeStatus.DONE: 12}
     ways = [
-        told(run, kinds[take.status], shot.id, take.number)
+        event_of(run, kinds[take.status], shot.id, take.number)
         for shot in run.shots
         for take in shot.takes
         if take.status in kinds and (take.status is not TakeStatus.DONE or shot.picked is None)
     ]
-    ways += [told(run, 0, step.shot_id, step.take) for step in steps_due(run, now) if step.name is StepName.SUBMIT]
-    ways += [told(run, 18, "", 0) for step in steps_due(run, now) if step.name is StepName.JOIN]
+    ways += [event_of(run, 0, step.shot_id, step.take) for step in steps_due(run, now) if step.name is StepName.SUBMIT]
+    ways += [event_of(run, 18, "", 0) for step in steps_due(run, now) if step.name is StepName.JOIN]
     return ways[nth % len(ways)] if ways else events.Resumed()
 
 
@@ -197,21 +199,21 @@ anything = st.tuples(st.integers(0, 18), st.sampled_from(["s0", "s1", "s2", "s3"
 
 @settings(max_examples=300)
 @given(
-    happened=st.lists(st.integers(0, 6) | st.integers(0, 6) | anything, max_size=80),
+    history=st.lists(st.integers(0, 6) | st.integers(0, 6) | anything, max_size=80),
     budget=st.sampled_from([None, 2, 4, 7]),
     cancelled=st.booleans(),
 )
 def test_what_is_carried_on_from_event_to_event_is_what_all_shots_say(
-    happened: list[tuple[int, str, int] | int], budget: int | None, cancelled: bool
+    history: list[tuple[int, str, int] | int], budget: int | None, cancelled: bool
 ) -> None:
     """After any events: the index, the overview, the statuses, and all that follows."""
     run, now = branching(budget), NOW
-    for each in [*happened, *([None] if cancelled else [])]:
+    for each in [*history, *([None] if cancelled else [])]:
         now += 10
         if each is None:
             event: Event = events.RunCancelled()
         else:
-            event = a_way_on(run, each, now) if isinstance(each, int) else told(run, *each)
+            event = a_way_on(run, each, now) if isinstance(each, int) else event_of(run, *each)
         run = apply(run, event, now)
         anew = replace(run, index=Index.of(run.shots))
 

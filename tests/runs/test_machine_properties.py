@@ -88,10 +88,10 @@ def test_decisions_at_any_moment_lose_nothing_that_was_paid_for_and_show_the_fil
 
     limit = world.run.budget_jobs
     assert limit is None or len(world.jobs) <= limit
-    kept = {job_id: take for _, take in world.takes() for job_id in take.job_ids}
+    takes = {job_id: take for _, take in world.takes() for job_id in take.job_ids}
     for job in world.jobs:
-        assert job.id in kept, f"{job} was paid for and is not in the run"
-        take = kept[job.id]
+        assert job.id in takes, f"{job} was paid for and is not in the run"
+        take = takes[job.id]
         assert job.fails or (take.status is TakeStatus.DONE and take.video and take.video.path == job.id), take
     assert len(world.jobs) <= jobs_spent(world.run)
     if world.run.film:
@@ -106,11 +106,11 @@ def test_what_a_redis_that_fell_back_forgot_is_found_again(seed: int) -> None:
     world.live(turns=world.chance.randint(1, 8))
     older = world.run
     world.live(turns=world.chance.randint(1, 8))
-    world.run, world.tasks, world.saved = older, [], []
+    world.run, world.tasks, world.history = older, [], []
     world.settle()
 
-    kept = {job_id for _, take in world.takes() for job_id in take.job_ids}
-    assert {job.id for job in world.jobs} <= kept
+    job_ids = {job_id for _, take in world.takes() for job_id in take.job_ids}
+    assert {job.id for job in world.jobs} <= job_ids
     assert world.run.status is RunStatus.SUCCEEDED
     assert all(take.status is TakeStatus.DONE for _, take in world.takes() if take.twin_of is not None)
     assert jobs_spent(world.run) >= len(world.jobs)
@@ -147,11 +147,11 @@ def _gossip(kind: int, shot_id: str, take: int) -> events.Event:
 
 @settings(max_examples=100)
 @given(st.lists(gossip, max_size=60))
-def test_gossip_never_takes_anything_back(heard: list[events.Event]) -> None:
+def test_gossip_never_takes_anything_back(gossip: list[events.Event]) -> None:
     """Any list of facts: final takes stay as they are, revisions grow, and saying it all again changes neither."""
     run = film_of(1, 3)
     final = {TakeStatus.DONE, TakeStatus.FAILED, TakeStatus.EXPIRED, TakeStatus.CANCELLED}
-    for event in heard * 2:
+    for event in gossip * 2:
         after = apply(run, event, 10.0)
         for shot in run.shots:
             for take in shot.takes:

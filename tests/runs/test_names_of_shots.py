@@ -1,4 +1,4 @@
-"""A shot that an amendment renamed is told of by the name that a person gave it; its old id is for files and logs."""
+"""A shot that an amendment renamed is called by the name that a person gave it; its old id is for files and logs."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -40,21 +40,21 @@ def a_run(*, chained: bool = True, gated: bool = False, **more: object) -> Run:
 def steps() -> Iterator[tuple[str, list[events.Event]]]:
     about = {"shot_id": "zz1", "take": 1}
     submitting = events.Submitting(**about, intent="i", seed=None, first_frame=None)  # type: ignore[arg-type]
-    submitted = events.Submitted(**about, job_id="job_1")  # type: ignore[arg-type]
-    rendered = events.Rendered(**about, job_ids=("job_1",), video_url="https://v")  # type: ignore[arg-type]
+    submit = events.Submitted(**about, job_id="job_1")  # type: ignore[arg-type]
+    render = events.Rendered(**about, job_ids=("job_1",), video_url="https://v")  # type: ignore[arg-type]
     clip = Clip(path="a.mp4", sha256="0", bytes=1, width=1, height=1, duration_s=1, frames=1)
     frame = Frame(path="a.png", sha256="0", width=1, height=1)
-    collected = events.Collected(**about, video=clip, last_frame=frame)  # type: ignore[arg-type]
+    collect = events.Collected(**about, video=clip, last_frame=frame)  # type: ignore[arg-type]
     other = events.Submitting(shot_id="zz2", take=1, intent="j", seed=None, first_frame=None)
-    failed = events.JobEnded(**about, job_ids=("job_1",), status=TakeStatus.FAILED, problem=NO, called_back=True)  # type: ignore[arg-type]
+    failure = events.JobEnded(**about, job_ids=("job_1",), status=TakeStatus.FAILED, problem=NO, called_back=True)  # type: ignore[arg-type]
     yield "begun", []
     yield "submitting", [submitting]
     yield "unsure", [submitting, events.SubmitLost(**about, problem=NO)]  # type: ignore[arg-type]
-    yield "locked", [submitting, submitted, events.PollFailed(**about, problem=KEY)]  # type: ignore[arg-type]
-    yield "generating", [submitting, submitted]
-    yield "failed", [submitting, submitted, failed]
-    yield "done", [submitting, submitted, rendered, collected]
-    yield "next", [submitting, submitted, rendered, collected, other]
+    yield "locked", [submitting, submit, events.PollFailed(**about, problem=KEY)]  # type: ignore[arg-type]
+    yield "generating", [submitting, submit]
+    yield "failed", [submitting, submit, failure]
+    yield "done", [submitting, submit, render, collect]
+    yield "next", [submitting, submit, render, collect, other]
 
 
 def decisions() -> Iterator[Decision]:
@@ -73,20 +73,18 @@ def decisions() -> Iterator[Decision]:
     yield events.RunCancelled()
 
 
-@pytest.mark.parametrize(("at", "happened"), list(steps()), ids=[at for at, _ in steps()])
+@pytest.mark.parametrize(("at", "history"), list(steps()), ids=[at for at, _ in steps()])
 @pytest.mark.parametrize("how", ["chained", "apart", "gated", "budget", "unpriced"])
-def test_what_is_said_to_a_person_names_shots_as_they_named_them(
-    how: str, at: str, happened: list[events.Event]
-) -> None:
+def test_messages_name_shots_as_their_author_named_them(how: str, at: str, history: list[events.Event]) -> None:
     """Why a decision is refused, why a run waits, what an amendment would do: at each moment of a shot's life."""
     money = {"budget_money": 0.1, "currency": "USD", "budget_jobs": 1} if how == "budget" else {}
     run = a_run(chained=how != "apart", gated=how == "gated", **money)
     if how == "unpriced":
         run = replace(run, shots=tuple(replace(shot, estimate=None) for shot in run.shots))
-    for second, event in enumerate(happened):
+    for second, event in enumerate(history):
         run = apply(run, event, NOW + second)
     words = [why_not(run, decision, NOW + 10) for decision in decisions()]
-    wanted = begin(replace(a_run(), shots=tuple(replace(shot, alias=None, id=shot.name) for shot in a_run().shots[:1])))
-    words += [run.error.message if run.error else None, amend_outlook(run, wanted, NOW + 10).would]
+    target = begin(replace(a_run(), shots=tuple(replace(shot, alias=None, id=shot.name) for shot in a_run().shots[:1])))
+    words += [run.error.message if run.error else None, amend_outlook(run, target, NOW + 10).would]
     assert [each for each in words if each and "zz" in each] == []
     assert any(words)

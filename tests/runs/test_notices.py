@@ -1,4 +1,4 @@
-"""Which change of a run is told, and that it is told once."""
+"""Which changes of a run are announced, and that each is announced once."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,7 +31,7 @@ def a_run(*shots: Shot, **more: Any) -> Run:
     return begin(Run(id=RunId("run_1"), shots=shots, **{**fields, "notify_url": URL, **more}))
 
 
-def made(name: str, take: int = 1) -> list[events.Event]:
+def whole_take(name: str, take: int = 1) -> list[events.Event]:
     """Everything that happens to a take that goes well."""
     about: dict[str, Any] = {"shot_id": name, "take": take}
     job = f"job_{name}_{take}"
@@ -44,14 +44,14 @@ def made(name: str, take: int = 1) -> list[events.Event]:
 
 
 def refused(name: str) -> list[events.Event]:
-    submitting = made(name)[0]
+    submitting = whole_take(name)[0]
     return [submitting, events.SubmitRefused(shot_id=name, take=1, problem=REFUSED)]
 
 
-def told(run: Run, *happened: events.Event | Callable[[Run], events.Event]) -> list[str]:
+def notice_lines(run: Run, *history: events.Event | Callable[[Run], events.Event]) -> list[str]:
     """``type shot status`` of each notice, from the start of *run* on; none of them twice."""
     notices = list(notices_of(None, run))
-    for number, event in enumerate(happened):
+    for number, event in enumerate(history):
         after = apply(run, event(run) if callable(event) else event, NOW + number)
         notices += notices_of(run, after)
         run = after
@@ -64,21 +64,26 @@ def test_a_film_tells_of_each_shot_and_of_its_end() -> None:
     """In the order in which it happened, and nothing of what is under way."""
     chain = a_run(shot("s1"), shot("s2", "s1"))
 
-    assert told(chain, *made("s1"), *made("s2"), joined, events.CalledBack(shot_id="s2", take=1)) == [
+    assert notice_lines(
+        chain, *whole_take("s1"), *whole_take("s2"), joined, events.CalledBack(shot_id="s2", take=1)
+    ) == [
         "shot.succeeded s1 done",
         "shot.succeeded s2 done",
         "run.succeeded - succeeded",
     ]
 
 
-def test_nobody_is_told_without_an_address() -> None:
+def test_without_an_address_nothing_is_announced() -> None:
     """No `notify_url`, no notices."""
-    assert told(a_run(shot("s1"), notify_url=None), *made("s1"), joined) == []
+    assert notice_lines(a_run(shot("s1"), notify_url=None), *whole_take("s1"), joined) == []
 
 
 def test_a_shot_that_fails_takes_the_run_with_it() -> None:
-    """Both are told: which shot, and that nothing goes on."""
-    assert told(a_run(shot("s1"), shot("s2", "s1")), *refused("s1")) == ["shot.failed s1 failed", "run.failed - failed"]
+    """Both are announced: which shot, and that nothing goes on."""
+    assert notice_lines(a_run(shot("s1"), shot("s2", "s1")), *refused("s1")) == [
+        "shot.failed s1 failed",
+        "run.failed - failed",
+    ]
 
 
 def test_a_film_that_cannot_be_joined_is_a_run_that_failed() -> None:
@@ -86,22 +91,25 @@ def test_a_film_that_cannot_be_joined_is_a_run_that_failed() -> None:
     put_off = events.JoinFailed(problem=BUSY, until=NOW + 100)
     final = events.JoinFailed(problem=REFUSED, until=None)
 
-    assert told(a_run(shot("s1")), *made("s1"), put_off, final) == ["shot.succeeded s1 done", "run.failed - failed"]
+    assert notice_lines(a_run(shot("s1")), *whole_take("s1"), put_off, final) == [
+        "shot.succeeded s1 done",
+        "run.failed - failed",
+    ]
 
 
-def test_a_run_that_waits_from_its_first_moment_is_told() -> None:
+def test_a_run_that_waits_from_its_first_moment_is_announced() -> None:
     """A gate on the first shot: there is no change before, and a person is needed at once."""
-    gated = a_run(shot("s1", gated=True))
+    gated_run = a_run(shot("s1", gated=True))
 
-    assert told(gated) == ["run.waiting s1 waiting"]
-    assert told(gated, events.Approved(shot_id="s1"))[1:] == []
+    assert notice_lines(gated_run) == ["run.waiting s1 waiting"]
+    assert notice_lines(gated_run, events.Approved(shot_id="s1"))[1:] == []
 
 
-def test_each_gate_is_told_when_it_is_reached() -> None:
+def test_each_gate_is_announced_when_it_is_reached() -> None:
     """One approval does not silence the next."""
     gates = a_run(shot("s1"), shot("s2", "s1", gated=True), shot("s3", "s2", gated=True))
 
-    assert told(gates, *made("s1"), events.Approved(shot_id="s2"), *made("s2")) == [
+    assert notice_lines(gates, *whole_take("s1"), events.Approved(shot_id="s2"), *whole_take("s2")) == [
         "shot.succeeded s1 done",
         "run.waiting s2 waiting",
         "shot.succeeded s2 done",
@@ -109,11 +117,11 @@ def test_each_gate_is_told_when_it_is_reached() -> None:
     ]
 
 
-def test_a_gate_is_told_while_another_scene_goes_on() -> None:
-    """A person can act before everything stands still; that it then does is told as well."""
+def test_a_gate_is_announced_while_another_scene_goes_on() -> None:
+    """A person can act before everything stops; that it then does is announced as well."""
     scenes = a_run(shot("s1", gated=True), shot("t1", scene="b"), shot("t2", "t1", scene="b", gated=True))
 
-    assert told(scenes, *made("t1")) == [
+    assert notice_lines(scenes, *whole_take("t1")) == [
         "run.waiting s1 running",
         "shot.succeeded t1 done",
         "run.waiting t2 waiting",
@@ -121,46 +129,51 @@ def test_a_gate_is_told_while_another_scene_goes_on() -> None:
 
 
 def test_takes_to_choose_from_wait_for_a_person() -> None:
-    """Told when there is a choice; not again for the second take, until the run stands still."""
+    """Announced when there is a choice; not again for the second take, until the run stops."""
     two = a_run(shot("s1", takes_wanted=2))
-    first, second = made("s1"), made("s1", 2)
+    first, second = whole_take("s1"), whole_take("s1", 2)
 
-    assert told(two, first[0], second[0], *first[1:], *second[1:]) == ["run.waiting s1 waiting"]
+    assert notice_lines(two, first[0], second[0], *first[1:], *second[1:]) == ["run.waiting s1 waiting"]
 
 
-def test_a_spent_budget_is_told_once_and_only_if_something_is_still_wanted() -> None:
+def test_a_spent_budget_is_announced_once_and_only_if_something_is_still_wanted() -> None:
     """When the last job of it is accepted; an intent that is put off and comes back does not count."""
     chain, put_off = (shot("s1"), shot("s2", "s1")), events.SubmitPutOff(shot_id="s1", take=1, problem=BUSY, until=NOW)
-    again = [made("s1")[0], put_off]
+    again = [whole_take("s1")[0], put_off]
 
-    assert told(a_run(*chain, budget_jobs=1), *again, *again, *made("s1")) == [
+    assert notice_lines(a_run(*chain, budget_jobs=1), *again, *again, *whole_take("s1")) == [
         "budget.reached - running",
         "shot.succeeded s1 done",
         "run.waiting s2 waiting",
     ]
-    assert "budget.reached - running" not in told(a_run(*chain, budget_jobs=2), *made("s1"), *made("s2"), joined)
+    assert "budget.reached - running" not in notice_lines(
+        a_run(*chain, budget_jobs=2), *whole_take("s1"), *whole_take("s2"), joined
+    )
 
 
 def test_a_cancelled_run_tells_nothing() -> None:
-    """Whoever cancelled it knows."""
-    assert told(a_run(shot("s1"), budget_jobs=1), *made("s1")[:2], events.RunCancelled()) == []
+    """The person who cancelled it knows."""
+    assert notice_lines(a_run(shot("s1"), budget_jobs=1), *whole_take("s1")[:2], events.RunCancelled()) == []
 
 
-def test_a_film_made_anew_is_told_anew() -> None:
+def test_a_film_made_again_is_announced_again() -> None:
     """A retake after the end: the same kinds, other notices."""
     ends = ["shot.succeeded s1 done", "run.succeeded - succeeded"]
 
     assert (
-        told(a_run(shot("s1")), *made("s1"), joined, events.Retaken(shot_id="s1"), *made("s1", 2), joined) == ends * 2
+        notice_lines(
+            a_run(shot("s1")), *whole_take("s1"), joined, events.Retaken(shot_id="s1"), *whole_take("s1", 2), joined
+        )
+        == ends * 2
     )
 
 
 def test_the_same_change_is_the_same_notice() -> None:
-    """Whoever saves it again, after an answer that was lost, makes no second one; another run's are others."""
+    """To save it again after an answer was lost makes no second one; those of another run are others."""
     run = a_run(shot("s1"))
-    for event in made("s1")[:-1]:
+    for event in whole_take("s1")[:-1]:
         run = apply(run, event, NOW)
-    last = made("s1")[-1]
+    last = whole_take("s1")[-1]
     first, again = (notices_of(run, apply(run, last, NOW + late))[0] for late in (0, 60))
     other = replace(run, id=RunId("run_2"))
 
@@ -169,47 +182,47 @@ def test_the_same_change_is_the_same_notice() -> None:
 
 
 @settings(max_examples=60)
-@given(st.permutations([*made("s1"), *made("s2"), joined, *made("s1"), *made("s2"), joined]))
-def test_in_whatever_order_it_happens_an_ending_is_told_once(happened: list[events.Event]) -> None:
+@given(st.permutations([*whole_take("s1"), *whole_take("s2"), joined, *whole_take("s1"), *whole_take("s2"), joined]))
+def test_in_whatever_order_it_happens_an_ending_is_announced_once(history: list[events.Event]) -> None:
     """Repeats and reorderings of callbacks change nothing about that."""
-    lines = told(a_run(shot("s1"), shot("s2", "s1")), *happened)
+    lines = notice_lines(a_run(shot("s1"), shot("s2", "s1")), *history)
 
     assert len(lines) == len(set(lines))
 
 
 @settings(max_examples=60)
-@given(st.permutations([*made("s1"), *refused("s1")[1:], events.RunCancelled(), events.Elapsed()]))
-def test_a_shot_is_never_told_to_have_both_succeeded_and_failed(happened: list[events.Event]) -> None:
-    """What is final stays so, in what is told, too."""
-    lines = told(a_run(shot("s1")), *happened)
+@given(st.permutations([*whole_take("s1"), *refused("s1")[1:], events.RunCancelled(), events.Elapsed()]))
+def test_a_shot_is_never_announced_as_both_succeeded_and_failed(history: list[events.Event]) -> None:
+    """What is final stays so, in notifications, too."""
+    lines = notice_lines(a_run(shot("s1")), *history)
 
     assert len([line for line in lines if line.startswith("shot.")]) <= 1
 
 
-def test_a_provider_that_is_out_of_order_is_told_once_an_hour() -> None:
-    """The run waits and is tried each minute for three hours; whoever is told does not need to hear of each try."""
+def test_a_provider_that_is_out_of_order_is_announced_once_an_hour() -> None:
+    """The run waits and is tried each minute for three hours; people need not hear of each try."""
     down = Problem(code="upstream_unavailable", message="no answer", family=Family.SERVER)
-    run, ids, waited = a_run(shot("s1")), [], 0
+    run, ids, waits = a_run(shot("s1")), [], 0
     for minute in range(180):
         now = NOW + 60 * minute
-        for event in (made("s1")[0], events.SubmitPutOff(shot_id="s1", take=1, problem=down, until=now)):
+        for event in (whole_take("s1")[0], events.SubmitPutOff(shot_id="s1", take=1, problem=down, until=now)):
             after = apply(run, event, now)
-            waited += after.status != run.status
+            waits += after.status != run.status
             ids += [notice.id for notice in notices_of(run, after)]
             run = after
 
-    assert waited > 300
+    assert waits > 300
     assert 3 <= len(set(ids)) <= 4
 
 
 def test_takes_of_unknown_outcome_count_as_spent() -> None:
     """The provider may have accepted them: the budget is reached, and a person is told that the run waits."""
-    lost = events.SubmitLost(shot_id="s1", take=1, problem=REFUSED)
+    loss = events.SubmitLost(shot_id="s1", take=1, problem=REFUSED)
     run = a_run(shot("s1"), shot("s2", "s1"), budget_jobs=1)
-    lines = told(run, made("s1")[0], lost)
+    lines = notice_lines(run, whole_take("s1")[0], loss)
 
     assert lines == ["budget.reached - waiting", "run.waiting s1 waiting"]
-    assert apply(apply(run, made("s1")[0], NOW), lost, NOW).shots[0].takes[0].status is TakeStatus.UNSURE
+    assert apply(apply(run, whole_take("s1")[0], NOW), loss, NOW).shots[0].takes[0].status is TakeStatus.UNSURE
 
 
 def test_a_notice_says_the_labels_of_its_run_and_that_it_is_a_draft() -> None:
@@ -217,6 +230,6 @@ def test_a_notice_says_the_labels_of_its_run_and_that_it_is_a_draft() -> None:
     run = a_run(shot("s1", gated=True), labels={"project": "rain"}, is_draft=True)
     (notice,) = notices_of(None, run)
     assert (notice.labels, notice.is_draft) == ({"project": "rain"}, True)
-    stored = msgspec.to_builtins(notice)
-    earlier = msgspec.convert({key: stored[key] for key in stored if key not in ("labels", "is_draft")}, Notice)
+    document = msgspec.to_builtins(notice)
+    earlier = msgspec.convert({key: document[key] for key in document if key not in ("labels", "is_draft")}, Notice)
     assert (earlier.labels, earlier.is_draft) == ({}, False)

@@ -53,15 +53,15 @@ def submitted(run: Run, shot_id: str, *, told: bool = True) -> Run:
     return apply(run, events.Submitted(**ids, job_id=f"job_{shot_id}_{step.take}"), NOW)
 
 
-def made(run: Run, *shots: str, told: bool = True) -> Run:
+def with_takes(run: Run, *shots: str, told: bool = True) -> Run:
     """Each of *shots* in turn gets its next take, up to done."""
     for shot_id in shots:
         run = submitted(run, shot_id, told=told)
-        run = done(run, shot_id)
+        run = complete(run, shot_id)
     return run
 
 
-def done(run: Run, shot_id: str) -> Run:
+def complete(run: Run, shot_id: str) -> Run:
     """The take of *shot* that is under way is done."""
     number = run.shot(shot_id).takes[-1].number  # type: ignore[union-attr]
     ids = {"shot_id": shot_id, "take": number}
@@ -74,7 +74,7 @@ def is_stale(run: Run, shot: Shot) -> bool:
     """
     Whether the take that *shot* goes on with began with a frame that is no longer its source's.
 
-    It is so when the source was made again, or another of its takes was picked, and no more when the old one is; and
+    It is stale when its source was made again, or another of its takes was picked, and not when the old one is; and
     when the source itself is stale.
     """
     while shot.source is not None and (first := _first_frame(shot)) and (source := run.shot(shot.source)):
@@ -93,84 +93,84 @@ def stale(run: Run) -> list[str]:
 
 def test_a_retake_leaves_stale_what_was_made_from_the_old_take() -> None:
     """Two in a row and a branch; a shot of its own is not concerned."""
-    run = made(chain(None, "s1", "s2", "s1", None), "s1", "s2", "s3", "s4", "s5")
+    run = with_takes(chain(None, "s1", "s2", "s1", None), "s1", "s2", "s3", "s4", "s5")
     assert stale(run) == []
     assert outlook_on(run, events.Retaken(shot_id="s1")).stale == ("s2", "s3", "s4")
     assert outlook_on(run, events.Retaken(shot_id="s5")).stale == ()
 
     run = apply(run, events.Retaken(shot_id="s1"), NOW)
     assert stale(run) == ["s2", "s3", "s4"], "it is being made again"
-    run = made(run, "s1")
+    run = with_takes(run, "s1")
     assert stale(run) == ["s2", "s3", "s4"]
 
 
 @pytest.mark.parametrize("told", [True, False])
 def test_a_stale_shot_is_cured_by_its_own_retake_or_by_the_old_take_of_its_source(told: bool) -> None:
     """Also in a run of an earlier version, which did not write down whose end a first frame was."""
-    run = made(chain(None, "s1", "s2"), "s1", "s2", "s3", told=told)
-    again = made(apply(run, events.Retaken(shot_id="s1"), NOW), "s1")
+    run = with_takes(chain(None, "s1", "s2"), "s1", "s2", "s3", told=told)
+    again = with_takes(apply(run, events.Retaken(shot_id="s1"), NOW), "s1")
     assert stale(again) == ["s2", "s3"]
 
     assert stale(apply(again, events.Picked(shot_id="s1", take=1), NOW)) == []
-    again = made(apply(again, events.Retaken(shot_id="s2"), NOW), "s2", told=told)
+    again = with_takes(apply(again, events.Retaken(shot_id="s2"), NOW), "s2", told=told)
     assert stale(again) == ["s3"], "made from the old take of s2"
-    assert stale(made(apply(again, events.Retaken(shot_id="s3"), NOW), "s3", told=told)) == []
+    assert stale(with_takes(apply(again, events.Retaken(shot_id="s3"), NOW), "s3", told=told)) == []
 
 
 def test_a_shot_made_from_a_stale_one_is_stale_from_its_first_take_on() -> None:
     """It hangs on what no longer fits."""
-    run = made(chain(None, "s1", "s2"), "s1", "s2")
-    run = apply(done(submitted(run, "s3"), "s3"), events.Retaken(shot_id="s1"), NOW)
-    run = made(run, "s1")
-    run = made(apply(run, events.Retaken(shot_id="s3"), NOW), "s3")
+    run = with_takes(chain(None, "s1", "s2"), "s1", "s2")
+    run = apply(complete(submitted(run, "s3"), "s3"), events.Retaken(shot_id="s1"), NOW)
+    run = with_takes(run, "s1")
+    run = with_takes(apply(run, events.Retaken(shot_id="s3"), NOW), "s3")
 
     assert stale(run) == ["s2", "s3"]
 
 
-def test_a_frame_stands_twice_in_the_film_only_where_both_of_its_clips_do() -> None:
+def test_a_frame_is_doubled_in_the_film_only_where_both_of_its_clips_are() -> None:
     """A branch repeats nothing, nor does a stale shot; one that is stale through its source alone still does."""
-    run = made(chain(None, "s1", "s2", "s2"), "s1", "s2", "s3", "s4")
+    run = with_takes(chain(None, "s1", "s2", "s2"), "s1", "s2", "s3", "s4")
     assert [is_continued(run, shot) for shot in run.shots] == [False, True, True, False]
-    again = made(apply(run, events.Retaken(shot_id="s1"), NOW), "s1")
+    again = with_takes(apply(run, events.Retaken(shot_id="s1"), NOW), "s1")
     assert stale(again) == ["s2", "s3", "s4"]
     assert [is_continued(again, shot) for shot in again.shots] == [False, False, True, False]
 
 
 def test_a_first_frame_of_unknown_origin_makes_nothing_stale() -> None:
-    """A run of an earlier version whose provider's frame got another address meanwhile."""
-    run = made(chain(None, "s1"), "s1", "s2")
+    """A run of an earlier version whose provider's frame has got another address since."""
+    run = with_takes(chain(None, "s1"), "s1", "s2")
     unknown = FirstFrame(url="https://elsewhere", source="provider")
     take = replace(run.shots[1].takes[0], first_frame=unknown)
     run = replace(run, shots=(run.shots[0], replace(run.shots[1], takes=(take,))))
 
-    assert stale(made(apply(run, events.Retaken(shot_id="s1"), NOW), "s1")) == []
+    assert stale(with_takes(apply(run, events.Retaken(shot_id="s1"), NOW), "s1")) == []
 
 
 def test_a_retake_costs_its_own_job_and_those_of_shots_that_failed_from_its_frame() -> None:
-    """What is done stays; what still waits was to come anyway."""
-    run = made(chain(None, "s1", "s2", None), "s1", "s4")
+    """What is done stays; what still waits would be made anyway."""
+    run = with_takes(chain(None, "s1", "s2", None), "s1", "s4")
     assert outlook_on(run, events.Retaken(shot_id="s1")).jobs == 1
-    assert outlook_on(made(run, "s2", "s3"), events.Retaken(shot_id="s1")).jobs == 1
+    assert outlook_on(with_takes(run, "s2", "s3"), events.Retaken(shot_id="s1")).jobs == 1
     assert outlook_on(run, events.Retaken(shot_id="s9")).jobs == 0
     run = submitted(run, "s2")
-    ended = events.JobEnded(shot_id="s2", take=1, job_ids=(), status=TakeStatus.FAILED, problem=REFUSED)
-    run = apply(run, ended, NOW)
+    end = events.JobEnded(shot_id="s2", take=1, job_ids=(), status=TakeStatus.FAILED, problem=REFUSED)
+    run = apply(run, end, NOW)
 
     assert outlook_on(run, events.Retaken(shot_id="s1")).jobs == 2
     after = apply(run, events.Retaken(shot_id="s1"), NOW)
     assert [step.shot_id for step in steps_due(after, NOW)] == ["s1"]
-    assert [step.shot_id for step in steps_due(made(after, "s1"), NOW)] == ["s2"]
+    assert [step.shot_id for step in steps_due(with_takes(after, "s1"), NOW)] == ["s2"]
 
 
 def test_the_outlook_is_a_sentence_with_jobs_budget_and_names() -> None:
     """For the person who pays."""
-    run = made(chain(None, "s1", "s2", budget_jobs=7), "s1")
+    run = with_takes(chain(None, "s1", "s2", budget_jobs=7), "s1")
     assert jobs_left(run) == 6
     assert (
         words_of_retake(run, events.Retaken(shot_id="s1"))
         == "shot s1 is made again, for 1 job of the 6 left in the budget"
     )
-    run = replace(made(run, "s2", "s3"), budget_jobs=None)
+    run = replace(with_takes(run, "s2", "s3"), budget_jobs=None)
 
     assert jobs_left(run) is None
     assert words_of_retake(run, events.Retaken(shot_id="s2")) == (
@@ -183,21 +183,21 @@ def test_the_outlook_is_a_sentence_with_jobs_budget_and_names() -> None:
 
 @settings(max_examples=200)
 @given(seed=st.integers(0, 2**32), told=st.booleans(), deciding=st.booleans())
-def test_nothing_is_stale_where_nothing_was_made_again_or_picked_anew(seed: int, told: bool, deciding: bool) -> None:
+def test_nothing_is_stale_where_nothing_was_made_or_picked_again(seed: int, told: bool, deciding: bool) -> None:
     """Any order of events, failures and hand-offs before the clip is there; the two questions always agree."""
     chance = random.Random(seed)
     run = chain(*(None if n == 0 else f"s{chance.randint(1, n)}" for n in range(5)))
-    wanted = tuple(replace(shot, takes_wanted=chance.randint(1, 2), pick_first=True) for shot in run.shots)
-    run = begin(replace(run, shots=wanted))
-    picked: dict[str, set[int]] = {shot.id: set() for shot in run.shots}
+    shots = tuple(replace(shot, takes_wanted=chance.randint(1, 2), pick_first=True) for shot in run.shots)
+    run = begin(replace(run, shots=shots))
+    picks: dict[str, set[int]] = {shot.id: set() for shot in run.shots}
     for _ in range(60):
         run = apply(run, any_event(run, chance, told, deciding=deciding), NOW)
         for shot in run.shots:
-            picked[shot.id] |= {shot.picked} if shot.picked else set()
-        found = stale(run)
-        if not deciding and all(len(numbers) <= 1 for numbers in picked.values()):
-            assert found == []
-        assert all((run.shot(name) or run.shots[0]).source for name in found)
+            picks[shot.id] |= {shot.picked} if shot.picked else set()
+        shot_ids = stale(run)
+        if not deciding and all(len(numbers) <= 1 for numbers in picks.values()):
+            assert shot_ids == []
+        assert all((run.shot(name) or run.shots[0]).source for name in shot_ids)
 
 
 def any_event(run: Run, chance: random.Random, told: bool, *, deciding: bool) -> events.Event:

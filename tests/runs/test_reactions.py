@@ -15,7 +15,7 @@ from framerelay.runs.model import Family, Problem, Run, RunStatus, ShotStatus, T
 from framerelay.runs.reaction import Reaction
 from framerelay.runs.standing import takes_to_submit
 from framerelay.runs.steps import StepName, steps_due
-from tests.runs.test_outlook import NOW, chain, made, submitted
+from tests.runs.test_outlook import NOW, chain, submitted, with_takes
 from tests.runs.world import World, film_of, with_shots
 
 OTHER = Reaction(moderated={"prompt": "milder"})
@@ -34,12 +34,12 @@ def failed(run: Run, family: Family) -> Run:
     """*run* with its next take submitted, and failed for that."""
     run = submitted(run, "s1")
     number = len(run.shots[0].takes)
-    ended = events.JobEnded(shot_id="s1", take=number, job_ids=(), status=TakeStatus.FAILED, problem=problem(family))
-    return apply(run, ended, NOW)
+    end = events.JobEnded(shot_id="s1", take=number, job_ids=(), status=TakeStatus.FAILED, problem=problem(family))
+    return apply(run, end, NOW)
 
 
 def next_prompt(run: Run) -> str | None:
-    """What the next take would be made of; None if none is to come."""
+    """What the next take would be made of; None if there is no next one."""
     due = [step for step in steps_due(run, NOW) if step.name is StepName.SUBMIT]
     return run.shots[0].input["prompt"] if due else None
 
@@ -57,15 +57,15 @@ def test_what_was_refused_is_asked_for_once_with_the_other_prompt(family: Family
 def test_a_refusal_of_the_submit_itself_likewise() -> None:
     """Many providers look at the prompt before they accept."""
     run = apply(a_shot(OTHER), events.Submitting(shot_id="s1", take=1, intent="i", seed=None, first_frame=None), NOW)
-    refused = events.SubmitRefused(shot_id="s1", take=1, problem=problem(Family.TEXT_MODERATED), intent="i")
-    run = apply(run, refused, NOW)
+    refusal = events.SubmitRefused(shot_id="s1", take=1, problem=problem(Family.TEXT_MODERATED), intent="i")
+    run = apply(run, refusal, NOW)
     assert next_prompt(run) == "milder"
-    assert apply(run, refused, NOW) is run
+    assert apply(run, refusal, NOW) is run
 
 
 @pytest.mark.parametrize("family", [each for each in Family if each not in (Family.TEXT_MODERATED, *OUTPUT)])
 def test_other_failures_leave_the_prompt_alone(family: Family) -> None:
-    """A picture that was refused is refused again, whatever stands beside it."""
+    """A picture that was refused is refused again, whatever is sent with it."""
     run = failed(a_shot(OTHER), family)
     assert run.shots[0].input["prompt"] == "x"
     assert next_prompt(run) == ("x" if family in (Family.SERVER, Family.EXPIRED) else None)
@@ -105,7 +105,7 @@ def test_other_failures_still_have_their_own_new_takes() -> None:
         (Reaction(retakes=0), 5, Family.VIDEO_MODERATED, 1),
     ],
 )
-def test_new_takes_end_at_their_limit_and_none_repeats_what_was_refused(
+def test_new_takes_end_at_their_limit_and_no_take_repeats_a_refused_prompt(
     reaction: Reaction | None, terms: int, family: Family, takes: int
 ) -> None:
     """`on_failed`: retake, a number, stop; without it the terms count."""
@@ -120,11 +120,11 @@ def test_a_budget_stops_it_and_a_gate_that_was_passed_is_not_asked_again() -> No
     run = failed(a_shot(OTHER, budget_jobs=1), Family.VIDEO_MODERATED)
     assert (run.status, next_prompt(run)) == (RunStatus.WAITING, None)
     assert next_prompt(apply(run, events.Resumed(budget_jobs=2), NOW)) == "milder"
-    gated = apply(with_shots(a_shot(OTHER), gated=True), events.Approved(shot_id="s1"), NOW)
-    assert next_prompt(failed(gated, Family.TEXT_MODERATED)) == "milder"
+    gated_run = apply(with_shots(a_shot(OTHER), gated=True), events.Approved(shot_id="s1"), NOW)
+    assert next_prompt(failed(gated_run, Family.TEXT_MODERATED)) == "milder"
 
 
-def test_a_persons_retake_behind_it_is_made_as_they_say_and_has_new_takes_of_its_own() -> None:
+def test_a_persons_retake_after_it_is_made_as_they_say_and_has_new_takes_of_its_own() -> None:
     """The other prompt is used up."""
     run = failed(failed(a_shot(OTHER), Family.TEXT_MODERATED), Family.TEXT_MODERATED)
     run = apply(run, events.Retaken(shot_id="s1", prompt="mine"), NOW)
@@ -136,29 +136,29 @@ def test_a_persons_retake_behind_it_is_made_as_they_say_and_has_new_takes_of_its
 def test_nothing_happens_to_a_run_that_was_cancelled_or_a_shot_that_is_done() -> None:
     """A take of it may still fail."""
     run = apply(submitted(a_shot(OTHER), "s1"), events.RunCancelled(), NOW)
-    ended = events.JobEnded(
+    end = events.JobEnded(
         shot_id="s1", take=1, job_ids=(), status=TakeStatus.FAILED, problem=problem(Family.TEXT_MODERATED)
     )
-    assert apply(run, ended, NOW).shots[0].input["prompt"] == "x"
+    assert apply(run, end, NOW).shots[0].input["prompt"] == "x"
     two = with_shots(a_shot(OTHER), takes_wanted=2, pick_first=True)
-    two = made(submitted(two, "s1"), "s1")
-    assert apply(two, ended, NOW).shots[0].input["prompt"] == "x"
+    two = with_takes(submitted(two, "s1"), "s1")
+    assert apply(two, end, NOW).shots[0].input["prompt"] == "x"
 
 
 def test_a_take_that_was_put_off_is_not_made_up_for_under_a_number_of_the_earlier_prompt() -> None:
     """The run would say that it was made of the first prompt; and if the other one is refused, would not see that."""
     run = submitted(with_shots(a_shot(OTHER), takes_wanted=2), "s1")
     run = submitted(run, "s1")
-    lost = replace(run.shots[0].takes[0], status=TakeStatus.SUBMITTING, job_ids=())
-    run = with_shots(run, takes=(lost, run.shots[0].takes[1]))
+    lost_take = replace(run.shots[0].takes[0], status=TakeStatus.SUBMITTING, job_ids=())
+    run = with_shots(run, takes=(lost_take, run.shots[0].takes[1]))
     run = apply(
         run, events.SubmitPutOff(shot_id="s1", take=1, problem=problem(Family.RATE), until=NOW, intent="i"), NOW
     )
     assert [take.number for take in run.shots[0].takes] == [2]
-    ended = events.JobEnded(shot_id="s1", take=2, job_ids=(), status=TakeStatus.FAILED, problem=problem(OUTPUT[0]))
-    shot = apply(run, ended, NOW).shots[0]
+    end = events.JobEnded(shot_id="s1", take=2, job_ids=(), status=TakeStatus.FAILED, problem=problem(OUTPUT[0]))
+    shot = apply(run, end, NOW).shots[0]
     assert shot.input["prompt"] == "milder"
-    numbers = takes_to_submit(apply(run, ended, NOW), shot)
+    numbers = takes_to_submit(apply(run, end, NOW), shot)
     assert [input_of(shot, number)["prompt"] for number in numbers] == ["milder", "milder"]
 
 
@@ -178,7 +178,7 @@ FAMILIES = (*OUTPUT, Family.TEXT_MODERATED, Family.IMAGE_MODERATED, Family.SERVE
 def test_whatever_fails_when_no_refused_prompt_is_asked_for_again(
     seed: int, other: bool, retakes: int | None, takes: int
 ) -> None:
-    """Half of all jobs fail, messages are lost and doubled: so many jobs as the storyboard allows, and no more."""
+    """Half of all jobs fail, messages are lost and doubled: as many jobs as the storyboard allows, and no more."""
     reaction = Reaction(moderated={"prompt": "milder"} if other else {}, retakes=retakes, any_failure=True)
     run = with_shots(film_of(1, 3, terms=Terms(retakes=1, unsure="wait")), reaction=reaction, takes_wanted=takes)
     problems = tuple(map(problem, FAMILIES))
@@ -190,13 +190,13 @@ def test_whatever_fails_when_no_refused_prompt_is_asked_for_again(
             if world.happens(0.3):
                 world.say_again()
     for shot in world.run.shots:
-        # By their takes: one whose intent was saved may reach the provider behind a later one, and says what it said.
+        # By their takes: one whose intent was saved may reach the provider after a later one, with its own words.
         jobs = sorted((job for job in world.jobs if job.shot_id == shot.id), key=attrgetter("take"))
         assert len(jobs) <= takes + (takes if other else 0) + (1 if retakes is None else retakes)
         prompts = [job.prompt for job in jobs]
         assert prompts == [input_of(shot, job.take)["prompt"] for job in jobs], "the run says another prompt"
         assert prompts == sorted(prompts, key=["x", "milder"].index), "never back to the first one"
-        ended = {take.number: take.error.family for take in shot.takes if take.error}
+        families = {take.number: take.error.family for take in shot.takes if take.error}
         if takes == 1:
-            refused = [job.prompt for job in jobs if ended.get(job.take) is Family.TEXT_MODERATED]
-            assert len(refused) == len(set(refused)), "a prompt that was refused was asked for again"
+            refused_prompts = [job.prompt for job in jobs if families.get(job.take) is Family.TEXT_MODERATED]
+            assert len(refused_prompts) == len(set(refused_prompts)), "a prompt that was refused was asked for again"

@@ -35,15 +35,20 @@ def test_the_address_of_a_take_ends_and_that_of_a_hook_does_not() -> None:
 
 
 def test_nobody_can_give_an_address_a_longer_life() -> None:
-    """The end stands in the token and is bound by the MAC: neither another one nor none opens anything."""
+    """The end is in the token and is bound by the MAC: neither another one nor none opens anything."""
     tokens = Tokens("secret")
     payload, _, mac = tokens.mint(ENDING).partition(".")
     text = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode()
     assert "1800000000" in text
 
-    for changed in (text.replace("1800000000", "1900000000"), text.removesuffix(":1800000000"), text + "0", text + ":"):
-        forged = base64.urlsafe_b64encode(changed.encode()).rstrip(b"=").decode()
-        assert tokens.read(f"{forged}.{mac}", now=0) is None, changed
+    for changed_text in (
+        text.replace("1800000000", "1900000000"),
+        text.removesuffix(":1800000000"),
+        text + "0",
+        text + ":",
+    ):
+        forgery = base64.urlsafe_b64encode(changed_text.encode()).rstrip(b"=").decode()
+        assert tokens.read(f"{forgery}.{mac}", now=0) is None, changed_text
 
 
 def test_an_address_that_an_older_version_gave_away_is_still_read() -> None:
@@ -56,26 +61,26 @@ def test_an_address_that_an_older_version_gave_away_is_still_read() -> None:
 )
 def test_whatever_is_wrong_a_mac_is_made_and_compared(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same work for malformed, wrong and ended, so that time tells nothing; on bytes of one length."""
-    tokens, compared = Tokens("secret"), []
+    tokens, lengths = Tokens("secret"), []
     real = hmac.compare_digest
-    monkeypatch.setattr(hmac, "compare_digest", lambda a, b: compared.append((len(a), len(b))) or real(a, b))
+    monkeypatch.setattr(hmac, "compare_digest", lambda a, b: lengths.append((len(a), len(b))) or real(a, b))
 
     for each in (token, tokens.mint(ENDING), tokens.mint(TAKE)[:-1] + "!"):
         tokens.read(each, now=10**12)
 
-    assert compared == [(18, 18)] * 3
+    assert lengths == [(18, 18)] * 3
 
 
-def test_a_token_names_the_provider_whose_callbacks_come_there() -> None:
-    """Beside its end; and one that names none, as all did before, is still read."""
-    named = TakeAddress(run_id="run_1", shot_id="s1", take=2, ends_at=2_000_000_000, provider="my-fal")
+def test_a_token_names_the_provider_that_calls_back_there() -> None:
+    """Along with its end; and one without a provider, as all were before, is still read."""
+    address = TakeAddress(run_id="run_1", shot_id="s1", take=2, ends_at=2_000_000_000, provider="my-fal")
     tokens = Tokens("a secret")
 
-    assert tokens.read(tokens.mint(named), now=1_000_000_000.0) == named
-    assert tokens.read(tokens.mint(named), now=2_000_000_000.0) is None
-    assert named.name == TakeAddress(run_id="run_1", shot_id="s1", take=2).name
-    others = [replace(named, provider=other) for other in (None, "fal", "my-fal2")]
-    assert len({tokens.mint(each) for each in (named, *others)}) == 4
+    assert tokens.read(tokens.mint(address), now=1_000_000_000.0) == address
+    assert tokens.read(tokens.mint(address), now=2_000_000_000.0) is None
+    assert address.name == TakeAddress(run_id="run_1", shot_id="s1", take=2).name
+    others = [replace(address, provider=other) for other in (None, "fal", "my-fal2")]
+    assert len({tokens.mint(each) for each in (address, *others)}) == 4
     for each in others:
         assert tokens.read(tokens.mint(each), now=1_000_000_000.0) == each
 
@@ -83,13 +88,13 @@ def test_a_token_names_the_provider_whose_callbacks_come_there() -> None:
 def test_nobody_can_give_an_address_another_provider() -> None:
     """By whose words a callback is read, and what it has to prove, is part of what was signed."""
     tokens = Tokens("a secret")
-    signed, unsigned = (
+    signed_token, unsigned_token = (
         tokens.mint(TakeAddress(run_id="run_1", shot_id="s1", take=2, ends_at=2_000_000_000, provider=name))
         for name in ("fal", "ark")
     )
-    forged = f"{unsigned.partition('.')[0]}.{signed.partition('.')[2]}"
+    forgery = f"{unsigned_token.partition('.')[0]}.{signed_token.partition('.')[2]}"
 
-    assert tokens.read(forged, now=0.0) is None
+    assert tokens.read(forgery, now=0.0) is None
 
 
 def test_each_take_has_an_address_of_its_own_and_always_the_same_one() -> None:
@@ -104,7 +109,7 @@ def test_each_take_has_an_address_of_its_own_and_always_the_same_one() -> None:
 
 @given(st.text(max_size=400))
 def test_what_we_did_not_mint_opens_nothing(text: str) -> None:
-    """Whatever stands in the address: None, never an error."""
+    """Whatever is in the address: None, never an error."""
     assert Tokens("secret").read(text, now=0) is None
 
 
@@ -114,9 +119,9 @@ def test_a_token_with_one_letter_changed_opens_nothing_or_the_same(place: int, l
     tokens = Tokens("secret")
     token = tokens.mint(ENDING)
     place %= len(token)
-    changed = token[:place] + letter + token[place + 1 :]
+    changed_token = token[:place] + letter + token[place + 1 :]
 
-    assert tokens.read(changed, now=0) in (None, ENDING)
+    assert tokens.read(changed_token, now=0) in (None, ENDING)
 
 
 def test_a_token_of_another_secret_opens_nothing() -> None:

@@ -8,7 +8,7 @@ from tests.runs.test_outlook import NOW, chain
 from tests.runs.world import LOST, with_shots
 
 
-def lost(tier: str | None, usual_s: float | None = None) -> Run:
+def lost_run(tier: str | None, usual_s: float | None = None) -> Run:
     """A submit of which nobody knows if it was accepted."""
     run = with_shots(chain(None), input={"prompt": "x", **({"service_tier": tier} if tier else {})})
     intent = events.Submitting(shot_id="s1", take=1, intent="i", seed=None, first_frame=None, usual_s=usual_s)
@@ -22,11 +22,11 @@ def asked_after(run: Run) -> float:
 
 
 def test_a_person_is_asked_half_a_day_later_or_when_such_jobs_are_usually_done() -> None:
-    """Three times over, as ever, once that is known."""
-    assert asked_after(lost(None)) == asked_after(lost("default")) == 900
-    assert asked_after(lost("flex")) == UNHURRIED_S
-    assert asked_after(lost("flex", usual_s=7200)) == 3 * 7200
-    run = lost("flex")
+    """Three times over, as always, once that is known."""
+    assert asked_after(lost_run(None)) == asked_after(lost_run("default")) == 900
+    assert asked_after(lost_run("flex")) == UNHURRIED_S
+    assert asked_after(lost_run("flex", usual_s=7200)) == 3 * 7200
+    run = lost_run("flex")
     early = apply(run, events.Elapsed(), NOW + 3600)
     late = apply(run, events.Elapsed(), NOW + UNHURRIED_S + 1)
     assert early.shots[0].takes[0].question is None

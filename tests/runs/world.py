@@ -40,7 +40,7 @@ PATIENT = Terms(unsure_hold_s=600, retakes=30)  # So much dies here that one new
 
 def film_of(scenes: int, shots: int, **more: object) -> Run:
     """Chains side by side; every second shot has two takes, and goes on from the first that is done."""
-    made = tuple(
+    story = tuple(
         Shot(
             id=f"s{scene}_{number}",
             scene=f"scene{scene}",
@@ -54,7 +54,7 @@ def film_of(scenes: int, shots: int, **more: object) -> Run:
         for number in range(shots)
     )
     fields: dict[str, object] = {"terms": PATIENT, **more}
-    return begin(Run(id=RunId("run_1"), title="t", model="m", created_at=0, updated_at=0, shots=made, **fields))  # type: ignore[arg-type]
+    return begin(Run(id=RunId("run_1"), title="t", model="m", created_at=0, updated_at=0, shots=story, **fields))  # type: ignore[arg-type]
 
 
 @dataclass(kw_only=True)
@@ -87,12 +87,12 @@ class World:
     bucket: set[str] | None = None
     problems: tuple[Problem, ...] = (BAD,)
     other_budgets: bool = False
-    doubted: set[tuple[str, int]] = field(default_factory=set)
+    doubts: set[tuple[str, int]] = field(default_factory=set)
     now: float = 0.0
     jobs: list[Job] = field(default_factory=list)
     disk: dict[str, dict[str, int]] = field(default_factory=dict)
     tasks: list[Iterator[None]] = field(default_factory=list)
-    saved: list[events.Event] = field(default_factory=list)
+    history: list[events.Event] = field(default_factory=list)
 
     def happens(self, likely: float) -> bool:
         """Whether something of that chance happens now."""
@@ -107,8 +107,8 @@ class World:
         return self.run is not before
 
     def save(self, event: events.Event) -> bool:
-        """Likewise, for what a task learned: it may be saved again at any later time."""
-        self.saved.append(event)
+        """The same for what a task learned: it may be saved again at any later time."""
+        self.history.append(event)
         return self.record(event)
 
     def check(self, before: Run, event: events.Event) -> None:
@@ -119,11 +119,11 @@ class World:
         assert refused or jobs_spent(run) >= jobs_spent(before), f"spent falls with {event}"
         for shot, take in self.takes():
             earlier = before.take(shot.id, take.number)
-            paid = {job.id for job in self.jobs} & set(earlier.job_ids if earlier else ())
-            assert paid <= set(take.job_ids), f"a job is dropped with {event}"
+            paid_jobs = {job.id for job in self.jobs} & set(earlier.job_ids if earlier else ())
+            assert paid_jobs <= set(take.job_ids), f"a job is dropped with {event}"
             for_ever = take.status is TakeStatus.UNSURE and take.due_at <= self.now and run.terms.unsure == "wait"
             if take.status in (TakeStatus.UNSURE, TakeStatus.EXPIRED):
-                self.doubted.add((shot.id, take.number))
+                self.doubts.add((shot.id, take.number))
             if take.status in OPEN and not for_ever:
                 assert wake_at(run, self.now) is not None, f"nobody wakes take {take.number} of {shot.id}"
             if take.status is TakeStatus.DONE and take.video and self.bucket is not None:
@@ -143,7 +143,7 @@ class World:
             take = picked_take(source) if source else None
             is_mine = isinstance(event, events.Retaken | events.Picked) and event.shot_id == shot.id
             if isinstance(event, events.Amended):  # It may be made of something else now, or from another shot's frame;
-                # and behind a shot of which nothing is made no job that a person brought in for it serves.
+                # and after a shot of which nothing is made no job that a person brought in for it serves.
                 is_mine = was is not None and ((was.source, was.input) != (shot.source, shot.input) or take is None)
             if shot.following is not None:
                 busy = shot.status is not ShotStatus.DONE and any(each.status in OPEN for each in shot.takes)
@@ -161,8 +161,8 @@ class World:
 
     # --- tasks -----------------------------------------------------------------------------------------------
 
-    def begun(self, step: Step) -> Iterator[None]:
-        """The task of *step*, to be gone on with step by step."""
+    def work_on(self, step: Step) -> Iterator[None]:
+        """The task of *step*, to be continued step by step."""
         match step.name:
             case StepName.SUBMIT:
                 return self.submit(step)
@@ -213,51 +213,51 @@ class World:
         take = picked_take(source) if source else None
         return FirstFrame(url="u", source="upload", take=take.number) if take else None
 
-    def look_up(self, shot_id: str, take: int, called: str | None = None) -> Iterator[None]:
+    def look_up(self, shot_id: str, take: int, job_in_callback: str | None = None) -> Iterator[None]:
         """As a task does: planned by the state, or because of a callback about the job *called*."""
-        found = self.run.take(shot_id, take)
-        if found is None:
+        record = self.run.take(shot_id, take)
+        if record is None:
             yield
-            if called and not any(called in each.job_ids for _, each in self.takes()):
-                self.save(events.Submitted(shot_id=shot_id, take=take, job_id=called))
+            if job_in_callback and not any(job_in_callback in each.job_ids for _, each in self.takes()):
+                self.save(events.Submitted(shot_id=shot_id, take=take, job_id=job_in_callback))
             return
-        if called and found.job_ids and not any(called in each.job_ids for _, each in self.takes()):
+        if job_in_callback and record.job_ids and not any(job_in_callback in each.job_ids for _, each in self.takes()):
             yield
-            self.save(events.SecondJobFound(shot_id=shot_id, take=take, job_ids=(called,)))
-        asked = found.job_id or called
-        if asked is None or (not found.job_ids and any(asked in each.job_ids for _, each in self.takes())):
+            self.save(events.SecondJobFound(shot_id=shot_id, take=take, job_ids=(job_in_callback,)))
+        job_id = record.job_id or job_in_callback
+        if job_id is None or (not record.job_ids and any(job_id in each.job_ids for _, each in self.takes())):
             return
         yield
-        job = next((each for each in self.jobs if each.id == asked), None)
-        about = {"shot_id": shot_id, "take": take, "job_ids": (asked,)}
+        job = next((each for each in self.jobs if each.id == job_id), None)
+        about = {"shot_id": shot_id, "take": take, "job_ids": (job_id,)}
         if job is None:
-            gone = events.PollFailed(shot_id=shot_id, take=take, problem=LOST, gone=True, job_id=asked)
-            self.save(gone)
+            absence = events.PollFailed(shot_id=shot_id, take=take, problem=LOST, gone=True, job_id=job_id)
+            self.save(absence)
         elif job.ends_at > self.now:
             self.save(events.JobSeen(**about, word="running"))  # type: ignore[arg-type]
         elif job.fails:
             self.save(events.JobEnded(**about, status=TakeStatus.FAILED, problem=job.problem))  # type: ignore[arg-type]
         else:
-            self.save(events.Rendered(**about, video_url=asked))  # type: ignore[arg-type]
+            self.save(events.Rendered(**about, video_url=job_id))  # type: ignore[arg-type]
 
     def collect(self, step: Step) -> Iterator[None]:
-        found = self.run.take(step.shot_id, step.take)
-        if found is None or found.turns != step.turn or found.status is not TakeStatus.COLLECTING:
+        record = self.run.take(step.shot_id, step.take)
+        if record is None or record.turns != step.turn or record.status is not TakeStatus.COLLECTING:
             return
         yield
         about = {"shot_id": step.shot_id, "take": step.take}
         if self.happens(self.failure / 2):
-            turned = {**about, "problem": LOST, "turn": step.turn}
-            self.save(events.CollectPutOff(**turned, until=self.now + 1, ask_again=self.happens(0.5)))  # type: ignore[arg-type]
+            about_turn = {**about, "problem": LOST, "turn": step.turn}
+            self.save(events.CollectPutOff(**about_turn, until=self.now + 1, ask_again=self.happens(0.5)))  # type: ignore[arg-type]
         else:
-            path, kept = found.video_url or "", self.bucket is None
+            path, kept = record.video_url or "", self.bucket is None
             clip = Clip(path=path, sha256=path, bytes=1, width=1, height=1, duration_s=5, frames=1, kept=kept)
             self.save(events.Collected(**about, video=clip, last_frame=FRAME))  # type: ignore[arg-type]
             yield
             yield from self.put(step.shot_id, step.take, path)
 
     def put(self, shot_id: str, take: int, path: str) -> Iterator[None]:
-        """Whoever has the clip puts it into object storage, again and again while that is away."""
+        """The worker that has the clip puts it into object storage, again and again while that is away."""
         if self.bucket is None:
             return
         about = {"shot_id": shot_id, "take": take, "sha256": path}
@@ -270,10 +270,10 @@ class World:
 
     def keep(self, shot_id: str, take: int) -> Iterator[None]:
         """Another worker takes over: it finds the clip kept, or has it on its disk, or it is gone."""
-        found = self.run.take(shot_id, take)
-        if found is None or found.video is None or found.video.kept or self.bucket is None:
+        record = self.run.take(shot_id, take)
+        if record is None or record.video is None or record.video.kept or self.bucket is None:
             return
-        path = found.video.path
+        path = record.video.path
         yield
         if path in self.bucket or self.happens(0.5):
             yield from self.put(shot_id, take, path)
@@ -319,13 +319,13 @@ class World:
         self.now = max(self.now + 1, min(moment or 0, self.now + 60))
         self.record(events.Elapsed())
         for step in steps_due(self.run, self.now):
-            self.tasks += [self.begun(step) for _ in range(self.chance.randint(1, 2)) if not self.happens(self.loss)]
+            self.tasks += [self.work_on(step) for _ in range(self.chance.randint(1, 2)) if not self.happens(self.loss)]
         for job in self.jobs:
             if job.ends_at <= self.now and self.happens(0.3):
                 self.call(job)
 
     def live(self, turns: int) -> None:
-        """So many turns of time, and as many steps of tasks between them as chance has it."""
+        """That many turns of time, and a random number of task steps between them."""
         for _ in range(turns):
             if self.is_at_rest():
                 return
@@ -334,7 +334,7 @@ class World:
                 self.go_on()
 
     def is_at_rest(self) -> bool:
-        """Nothing is to come but a person's decision."""
+        """Nothing can happen but a person's decision."""
         return (
             not self.tasks and wake_at(self.run, self.now) is None and all(job.ends_at < self.now for job in self.jobs)
         )
@@ -379,8 +379,8 @@ class World:
 
     def say_again(self) -> None:
         """Something that a task saved is saved again: its answer had been lost."""
-        if self.saved:
-            self.record(self.chance.choice(self.saved))
+        if self.history:
+            self.record(self.chance.choice(self.history))
 
 
 def with_shots(run: Run, **more: object) -> Run:

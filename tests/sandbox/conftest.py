@@ -61,20 +61,20 @@ class Client:
     async def post(self, body: object = None, **headers: str) -> httpx.Response:
         return await self.http.post(f"{self.url}/v1/jobs", json=body, headers=headers)
 
-    async def submit(self, **given: object) -> str:
-        response = await self.post({"model": "seedance-1.5-pro-1080p", "input": {"prompt": "rain"} | given})
+    async def submit(self, **fields: object) -> str:
+        response = await self.post({"model": "seedance-1.5-pro-1080p", "input": {"prompt": "rain"} | fields})
         assert response.status_code == 200, response.text
         return response.json()["id"]
 
     async def get(self, job_id: str) -> dict:
         return (await self.http.get(f"{self.url}/v1/jobs/{job_id}")).json()
 
-    async def done(self, job_id: str, state: str = "succeeded") -> dict:
-        async def ended() -> dict | None:
+    async def wait_for_end(self, job_id: str, state: str = "succeeded") -> dict:
+        async def end() -> dict | None:
             document = await self.get(job_id)
             return document if document["status"] in ("succeeded", "failed", "expired") else None
 
-        document = await until(ended)
+        document = await until(end)
         assert document["status"] == state, document
         return document
 

@@ -19,15 +19,15 @@ GOOD = {"model": "seedance-1.5-pro-1080p", "input": {"prompt": "rain"}}
 async def test_a_job_goes_from_submit_to_clip(sandbox) -> None:
     """The create answer is the page's, and the look-up reads with our own reader."""
     async with sandbox() as client:
-        created = (await client.post(GOOD)).json()
-        document = await client.done(created["id"])
+        job = (await client.post(GOOD)).json()
+        document = await client.wait_for_end(job["id"])
         report = read_job(document)
         clip = await client.http.get(report.video_url, headers={"Range": "bytes=0-99"})
 
-    assert {"id", "object", "status", "model", "created", "request_id"} == set(created)
-    assert (created["object"], created["status"], created["model"]) == ("job", "processing", GOOD["model"])
-    assert (report.state, report.job_ids[0], report.error) == (JobState.SUCCEEDED, created["id"], None)
-    assert (document["output"]["task_id"], document["output"]["status"]) == (created["id"], "succeeded")
+    assert {"id", "object", "status", "model", "created", "request_id"} == set(job)
+    assert (job["object"], job["status"], job["model"]) == ("job", "processing", GOOD["model"])
+    assert (report.state, report.job_ids[0], report.error) == (JobState.SUCCEEDED, job["id"], None)
+    assert (document["output"]["task_id"], document["output"]["status"]) == (job["id"], "succeeded")
     assert (clip.status_code, len(clip.content), clip.headers["content-type"]) == (206, 100, "video/mp4")
     assert clip.content[4:8] == b"ftyp"
 
@@ -39,7 +39,7 @@ async def test_our_client_and_the_sandbox_understand_each_other(sandbox, tmp_pat
         url = await client.upload(tmp_path / "first.png", kind="image", purpose="first_frame")
         submit = {"prompt": "rain", "first_frame_url": url}
         answer = await client.submit(Order(model="seedance-1.5-pro-1080p", input=submit, take="take-1"))
-        await server.done(answer.job_id)
+        await server.wait_for_end(answer.job_id)
         report = await client.get_job(answer.job_id)
         journal = await server.journal()
 
@@ -50,9 +50,9 @@ async def test_our_client_and_the_sandbox_understand_each_other(sandbox, tmp_pat
 
 
 async def test_every_field_of_the_page_is_taken(sandbox, picture, as_png) -> None:
-    """The page's sample as it stands, pictures and references together, only with pictures that are there."""
+    """The page's sample unchanged, pictures and references together, only with pictures that are there."""
     frame = "data:image/png;base64," + base64.b64encode(as_png(picture(640, 360))).decode()
-    given = {
+    fields = {
         "prompt": "电影感街头运镜",
         "resolution": "720p",
         "duration": 5,
@@ -74,11 +74,11 @@ async def test_every_field_of_the_page_is_taken(sandbox, picture, as_png) -> Non
         "reference_video_urls": ["https://example.com/ref.mp4"],
     }
     async with sandbox() as client:
-        document = await client.done(await client.submit(**given))
+        document = await client.wait_for_end(await client.submit(**fields))
         journal = await client.journal()
 
     assert document["seed"] == 12345
-    assert journal["jobs"][0]["input"] == given
+    assert journal["jobs"][0]["input"] == fields
 
 
 WRONG = [
@@ -131,8 +131,10 @@ async def test_a_wrong_submit_is_refused_with_the_place(sandbox) -> None:
         journal = await client.journal()
 
     errors = [answer.json()["error"] for answer in answers]
-    seen = [(answer.status_code, error["code"], error["param"]) for answer, error in zip(answers, errors, strict=True)]
-    assert seen == [(status, code, param) for _, status, code, param in WRONG]
+    results = [
+        (answer.status_code, error["code"], error["param"]) for answer, error in zip(answers, errors, strict=True)
+    ]
+    assert results == [(status, code, param) for _, status, code, param in WRONG]
     assert all({"code", "message", "param", "type"} == set(error) for error in errors)
     assert journal["jobs"] == []
     assert [entry["answer"] for entry in journal["submits"]] == [status for _, status, *_ in WRONG]
@@ -171,9 +173,9 @@ async def test_an_upload_needs_kind_purpose_and_file(sandbox) -> None:
             await client.http.post(upload, data={"kind": "image"}, files={"file": ("a.png", b"1")}),
             await client.http.post(upload, data={"kind": "image", "purpose": "x"}),
         ]
-        served = await client.http.get(good.json()["url"])
+        response = await client.http.get(good.json()["url"])
 
-    assert (served.content, served.headers["content-type"]) == (b"1", "image/png")
+    assert (response.content, response.headers["content-type"]) == (b"1", "image/png")
     assert good.json()["url"].endswith(".png")
     assert [answer.json()["error"]["param"] for answer in bad] == ["kind", "purpose", "file"]
 
@@ -207,12 +209,12 @@ async def test_a_repeated_key_is_a_second_job_and_shows_in_the_journal(sandbox) 
 async def test_an_honoured_key_answers_with_the_first_job(sandbox) -> None:
     """Even where the first answer was lost; another body under the same key is a conflict."""
     async with sandbox(idempotent=True, faults=Faults(accept_then_500=1.0)) as client:
-        lost = await client.post(GOOD, **{"Idempotency-Key": "take-1"})
+        loss = await client.post(GOOD, **{"Idempotency-Key": "take-1"})
         again = await client.post(GOOD, **{"Idempotency-Key": "take-1"})
         other = await client.post(GOOD | {"input": {"prompt": "sun"}}, **{"Idempotency-Key": "take-1"})
         journal = await client.journal()
 
-    assert (lost.status_code, again.status_code, other.status_code) == (500, 200, 409)
+    assert (loss.status_code, again.status_code, other.status_code) == (500, 200, 409)
     assert [job["id"] for job in journal["jobs"]] == [again.json()["id"]]
 
 
@@ -222,7 +224,7 @@ async def test_more_jobs_than_places_are_queued(sandbox) -> None:
         first, second = await client.submit(), await client.submit()
         await asyncio.wait_for(_running(client, first), 60)
         states = [(await client.get(job))["output"]["status"] for job in (first, second)]
-        await client.done(second)
+        await client.wait_for_end(second)
 
     assert states == ["running", "queued"]
 
@@ -239,7 +241,7 @@ async def test_more_jobs_than_may_wait_are_answered_429(sandbox) -> None:
 async def test_urls_name_the_public_address(sandbox) -> None:
     """For a sandbox behind a proxy or in a container."""
     async with sandbox(public_url="https://sandbox.example/") as client:
-        document = await client.done(await client.submit())
+        document = await client.wait_for_end(await client.submit())
 
     assert document["output"]["videos"][0]["url"].startswith("https://sandbox.example/outputs/")
 
@@ -250,7 +252,7 @@ async def test_an_upload_is_used_even_where_its_public_address_cannot_be_reached
         upload = f"{client.url}/v1/files/upload"
         file = {"file": ("a.png", as_png(picture(320, 180)))}
         url = (await client.http.post(upload, data={"kind": "image", "purpose": "x"}, files=file)).json()["url"]
-        await client.done(await client.submit(first_frame_url=url))
+        await client.wait_for_end(await client.submit(first_frame_url=url))
 
     assert url.startswith("https://sandbox.invalid/files/")
 
@@ -258,7 +260,7 @@ async def test_an_upload_is_used_even_where_its_public_address_cannot_be_reached
 async def test_an_expired_output_is_403(sandbox) -> None:
     """As a pre-signed URL after its day."""
     async with sandbox(output_ttl_s=0.0) as client:
-        document = await client.done(await client.submit())
+        document = await client.wait_for_end(await client.submit())
         response = await client.http.get(document["output"]["videos"][0]["url"])
 
     assert response.status_code == 403
@@ -268,7 +270,7 @@ async def test_the_ark_dialect_is_arks_own_form(sandbox, receiver) -> None:
     """Look-ups and callbacks alike."""
     async with sandbox(dialect="ark") as client:
         job_id = await client.submit(callback_url=receiver.url, return_last_frame=True)
-        document = await client.done(job_id)
+        document = await client.wait_for_end(job_id)
         await receiver.wait_for(3)
 
     assert set(document["content"]) == {"video_url", "last_frame_url"}
@@ -291,7 +293,7 @@ async def test_an_unusable_first_frame_fails_the_job(sandbox, picture, as_png, u
     tiny = f"data:image/png;base64,{base64.b64encode(as_png(picture(40, 40))).decode()}"
     async with sandbox() as client:
         url = url.format(sandbox=client.url, tiny=tiny)
-        document = await client.done(await client.submit(first_frame_url=url), "failed")
+        document = await client.wait_for_end(await client.submit(first_frame_url=url), "failed")
 
     assert document["error"]["code"] == code
     assert "output" in document
@@ -303,12 +305,12 @@ async def test_the_journal_holds_the_first_frame_as_it_was_given(sandbox, pictur
     content = as_png(picture(320, 180))
     url = f"data:image/png;base64,{base64.b64encode(content).decode()}"
     async with sandbox() as client:
-        await client.done(await client.submit(first_frame_url=url))
-        given = (await client.journal())["jobs"][0]["given"]["first_frame"]
-        kept = await client.http.get(given["kept_url"])
+        await client.wait_for_end(await client.submit(first_frame_url=url))
+        job_picture = (await client.journal())["jobs"][0]["given"]["first_frame"]
+        copy = await client.http.get(job_picture["kept_url"])
 
-    assert kept.content == content
-    assert (given["width"], given["height"]) == (320, 180)
+    assert copy.content == content
+    assert (job_picture["width"], job_picture["height"]) == (320, 180)
 
 
 async def test_the_folder_is_bounded(sandbox, tmp_path) -> None:
@@ -316,12 +318,12 @@ async def test_the_folder_is_bounded(sandbox, tmp_path) -> None:
     async with sandbox(folder_bytes_max=60_000) as client:
         names = []
         for _ in range(4):
-            document = await client.done(await client.submit())
+            document = await client.wait_for_end(await client.submit())
             names.append(document["output"]["videos"][0]["url"].rpartition("/")[2])
 
-    left = {path.name for path in (tmp_path / "sandbox" / "outputs").iterdir()}
-    assert names[-1] in left
-    assert names[0] not in left
+    files = {path.name for path in (tmp_path / "sandbox" / "outputs").iterdir()}
+    assert names[-1] in files
+    assert names[0] not in files
 
 
 @pytest.mark.parametrize("option", [{"key": ""}, {"scale": 2.0}, {"concurrency": 0}, {"seconds_per_clip": -1.0}])

@@ -41,16 +41,16 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def boxes(content: bytes) -> list[tuple[bytes, int]]:
-    found, at = [], 0
+    boxes, at = [], 0
     while at < len(content):
         size, kind = struct.unpack_from(">I4s", content, at)
-        found.append((kind, size))
+        boxes.append((kind, size))
         at += size
-    return found
+    return boxes
 
 
 def test_a_clip_has_the_anatomy_of_a_real_one(tmp_path: Path) -> None:
-    """moov at the end behind a uuid box and free, untagged, one keyframe, sound longer than the picture."""
+    """moov at the end after a uuid box and free, untagged, one keyframe, sound longer than the picture."""
     render(tmp_path / "a.mp4", frames=25)
 
     layout = boxes((tmp_path / "a.mp4").read_bytes())
@@ -85,12 +85,12 @@ def test_b_frames_and_silence_are_choices(tmp_path: Path) -> None:
 def test_a_continued_clip_begins_with_exactly_the_given_frame(tmp_path: Path) -> None:
     """Nothing is drawn on it: it still carries the label of the shot before; from the next frame on, its own."""
     render(tmp_path / "one.mp4", number=1)
-    given = Image.open(tmp_path / "one.png")
+    picture = Image.open(tmp_path / "one.png")
 
-    frames = render(tmp_path / "two.mp4", number=2, first=given, seed=8, prompt="closer")
+    frames = render(tmp_path / "two.mp4", number=2, first=picture, seed=8, prompt="closer")
 
-    difference = frames[0].astype(np.float64) - np.asarray(given)
-    assert psnr(frames[0], given) > 38
+    difference = frames[0].astype(np.float64) - np.asarray(picture)
+    assert psnr(frames[0], picture) > 38
     assert np.abs(difference.mean(axis=(0, 1))).max() < 0.25
     assert [(1, LAST)] + [(2, number) for number in range(1, FRAMES)] == [read_label(frame) for frame in frames]
 
@@ -135,10 +135,10 @@ def test_the_png_is_the_decoded_last_frame(tmp_path: Path) -> None:
 def test_the_png_has_no_watermark(tmp_path: Path) -> None:
     """The clip has: a frame taken from it would carry the mark into the next shot."""
     plain = render(tmp_path / "plain.mp4", first=None)
-    marked = render(tmp_path / "marked.mp4", watermark=True)
+    marked_frames = render(tmp_path / "marked.mp4", watermark=True)
 
     corner = (slice(-12, None), slice(-40, None))
-    assert psnr(marked[-1][corner], plain[-1][corner]) < 25
+    assert psnr(marked_frames[-1][corner], plain[-1][corner]) < 25
     assert psnr(np.asarray(Image.open(tmp_path / "marked.png"))[corner], plain[-1][corner]) > 30
 
 
@@ -200,8 +200,8 @@ async def test_an_image_of_another_ratio_is_cropped_around_its_middle(sandbox, p
     """As the real API does when the ratio is given; ``adaptive`` follows the image."""
     url = f"data:image/png;base64,{base64.b64encode(as_png(picture(300, 300))).decode()}"
     async with sandbox() as client:
-        wide = await client.done(await client.submit(first_frame_url=url, ratio="16:9", return_last_frame=True))
-        square = await client.done(await client.submit(first_frame_url=url, resolution="480p"))
+        wide = await client.wait_for_end(await client.submit(first_frame_url=url, ratio="16:9", return_last_frame=True))
+        square = await client.wait_for_end(await client.submit(first_frame_url=url, resolution="480p"))
         frame = await client.http.get(wide["output"]["last_frame_url"])
 
     assert (wide["ratio"], square["ratio"]) == ("16:9", "1:1")
@@ -211,18 +211,18 @@ async def test_an_image_of_another_ratio_is_cropped_around_its_middle(sandbox, p
 @pytest.mark.anyio
 async def test_rendering_leaves_the_event_loop_free(sandbox, monkeypatch) -> None:
     """A clip in the making does not keep other requests waiting: here it is not done before some are answered."""
-    answered, render = threading.Event(), renderer.Renderer._render
+    answer, render = threading.Event(), renderer.Renderer._render
 
     def held_up(*arguments: Any) -> None:
-        assert answered.wait(90)
+        assert answer.wait(90)
         render(*arguments)
 
     monkeypatch.setattr(renderer.Renderer, "_render", held_up)
     async with sandbox() as client:
         job_id = await client.submit()
         states = [(await client.get(job_id))["status"] for _ in range(5)]
-        answered.set()
-        done = await client.done(job_id)
+        answer.set()
+        document = await client.wait_for_end(job_id)
 
     assert "succeeded" not in states
-    assert done["status"] == "succeeded"
+    assert document["status"] == "succeeded"

@@ -131,21 +131,21 @@ async def test_a_wrong_key_is_refused_everywhere(sandbox: Any) -> None:
         abroad = Abroad(client)
         answers = {path: await abroad.post(path, body, key="sk-wrong") for path, body in GOOD.items()}
         bearer = await abroad.post(SEEDANCE, GOOD[SEEDANCE], headers={"Authorization": "Bearer sk-sandbox"})
-        unversioned = await abroad.post(RUNWAY, GOOD[RUNWAY], headers={"X-Runway-Version": ""})
+        unversioned_response = await abroad.post(RUNWAY, GOOD[RUNWAY], headers={"X-Runway-Version": ""})
 
     assert [answer.status_code for answer in answers.values()] == [401, 401, 401, 200, 401]
     assert answers[KLING].json()["code"] == 1002
     assert answers[HAILUO].json()["base_resp"]["status_code"] == 1004
-    assert (bearer.status_code, unversioned.status_code) == (401, 400)
+    assert (bearer.status_code, unversioned_response.status_code) == (401, 400)
 
 
 async def test_fal_tells_what_is_wrong_with_a_request_when_it_runs(sandbox: Any) -> None:
     """Its queue takes anything; the second look-up is an error."""
     async with sandbox() as client:
         abroad = Abroad(client)
-        created = (await abroad.post(SEEDANCE, {"prompt": "rain", "watermark": True})).json()
-        status = await abroad.until(created["status_url"], "COMPLETED")
-        result = await abroad.ask("GET", created["response_url"])
+        job = (await abroad.post(SEEDANCE, {"prompt": "rain", "watermark": True})).json()
+        status = await abroad.until(job["status_url"], "COMPLETED")
+        result = await abroad.ask("GET", job["response_url"])
 
     assert status["status"] == "COMPLETED"
     assert (result.status_code, result.json()["detail"][0]["loc"]) == (422, ["body", "watermark"])
@@ -158,16 +158,16 @@ async def test_kling_has_a_reference_once_and_finds_it(sandbox: Any) -> None:
         abroad = Abroad(client)
         first = (await abroad.post(KLING, body)).json()
         second = await abroad.post(KLING, body)
-        found = (await abroad.ask("GET", "/kling/tasks?external_task_ids=take-1,take-2")).json()
+        answer = (await abroad.ask("GET", "/kling/tasks?external_task_ids=take-1,take-2")).json()
         absent = (await abroad.ask("GET", "/kling/tasks?task_ids=1")).json()
-        listed = (await abroad.post("/kling/tasks", {"limit": 1})).json()
+        listing = (await abroad.post("/kling/tasks", {"limit": 1})).json()
         jobs = (await client.journal())["jobs"]
 
     assert (second.status_code, second.json()["code"]) == (400, 1201)
     assert "already exists" in second.json()["message"]
-    assert [record["id"] for record in found["data"]] == [first["data"]["id"]]
+    assert [record["id"] for record in answer["data"]] == [first["data"]["id"]]
     assert (absent["code"], absent["data"]) == (0, [])
-    assert [record["id"] for record in listed["data"]["result"]] == [first["data"]["id"]]
+    assert [record["id"] for record in listing["data"]["result"]] == [first["data"]["id"]]
     assert len(jobs) == 1
 
 
@@ -183,23 +183,26 @@ async def test_hailuo_makes_no_job_for_an_address_that_does_not_echo(sandbox: An
 
 
 @pytest.mark.parametrize("path", [HAILUO, RUNWAY])
-async def test_another_look_up_gives_an_address_that_lives_anew(sandbox: Any, path: str) -> None:
-    """The one of before has expired."""
+async def test_another_look_up_gives_a_fresh_address(sandbox: Any, path: str) -> None:
+    """The earlier one has expired."""
     async with sandbox(output_ttl_s=0.2) as client:
         abroad = Abroad(client)
-        created = (await abroad.post(path, GOOD[path])).json()
+        job = (await abroad.post(path, GOOD[path])).json()
         if path == RUNWAY:
-            asked, read = f"/runway/v1/tasks/{created['id']}", lambda body: body["output"][0]
-            await abroad.until(asked, "SUCCEEDED")
+            query_path, read = f"/runway/v1/tasks/{job['id']}", lambda body: body["output"][0]
+            await abroad.until(query_path, "SUCCEEDED")
         else:
-            query = f"/hailuo/v1/query/video_generation?task_id={created['task_id']}"
-            done = await abroad.until(query, "Success")
-            asked, read = f"/hailuo/v1/files/retrieve?file_id={done['file_id']}", lambda b: b["file"]["download_url"]
-        old = read((await abroad.ask("GET", asked)).json())
+            query = f"/hailuo/v1/query/video_generation?task_id={job['task_id']}"
+            answer = await abroad.until(query, "Success")
+            query_path, read = (
+                f"/hailuo/v1/files/retrieve?file_id={answer['file_id']}",
+                lambda b: b["file"]["download_url"],
+            )
+        old = read((await abroad.ask("GET", query_path)).json())
         async with asyncio.timeout(60):
             while (await abroad.ask("GET", old)).status_code != 403:
                 await asyncio.sleep(0.01)
-        new = read((await abroad.ask("GET", asked)).json())
+        new = read((await abroad.ask("GET", query_path)).json())
 
     assert old != new
 
@@ -209,21 +212,21 @@ async def test_what_is_queued_is_cancelled_where_the_provider_can(sandbox: Any) 
     async with sandbox(queue_s=30.0) as client:
         abroad = Abroad(client)
         task = f"{ARK}/{(await abroad.post(ARK, ark())).json()['id']}"
-        queued = (await abroad.post(SEEDANCE, GOOD[SEEDANCE])).json()
+        job = (await abroad.post(SEEDANCE, GOOD[SEEDANCE])).json()
         runway_task = f"/runway/v1/tasks/{(await abroad.post(RUNWAY, runway())).json()['id']}"
         answers = [
             await abroad.ask("DELETE", task),
-            await abroad.ask("PUT", queued["cancel_url"]),
+            await abroad.ask("PUT", job["cancel_url"]),
             await abroad.ask("DELETE", runway_task),
         ]
         again = await abroad.ask("DELETE", task)
         words = [(await abroad.ask("GET", each)).json()["status"] for each in (task, runway_task)]
-        listed = (await abroad.ask("GET", f"{ARK}?filter.status=cancelled")).json()
+        listing = (await abroad.ask("GET", f"{ARK}?filter.status=cancelled")).json()
 
     assert [answer.status_code for answer in answers] == [200, 202, 204]
     assert again.status_code == 409
     assert words == ["cancelled", "CANCELLED"]
-    assert listed["total"] == 1
+    assert listing["total"] == 1
 
 
 BUSY = {ARK: (429, 503, 500), SEEDANCE: (429, 503, 500), KLING: (429, 503, 500), HAILUO: (200, 503, 500)}

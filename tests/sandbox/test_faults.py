@@ -16,7 +16,7 @@ async def test_a_job_calls_back_at_each_change_in_order(sandbox, receiver) -> No
     """With the body of a look-up."""
     async with sandbox() as client:
         job_id = await client.submit(callback_url=receiver.url)
-        document = await client.done(job_id)
+        document = await client.wait_for_end(job_id)
         await receiver.wait_for(3)
         journal = await client.journal()
 
@@ -26,13 +26,13 @@ async def test_a_job_calls_back_at_each_change_in_order(sandbox, receiver) -> No
     assert [callback["outcome"] for callback in journal["jobs"][0]["callbacks"]] == [200, 200, 200]
 
 
-async def test_callbacks_leave_after_the_submit_is_answered(sandbox, receiver, monkeypatch) -> None:
+async def test_callbacks_are_sent_after_the_submit_is_answered(sandbox, receiver, monkeypatch) -> None:
     """A slow answer holds them back: unless the switch ``early`` is on, nobody hears of a job before its submitter."""
     monkeypatch.setattr("framerelay.sandbox.desk.SLOW_S", 0.6)
     async with sandbox(faults=Faults(slow=1.0)) as client:
         submit = asyncio.create_task(client.post(GOOD | {"input": {"prompt": "x", "callback_url": receiver.url}}))
-        done, _ = await asyncio.wait([submit], timeout=0.3)
-        before = (len(done), receiver.states)
+        ended_tasks, _ = await asyncio.wait([submit], timeout=0.3)
+        before = (len(ended_tasks), receiver.states)
         await submit
         await receiver.wait_for(3)
 
@@ -43,16 +43,16 @@ async def test_an_early_callback_arrives_before_the_answer(sandbox, receiver) ->
     """The race that a receiver must survive."""
     async with sandbox(faults=Faults(early=1.0)) as client:
         await client.submit(callback_url=receiver.url)
-        seen = list(receiver.states)
+        states = list(receiver.states)
 
-    assert seen[:1] == ["queued"]
+    assert states[:1] == ["queued"]
 
 
 async def test_a_final_callback_is_tried_three_times_and_others_once(sandbox, receiver) -> None:
     """As Ark documents it."""
     receiver.answers = [503]
     async with sandbox() as client:
-        await client.done(await client.submit(callback_url=receiver.url))
+        await client.wait_for_end(await client.submit(callback_url=receiver.url))
         await receiver.wait_for(5)
         callbacks = await client.callbacks(3)
 
@@ -64,17 +64,17 @@ async def test_a_callback_that_is_taken_is_not_tried_again(sandbox, receiver) ->
     """Any 2xx counts."""
     receiver.answers = [200, 200, 500, 202]
     async with sandbox() as client:
-        await client.done(await client.submit(callback_url=receiver.url))
+        await client.wait_for_end(await client.submit(callback_url=receiver.url))
         callbacks = await client.callbacks(3)
 
     assert (len(receiver.bodies), callbacks[-1]) == (4, {"state": "succeeded", "outcome": 202, "tries": 2})
 
 
-async def test_a_slow_receiver_counts_as_none(sandbox, receiver) -> None:
+async def test_a_slow_receiver_counts_as_no_receiver(sandbox, receiver) -> None:
     """5 s in the documentation, less here."""
     receiver.wait_s = 0.3
     async with sandbox(callback_timeout_s=0.1, callback_tries=2) as client:
-        await client.done(await client.submit(callback_url=receiver.url))
+        await client.wait_for_end(await client.submit(callback_url=receiver.url))
         callbacks = await client.callbacks(3)
 
     assert callbacks[-1] == {"state": "succeeded", "outcome": "TimeoutError", "tries": 2}
@@ -83,7 +83,7 @@ async def test_a_slow_receiver_counts_as_none(sandbox, receiver) -> None:
 async def test_lost_callbacks_are_not_sent(sandbox, receiver) -> None:
     """Not even tried again."""
     async with sandbox(faults=Faults(lose=1.0)) as client:
-        await client.done(await client.submit(callback_url=receiver.url))
+        await client.wait_for_end(await client.submit(callback_url=receiver.url))
         callbacks = await client.callbacks(3)
 
     assert (receiver.bodies, [callback["outcome"] for callback in callbacks]) == ([], ["lost on purpose"] * 3)
@@ -92,7 +92,7 @@ async def test_lost_callbacks_are_not_sent(sandbox, receiver) -> None:
 async def test_repeated_callbacks_come_three_times(sandbox, receiver) -> None:
     """At once, which is when a receiver may count twice."""
     async with sandbox(faults=Faults(repeat=1.0)) as client:
-        await client.done(await client.submit(callback_url=receiver.url))
+        await client.wait_for_end(await client.submit(callback_url=receiver.url))
         await receiver.wait_for(9)
 
     assert receiver.states == ["queued"] * 3 + ["processing"] * 3 + ["succeeded"] * 3
@@ -101,7 +101,7 @@ async def test_repeated_callbacks_come_three_times(sandbox, receiver) -> None:
 async def test_reordered_callbacks_come_after_later_ones(sandbox, receiver) -> None:
     """The end first."""
     async with sandbox(faults=Faults(reorder=1.0)) as client:
-        await client.done(await client.submit(callback_url=receiver.url))
+        await client.wait_for_end(await client.submit(callback_url=receiver.url))
         await receiver.wait_for(3)
 
     assert receiver.states == ["succeeded", "processing", "queued"]
@@ -159,16 +159,16 @@ async def test_a_submit_can_be_refused_in_other_ways(sandbox, faults: Faults, st
 
 
 async def test_look_ups_can_lag_behind_the_callback(sandbox, receiver) -> None:
-    """The job is said to run still, and then as it is."""
+    """The job is reported as running, and then as it is."""
     async with sandbox(faults=Faults(lag=1.0)) as client:
         job_id = await client.submit(callback_url=receiver.url)
         await receiver.wait_for(3)
         document = await client.get(job_id)
-        done = await client.done(job_id)
+        end = await client.wait_for_end(job_id)
 
     assert receiver.states[-1] == "succeeded"
     assert document["output"] == {"task_id": job_id, "status": "running"}
-    assert done["output"]["videos"]
+    assert end["output"]["videos"]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ async def test_look_ups_can_lag_behind_the_callback(sandbox, receiver) -> None:
 async def test_a_job_can_end_badly(sandbox, receiver, faults: Faults, state: str, code: str | None) -> None:
     """And says so in its last callback."""
     async with sandbox(faults=faults) as client:
-        document = await client.done(await client.submit(callback_url=receiver.url), state)
+        document = await client.wait_for_end(await client.submit(callback_url=receiver.url), state)
         await receiver.wait_for(2 if state == "expired" else 3)
 
     assert document.get("error", {}).get("code") == code

@@ -17,7 +17,7 @@ ANSWER_WITHIN_S = 90.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class Answer:
     """What a receiver said until it closed the connection; *head* without the date, which is no secret."""
 
     status: int
@@ -26,16 +26,16 @@ class Heard:
 
     def header(self, name: str) -> str | None:
         """The first header of that name."""
-        found = (line.partition(":")[2].strip() for line in self.head if line.lower().startswith(name.lower() + ":"))
-        return next(found, None)
+        values = (line.partition(":")[2].strip() for line in self.head if line.lower().startswith(name.lower() + ":"))
+        return next(values, None)
 
 
-def heard(raw: bytes) -> Heard:
+def parse_answer(raw: bytes) -> Answer:
     """*raw* taken apart; status 0 if nothing was said."""
     head, _, body = raw.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     status = int(lines[0].split(" ")[1]) if raw else 0
-    return Heard(status=status, head=tuple(line for line in lines if not line.lower().startswith("date:")), body=body)
+    return Answer(status=status, head=tuple(line for line in lines if not line.lower().startswith("date:")), body=body)
 
 
 @pytest.fixture
@@ -50,15 +50,15 @@ def connect_to() -> Callable[[Any], Awaitable[tuple[asyncio.StreamReader, asynci
 
 
 @pytest.fixture
-def talk(connect_to: Any) -> Callable[..., Awaitable[Heard]]:
+def talk(connect_to: Any) -> Callable[..., Awaitable[Answer]]:
     """``await talk(relay, raw)``: the answer to these bytes, read until the receiver closes the connection."""
 
-    async def say(relay: Any, raw: bytes) -> Heard:
+    async def say(relay: Any, raw: bytes) -> Answer:
         reader, writer = await connect_to(relay)
         writer.write(raw)
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
-                return heard(await reader.read())
+                return parse_answer(await reader.read())
         finally:
             writer.close()
 
@@ -103,13 +103,13 @@ def call() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def listed() -> Callable[..., Any]:
-    """``await listed(relay)``: what ``GET /v1/callbacks`` shows, newest first."""
+def callbacks_of() -> Callable[..., Any]:
+    """``await callbacks_of(relay)``: what ``GET /v1/callbacks`` shows, newest first."""
 
     async def ask(relay: Any) -> list[dict[str, Any]]:
         answer = await relay.api.get("/v1/callbacks", params={"limit": 200})
-        found: list[dict[str, Any]] = answer.json()["data"]
-        return found
+        callbacks: list[dict[str, Any]] = answer.json()["data"]
+        return callbacks
 
     return ask
 

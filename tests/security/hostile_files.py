@@ -38,8 +38,8 @@ Hostile = tuple[bytes, set[str]]
 def good(name: str = "good.mp4", **options: Any) -> bytes:
     """The bytes of a small clip that is accepted, unless the options say otherwise."""
     with tempfile.TemporaryDirectory() as folder:
-        chosen = {"frames": 8, "audio_s": None, "manifest": False, "bframes": 0} | options
-        return write_clip(Path(folder) / name, **chosen).read_bytes()
+        fields = {"frames": 8, "audio_s": None, "manifest": False, "bframes": 0} | options
+        return write_clip(Path(folder) / name, **fields).read_bytes()
 
 
 def clips(elsewhere: str) -> dict[str, Hostile]:
@@ -82,9 +82,9 @@ def naming_places(elsewhere: str) -> dict[str, Hostile]:
 
 
 def no_clips() -> dict[str, Hostile]:
-    """Everything else that may lie under the address of a clip."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
+    """Everything else that may be at the address of a clip."""
+    archive_file = io.BytesIO()
+    with zipfile.ZipFile(archive_file, "w") as archive:
         archive.writestr("clip.mp4", good())
     texts = {
         "text": "a clip, honestly",
@@ -100,7 +100,7 @@ def no_clips() -> dict[str, Hostile]:
         "zeros": (bytes(100_000), NOT_A_CLIP),
         "noise": (random.Random(4).randbytes(100_000), NOT_A_CLIP),
         "packed by gzip": (gzip.compress(good()), NOT_A_CLIP),
-        "packed by zip": (packed.getvalue(), NOT_A_CLIP),
+        "packed by zip": (archive_file.getvalue(), NOT_A_CLIP),
         **{f"picture: {name}": (body, NOT_A_CLIP) for name, (body, _) in pictures().items()},
     }
 
@@ -174,13 +174,13 @@ def excesses() -> dict[str, Hostile]:
 def other_kinds() -> dict[str, Hostile]:
     """Real media, of which none is a clip for us."""
     return {
-        "transport stream": (written("mpegts", "libx264"), NOT_A_CLIP),
-        "AVI": (written("avi", "mpeg4"), NOT_A_CLIP),
-        "flash video": (written("flv", "libx264"), NOT_A_CLIP),
+        "transport stream": (grey_clip("mpegts", "libx264"), NOT_A_CLIP),
+        "AVI": (grey_clip("avi", "mpeg4"), NOT_A_CLIP),
+        "flash video": (grey_clip("flv", "libx264"), NOT_A_CLIP),
         "MPEG-2": (good(codec="mpeg2"), NOT_ALLOWED),
-        "ProRes": (written("mov", "prores_ks", "yuv422p10le"), NOT_ALLOWED),
-        "FFV1": (written("matroska", "ffv1"), NOT_ALLOWED),
-        "motion JPEG": (written("mp4", "mjpeg", "yuvj420p"), NOT_ALLOWED),
+        "ProRes": (grey_clip("mov", "prores_ks", "yuv422p10le"), NOT_ALLOWED),
+        "FFV1": (grey_clip("matroska", "ffv1"), NOT_ALLOWED),
+        "motion JPEG": (grey_clip("mp4", "mjpeg", "yuvj420p"), NOT_ALLOWED),
         "sound alone": (good(picture=False, audio_s=0.5), NO_PICTURE),
         "sound and cover art": (good(picture=False, cover=True, audio_s=0.5), NO_PICTURE),
         "encrypted": (encrypted(), DAMAGED | NOT_ALLOWED),
@@ -211,7 +211,7 @@ def matroska() -> dict[str, Hostile]:
 
 @cache
 def pictures() -> dict[str, Hostile]:
-    """Pictures that cost more than they show, or are none."""
+    """Pictures that cost more than they show, or are not pictures."""
     noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8))
     jpeg, gif = io.BytesIO(), io.BytesIO()
     noise.save(jpeg, "JPEG", progressive=True)
@@ -267,9 +267,9 @@ def mutations(count: int) -> Iterator[bytes]:
 
 def patched(data: bytes, at: int, form: str, *values: Any) -> bytes:
     """*data* with *values* at *at*."""
-    changed = bytearray(data)
-    struct.pack_into(form, changed, at, *values)
-    return bytes(changed)
+    body = bytearray(data)
+    struct.pack_into(form, body, at, *values)
+    return bytes(body)
 
 
 def with_more_tracks(clip: bytes, count: int) -> bytes:
@@ -287,7 +287,7 @@ def timescale(clip: bytes) -> int:
 
 
 def with_reference(path: bytes, *, levels: int) -> bytes:
-    """A clip whose samples are said to lie in the file *path*, as QuickTime wrote it (an alias record)."""
+    """A clip whose samples are declared to be in the file *path*, as QuickTime wrote it (an alias record)."""
     place = struct.pack(">HH", 2, len(path)) + path + bytes(len(path) % 2) + struct.pack(">HH", 0xFFFF, 0)
     record = bytes(10) + bytes(28) + bytes(12) + bytes(64) + bytes(16) + struct.pack(">hh", levels, levels) + bytes(16)
     entry = box(b"alis", bytes(4) + record + place)
@@ -326,7 +326,7 @@ def encrypted() -> bytes:
     return clip[: mdat + 12] + noise + clip[mdat + 12 + len(noise) :]
 
 
-def written(container: str, encoder: str, pix_fmt: str = "yuv420p") -> bytes:
+def grey_clip(container: str, encoder: str, pix_fmt: str = "yuv420p") -> bytes:
     """Eight grey pictures in another container or codec."""
     file = io.BytesIO()
     with av.open(file, "w", format=container, options={"strict": "-2"}) as output:

@@ -5,7 +5,7 @@ from typing import Any
 
 async def everything_in(redis: Any) -> str:
     """Every key with its value, of whatever type."""
-    found = []
+    entries = []
     async for key in redis.scan_iter(count=1000):
         match (await redis.type(key)).decode():
             case "string":
@@ -24,5 +24,5 @@ async def everything_in(redis: Any) -> str:
                 continue
             case other:
                 raise AssertionError(f"nobody looks into a {other}: {key!r}")
-        found.append(f"{key!r} {value!r}")
-    return "\n".join(found)
+        entries.append(f"{key!r} {value!r}")
+    return "\n".join(entries)

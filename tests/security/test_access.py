@@ -35,15 +35,15 @@ def start_door(redis_url: str, tmp_path: Path) -> Start:
     """``async with start_door() as stranger``: a receiver with three keys, and a client that has none."""
 
     @asynccontextmanager
-    async def start(*, keys: Keys | None = None, **chosen: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async def start(*, keys: Keys | None = None, **chosen_settings: Any) -> AsyncIterator[httpx.AsyncClient]:
         with listening_on("127.0.0.1", 0) as listener:
             port = listener.getsockname()[1]
-            settings = Settings(port=port, data_dir=tmp_path / "data", **chosen)
-            known = keys or Keys(
+            settings = Settings(port=port, data_dir=tmp_path / "data", **chosen_settings)
+            own_keys = keys or Keys(
                 api_key=Secret(NEW), further=(Secret(OLD),), read=(Secret(READ),), secret=Secret("s"), new_api_key=False
             )
             async with (
-                running_receiver(settings, known, redis_url, listener),
+                running_receiver(settings, own_keys, redis_url, listener),
                 httpx.AsyncClient(base_url=settings.listen_url, trust_env=False, timeout=120) as http,
             ):
                 yield http
@@ -67,9 +67,9 @@ async def test_a_key_that_reads_changes_nothing(start_door: Start) -> None:
     """403 on every route that acts, without having looked at what it was about; every other one answers."""
     async with start_door() as http:
         run = (await http.post("/v1/runs", json=BOARD, headers=bearer(NEW))).json()
-        named = {"{run}": run["id"], "{shot}": "s1", "{callback}": "cb_x", "{path:path}": f"{run['id']}/x.mp4"}
+        values = {"{run}": run["id"], "{shot}": "s1", "{callback}": "cb_x", "{path:path}": f"{run['id']}/x.mp4"}
         for route in routes():
-            path = re.sub(r"\{[^}]+\}", lambda name: named.get(name[0], "x"), route.path)
+            path = re.sub(r"\{[^}]+\}", lambda name: values.get(name[0], "x"), route.path)
             for method in (route.methods or set()) - {"HEAD"}:
                 if route.path.startswith("/v1") or route.path.startswith("/media"):
                     if path.endswith("/events"):
@@ -77,9 +77,9 @@ async def test_a_key_that_reads_changes_nothing(start_door: Start) -> None:
                     answer = await http.request(method, path, headers=bearer(READ))
                     assert (answer.status_code == 403) == (method != "GET"), (method, path, answer.status_code)
                     assert answer.status_code != 401, path
-        shown = (await http.get(f"/v1/runs/{run['id']}", headers=bearer(READ))).json()
+        run_json = (await http.get(f"/v1/runs/{run['id']}", headers=bearer(READ))).json()
 
-    assert (shown["status"], shown["revision"]) == ("waiting", run["revision"])
+    assert (run_json["status"], run_json["revision"]) == ("waiting", run["revision"])
 
 
 async def test_several_keys_count_at_once(start_door: Start) -> None:
@@ -119,17 +119,17 @@ async def test_a_session_that_was_logged_out_is_over_wherever_its_cookie_is(star
         async def status(session: str, path: str = "/v1/runs") -> int:
             return (await http.get(path, headers={"Cookie": f"{COOKIE}={session}"})).status_code
 
-        carried = {"Cookie": f"{COOKIE}={first}"}
+        cookie = {"Cookie": f"{COOKIE}={first}"}
         for headers in ({}, {"Origin": "https://evil.example"}, {**own(http), "Sec-Fetch-Site": "cross-site"}):
-            answer = await http.post("/logout", headers={**carried, **headers})
+            answer = await http.post("/logout", headers={**cookie, **headers})
             assert (answer.status_code, "set-cookie" in answer.headers) == (403, False), headers
         assert [await status(each) for each in (first, second, old)] == [200, 200, 200]
 
-        assert (await http.post("/logout", headers={**carried, **own(http)})).status_code == 303
+        assert (await http.post("/logout", headers={**cookie, **own(http)})).status_code == 303
         assert [await status(each) for each in (first, second, old)] == [401, 200, 200]
         assert [await status(first, path) for path in ("/", "/metrics", "/media/given/x.png")] == [401, 401, 401]
-        assert "Log out" not in (await http.get("/", headers={**carried, "Accept": "text/html"})).text
-        assert (await http.post("/v1/runs", json=BOARD, headers={**carried, **own(http)})).status_code == 401
+        assert "Log out" not in (await http.get("/", headers={**cookie, "Accept": "text/html"})).text
+        assert (await http.post("/v1/runs", json=BOARD, headers={**cookie, **own(http)})).status_code == 401
 
 
 async def test_another_site_in_the_same_browser_changes_nothing(start_door: Start) -> None:
@@ -164,31 +164,37 @@ async def test_another_site_in_the_same_browser_changes_nothing(start_door: Star
 async def test_a_session_opens_what_its_key_opens_and_ends_with_it(start_door: Start) -> None:
     """A read key's session reads; a key taken out of the settings, or another secret, ends what it began."""
     without = Keys(api_key=Secret(OLD), secret=Secret("s"), new_api_key=False)
-    resigned = Keys(api_key=Secret(NEW), secret=Secret("another"), new_api_key=False)
+    other_secret = Keys(api_key=Secret(NEW), secret=Secret("another"), new_api_key=False)
     async with start_door() as http:
         reading = (await log_in(http, READ)).headers["set-cookie"].partition(";")[0]
         acting = (await log_in(http, NEW)).headers["set-cookie"].partition(";")[0]
         answer = await http.post("/v1/runs", json=BOARD, headers={**own(http), "Cookie": reading})
         assert answer.status_code == 403
         assert (await http.get("/v1/runs", headers={"Cookie": reading})).status_code == 200
-    for keys in (without, resigned):
+    for keys in (without, other_secret):
         async with start_door(keys=keys) as http:
             assert (await http.get("/v1/runs", headers={"Cookie": acting})).status_code == 401
 
 
 async def test_no_cookie_can_be_made_or_stretched(start_door: Start) -> None:
-    """Every part of it stands under the MAC, and odd ones are refused, not errors."""
+    """Every part of it is covered by the MAC, and odd ones are refused, not errors."""
     async with start_door() as http:
         value = (await log_in(http, NEW)).headers["set-cookie"].partition(";")[0].partition("=")[2]
         until, fingerprint, name, mac = value.split(".")
         http.cookies.clear()
-        made = ["", ".", "..", "x", f"{int(until) + 1}.{fingerprint}.{mac}", f"{until}.{fingerprint}.{mac[:-1]}"]
-        made += [f"{until}.{fingerprint}.x.{mac}", f"{until}.{fingerprint}.{name}.x.{mac}"]
-        made += [f"{int(until) + 1}.{fingerprint}.{name}.{mac}", f"{until}.{fingerprint}.{name}.{mac[:-1]}"]
-        made += [f"{until}..{mac}", f".{fingerprint}.{mac}", f"{until}.{fingerprint}.", "9" * 5000, f"{until}.é.{mac}"]
-        for forged in made:
-            headers = {"Cookie": f"{COOKIE}={forged}".encode("latin-1")}
-            assert (await http.get("/v1/runs", headers=headers)).status_code == 401, forged
+        values = ["", ".", "..", "x", f"{int(until) + 1}.{fingerprint}.{mac}", f"{until}.{fingerprint}.{mac[:-1]}"]
+        values += [f"{until}.{fingerprint}.x.{mac}", f"{until}.{fingerprint}.{name}.x.{mac}"]
+        values += [f"{int(until) + 1}.{fingerprint}.{name}.{mac}", f"{until}.{fingerprint}.{name}.{mac[:-1]}"]
+        values += [
+            f"{until}..{mac}",
+            f".{fingerprint}.{mac}",
+            f"{until}.{fingerprint}.",
+            "9" * 5000,
+            f"{until}.é.{mac}",
+        ]
+        for forgery in values:
+            headers = {"Cookie": f"{COOKIE}={forgery}".encode("latin-1")}
+            assert (await http.get("/v1/runs", headers=headers)).status_code == 401, forgery
         assert (await http.get("/v1/runs", headers={"Cookie": f"{COOKIE}={value}"})).status_code == 200
 
 
@@ -205,13 +211,13 @@ async def test_a_session_is_over_when_its_time_is(start_door: Start, monkeypatch
 async def test_guesses_are_held_back_and_the_right_key_is_not(
     start_door: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ever longer, by Bearer and by log-in, so many at a time; who has the key notices nothing."""
-    asked: list[float] = []
-    held = asyncio.Event()
+    """Longer each time, by Bearer and by log-in, a few at a time; a client with the key notices nothing."""
+    pauses: list[float] = []
+    halt = asyncio.Event()
 
     async def hold(seconds: float) -> None:
-        asked.append(seconds)
-        await held.wait()
+        pauses.append(seconds)
+        await halt.wait()
 
     monkeypatch.setattr("framerelay.receiver.door.keys.sleep", hold)  # Whole minutes would pass else.
     monkeypatch.setattr("framerelay.receiver.door.keys.WAITING_MAX", 6)
@@ -222,13 +228,13 @@ async def test_guesses_are_held_back_and_the_right_key_is_not(
             guesses = [group.create_task(http.get("/v1/runs", headers=bearer(f"more{n}"))) for n in range(5)]
             guesses.append(group.create_task(log_in(http, "guess")))
             async with asyncio.timeout(60):
-                while len(asked) < 6:
+                while len(pauses) < 6:
                     await asyncio.wait(guesses, timeout=0.01)
             one_too_many = await http.get("/v1/runs", headers=bearer("x"))
             right = await http.get("/v1/runs", headers=bearer(NEW))
-            held.set()
+            halt.set()
 
-    assert sorted(asked) == [0.25, 0.5, 1.0, 1.0, 1.0, 1.0]
+    assert sorted(pauses) == [0.25, 0.5, 1.0, 1.0, 1.0, 1.0]
     assert (one_too_many.status_code, one_too_many.headers["retry-after"]) == (429, "5")
     assert right.status_code == 200
     assert {guess.result().status_code for guess in guesses} == {401}
@@ -256,11 +262,11 @@ async def test_a_surprise_tells_the_browser_the_same_and_the_world_nothing(
 ) -> None:
     """A 500 passes no middleware; its words are ours."""
 
-    async def broken(*_: object, **__: object) -> None:
+    async def fail(*_: object, **__: object) -> None:
         raise RuntimeError("canary in the traceback")
 
     # Nothing real breaks in a way that we did not foresee.
-    monkeypatch.setattr("framerelay.store.runs.Store.runs", broken)
+    monkeypatch.setattr("framerelay.store.runs.Store.runs", fail)
     async with start_door() as http:
         answer = await http.get("/v1/runs", headers=bearer(NEW))
 
@@ -276,13 +282,13 @@ WEAK = ["tiny-1", "a" * 40, "abababababababababababab", "changeme-changeme-chang
 @pytest.mark.parametrize("field", ["api_key", "read_key", "secret"])
 def test_a_receiver_that_others_reach_refuses_a_weak_key(weak: str, field: str) -> None:
     """By its address or by a tunnel to this machine; the sentence names the setting, never the key."""
-    given = {field: Secret(weak) if field == "secret" else (Secret("fr_Xq8kWm3Zr7Lp2Vn9Tb4"), Secret(weak))}
+    keys_given = {field: Secret(weak) if field == "secret" else (Secret("fr_Xq8kWm3Zr7Lp2Vn9Tb4"), Secret(weak))}
     for public in ({"host": "0.0.0.0"}, {"host": "::"}, {"public_url": "https://relay.example.com"}):
-        with pytest.raises(SettingInvalid, match=f"FRAMERELAY_{field.upper()}") as caught:
-            refuse_weak_keys(Settings(**given, **public))
-        assert weak not in str(caught.value)
-    refuse_weak_keys(Settings(**given))
-    refuse_weak_keys(Settings(**given, public_url=f"http://{socket.gethostbyname('localhost')}:9000"))
+        with pytest.raises(SettingInvalid, match=f"FRAMERELAY_{field.upper()}") as failure:
+            refuse_weak_keys(Settings(**keys_given, **public))
+        assert weak not in str(failure.value)
+    refuse_weak_keys(Settings(**keys_given))
+    refuse_weak_keys(Settings(**keys_given, public_url=f"http://{socket.gethostbyname('localhost')}:9000"))
 
 
 def test_keys_that_we_make_are_never_weak() -> None:

@@ -57,7 +57,7 @@ class Truth:
 
 @pytest.fixture
 async def truth() -> AsyncIterator[Truth]:
-    """The provider, and a decoy beside it: a socket whose address forged callbacks name, and that must see nobody."""
+    """The provider, and a decoy: a socket whose address forged callbacks name, and to which nothing may connect."""
     visitors: list[Any] = []
 
     def visited(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -89,7 +89,7 @@ def under_way(truth: Truth, start_relay: Any, wait_until: Any) -> Callable[..., 
             run_id = await relay.run(BOARD)
 
             async def submitted() -> bool:
-                takes = (await relay.shown(run_id))["shots"][0]["takes"]
+                takes = (await relay.view(run_id))["shots"][0]["takes"]
                 return bool(takes) and takes[0]["status"] in ("generating", "unsure")
 
             await wait_until(submitted, "the first take is submitted")
@@ -100,7 +100,7 @@ def under_way(truth: Truth, start_relay: Any, wait_until: Any) -> Callable[..., 
 
 async def take_of(relay: Any, run_id: str) -> dict[str, Any]:
     """The first take of the first shot."""
-    take: dict[str, Any] = (await relay.shown(run_id))["shots"][0]["takes"][0]
+    take: dict[str, Any] = (await relay.view(run_id))["shots"][0]["takes"][0]
     return take
 
 
@@ -129,12 +129,12 @@ async def test_a_forged_callback_achieves_a_look_up_and_nothing_else(
         for lie in lies:
             assert (await relay.api.post(path, json=lie)).status_code == 200
         await wait_until(lambda: len(truth.requests) >= len(lies), "each lie is looked into")
-        take, shown = await take_of(relay, run_id), await relay.shown(run_id)
+        take, run_json = await take_of(relay, run_id), await relay.view(run_id)
 
     assert set(truth.requests) == {f"GET /v1/jobs/{MINE}"}
     assert len(truth.requests) == len(lies)
     assert (take["status"], take["job_id"], take["video"], take["error"]) == ("generating", MINE, None, None)
-    assert (shown["status"], shown["spent"], shown["shots"][1]["takes"]) == ("running", {"jobs": 1}, [])
+    assert (run_json["status"], run_json["spent"], run_json["shots"][1]["takes"]) == ("running", {"jobs": 1}, [])
     assert truth.visitors == []
 
 
@@ -194,9 +194,9 @@ async def test_no_take_is_given_the_job_of_another(start_relay: Any, truth: Trut
         run_id = await relay.run({"title": "two", "model": BOARD["model"], "scenes": scenes})
 
         async def takes() -> dict[str, tuple[str, str, str | None]]:
-            shots = (await relay.shown(run_id))["shots"]
-            found = [(shot["id"], take) for shot in shots for take in shot["takes"]]
-            return {take["status"]: (shot, take["status"], take["job_id"]) for shot, take in found}
+            shots = (await relay.view(run_id))["shots"]
+            takes = [(shot["id"], take) for shot in shots for take in shot["takes"]]
+            return {take["status"]: (shot, take["status"], take["job_id"]) for shot, take in takes}
 
         async def both() -> bool:
             return set(await takes()) == {"generating", "unsure"}
@@ -213,7 +213,7 @@ async def test_no_take_is_given_the_job_of_another(start_relay: Any, truth: Trut
             return all(status != "unsure" for status in await takes())
 
         await wait_until(found, "its own job is found by its callback")
-        shots = (await relay.shown(run_id))["shots"]
+        shots = (await relay.view(run_id))["shots"]
 
     assert before["generating"][2] == MINE
     assert sorted(take["job_id"] for each in shots for take in each["takes"]) == [MINE, "job_2"]
@@ -229,13 +229,13 @@ async def test_a_hook_believes_nothing_about_a_job_either(start_relay: Any, trut
             lie = {"id": job_id, "status": "succeeded", "output": {"videos": [{"url": truth.decoy}]}}
             assert (await relay.api.post(path, json=lie)).status_code == 200
 
-        async def started() -> list[Any]:
+        async def runs_there() -> list[Any]:
             runs: list[Any] = (await relay.api.get("/v1/runs")).json()["data"]
             return runs
 
-        await wait_until(started, "the known job is a run")
+        await wait_until(runs_there, "the known job is a run")
         await wait_until(lambda: f"GET /v1/jobs/{UNKNOWN}" in truth.requests, "the other was asked about")
-        (run,) = await started()
+        (run,) = await runs_there()
         take = run["shots"][0]["takes"][0]
 
     assert (take["job_id"], take["status"], run["status"]) == (OTHER, "generating", "running")

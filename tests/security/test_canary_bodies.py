@@ -22,8 +22,8 @@ DONE = {"id": "job_1", "status": "succeeded", "output": {"status": "succeeded", 
 @pytest.fixture
 async def relay(start_relay: Any) -> AsyncIterator[Any]:
     """A receiver alone; nobody may call its provider."""
-    async with start_relay("http://127.0.0.1:9", worker=False, upstream_key=Secret(KEY)) as started:
-        yield started
+    async with start_relay("http://127.0.0.1:9", worker=False, upstream_key=Secret(KEY)) as relay:
+        yield relay
 
 
 def address(relay: Any, take: int = 1) -> str:
@@ -61,16 +61,16 @@ async def test_what_opens_something_is_in_no_store(relay: Any, redis: Any, wait_
         return len((await relay.api.get("/v1/callbacks")).json()["data"]) == 2
 
     await wait_until(both_are_listed, "the callback and the sample are listed")
-    stored = await everything_in(redis)
-    shown = (await relay.api.get("/v1/callbacks")).text
+    dump = await everything_in(redis)
+    listing = (await relay.api.get("/v1/callbacks")).text
     for canary in ("canary", KEY):
-        assert canary not in stored.replace("[key]-canary", "")
-        assert canary not in shown.replace("[key]-canary", "")
-    assert [each["bytes"] for each in json.loads(shown)["data"]] == [len(raw)] * 2
+        assert canary not in dump.replace("[key]-canary", "")
+        assert canary not in listing.replace("[key]-canary", "")
+    assert [each["bytes"] for each in json.loads(listing)["data"]] == [len(raw)] * 2
 
 
 async def test_spool_is_no_exception(relay: Any, redis: Any) -> None:
-    """What Redis cannot take lies on our own disk for a while."""
+    """What Redis cannot take is on our own disk for a while."""
     await redis.config_set("maxmemory", "1")
     try:
         assert (await relay.api.post(address(relay), json=DONE)).status_code == 200
@@ -81,7 +81,7 @@ async def test_spool_is_no_exception(relay: Any, redis: Any) -> None:
     assert not any(b"canary" in content for content in files)
 
 
-async def test_body_that_opens_nothing_stays_as_it_came(relay: Any) -> None:
+async def test_body_that_opens_nothing_is_kept_unchanged(relay: Any) -> None:
     """Byte by byte, spaces and the order of its fields included."""
     body = (
         '{ "status":"succeeded",\n\t"id" : "job_1", "url":"https://cdn.example.com/v.mp4", "n":1.50, "t":"\\u96e8夜" }'
@@ -91,15 +91,15 @@ async def test_body_that_opens_nothing_stays_as_it_came(relay: Any) -> None:
     assert record["body"] == body
 
 
-async def test_repeats_are_told_by_what_came_and_not_by_what_is_kept(relay: Any, redis: Any) -> None:
+async def test_repeats_are_recognized_by_the_body_that_came_and_not_by_what_is_kept(relay: Any, redis: Any) -> None:
     """The same bytes are a repeat; another signature on the same address is not, though the two are kept alike."""
     again = {**DONE, "output": {"status": "succeeded", "videos": [SIGNED.replace("canary-1", "canary-3")]}}
     answers = [(await relay.api.post(address(relay), json=each)).json()["repeated"] for each in (DONE, DONE, again)]
     records = (await relay.api.get("/v1/callbacks")).json()["data"]
-    stored = await everything_in(redis)
+    dump = await everything_in(redis)
 
     assert answers == [False, True, False]
     assert len({record["body"] for record in records}) == 1
     for each in (DONE, again):
         raw = json.dumps(each, ensure_ascii=False, separators=(",", ":")).encode()
-        assert hashlib.sha256(raw).hexdigest() in stored
+        assert hashlib.sha256(raw).hexdigest() in dump

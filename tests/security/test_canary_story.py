@@ -73,8 +73,8 @@ class Gossip:
             case "broken":
                 echo = f"{self.echo_url}/v.mp4?{QUERY}"
                 return JSONResponse({"id": job_id, "status": "succeeded", "video_url": echo})
-        signed = re.sub(rb'(/outputs/[^"]+)', rb"\1?" + QUERY.encode(), plain)
-        return Response(signed, media_type="application/json")
+        body = re.sub(rb'(/outputs/[^"]+)', rb"\1?" + QUERY.encode(), plain)
+        return Response(body, media_type="application/json")
 
 
 @asynccontextmanager
@@ -89,10 +89,10 @@ async def gossiping(sandbox: str) -> AsyncIterator[Gossip]:
             return JSONResponse({"error": {"code": "InvalidParameter", "message": GOSSIP}}, 400)
         if prompt == "unknown":
             return Response(GOSSIP, 200, headers={"X-Request-Id": UPSTREAM_KEY})
-        kept = {
+        own_headers = {
             name: request.headers[name] for name in ("authorization", "content-type", "host") if name in request.headers
         }
-        answer = await http.request(request.method, request.url.path, content=body, headers=kept)
+        answer = await http.request(request.method, request.url.path, content=body, headers=own_headers)
         if prompt:
             gossip.prompts[answer.json()["id"]] = prompt
         if request.method == "GET" and request.url.path.startswith("/v1/jobs/"):
@@ -123,7 +123,7 @@ class House:
     settings: Settings
     api: httpx.AsyncClient
     tokens: Tokens
-    logged: io.StringIO
+    log_stream: io.StringIO
 
     async def run(self, prompt: str, shots: int = 1) -> str:
         return str((await self.api.post("/v1/runs", json=board(prompt, shots))).raise_for_status().json()["id"])
@@ -134,7 +134,7 @@ class House:
 
 
 @asynccontextmanager
-async def a_house(upstream: str, redis_url: str, folder: Path, logged: io.StringIO) -> AsyncIterator[House]:
+async def a_house(upstream: str, redis_url: str, folder: Path, log_stream: io.StringIO) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening_on("127.0.0.1", 0))
         settings = Settings(
@@ -149,18 +149,18 @@ async def a_house(upstream: str, redis_url: str, folder: Path, logged: io.String
             lookup_after_s=0.3,
             log_level="debug",
         )
-        configure_logging(settings, stream=logged)
+        configure_logging(settings, stream=log_stream)
         keys = Keys(api_key=Secret(API_KEY), secret=Secret(SECRET), new_api_key=False)
         await stack.enter_async_context(running_receiver(settings, keys, redis_url, listener))
         await stack.enter_async_context(running_worker(settings, keys, redis_url))
         headers = {"Authorization": f"Bearer {API_KEY}"}
         api = httpx.AsyncClient(base_url=settings.listen_url, headers=headers, trust_env=False, timeout=120)
         await stack.enter_async_context(api)
-        yield House(settings=settings, api=api, tokens=Tokens(SECRET), logged=logged)
+        yield House(settings=settings, api=api, tokens=Tokens(SECRET), log_stream=log_stream)
 
 
 @pytest.fixture
-def logged() -> Iterator[io.StringIO]:
+def log_stream() -> Iterator[io.StringIO]:
     """What this process logs; the logging of the tests is put back afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
@@ -178,7 +178,7 @@ async def test_nothing_that_stays_holds_a_secret(
     redis_url: str,
     redis: Any,
     tmp_path: Path,
-    logged: io.StringIO,
+    log_stream: io.StringIO,
     monkeypatch: pytest.MonkeyPatch,
     wait_until: Any,
 ) -> None:
@@ -187,7 +187,7 @@ async def test_nothing_that_stays_holds_a_secret(
     async with (
         start_provider(options={"key": UPSTREAM_KEY}) as provider,
         gossiping(provider.url) as gossip,
-        a_house(gossip.url, redis_url, tmp_path, logged) as house,
+        a_house(gossip.url, redis_url, tmp_path, log_stream) as house,
     ):
         run_ids = [await house.run("film", shots=2)]
         run_ids += [await house.run(prompt) for prompt in ("refuse", "unknown", "fail", "status", "inside", "broken")]
@@ -197,13 +197,13 @@ async def test_nothing_that_stays_holds_a_secret(
         await wait_until(
             lambda: _all_is_over(house, run_ids), "every run has come to its end or its trouble", within_s=120
         )
-        shown = await _everything_shown(house, run_ids)
-        stored = await everything_in(redis)
+        pages = await _everything_shown(house, run_ids)
+        dump = await everything_in(redis)
         places = {
-            "log": logged.getvalue(),
-            "api": shown,
+            "log": log_stream.getvalue(),
+            "api": pages,
             "answers": "\n".join(answers),
-            "redis": stored,
+            "redis": dump,
             "files": "\n".join(str(path) for path in (tmp_path / "data").rglob("*")),
             "contents": _contents(tmp_path / "data"),
         }
@@ -213,18 +213,18 @@ async def test_nothing_that_stays_holds_a_secret(
     events = {json.loads(line)["event"] for line in places["log"].splitlines()}
     assert {"task_done", "task_surprised", "request_surprised", "callback_received", "callback_refused"} <= events
     assert gossip.signed_fetches >= 2, "the signed addresses were needed, and worked"
-    assert "canary-signature" in stored, "they are where the worker finds them"
+    assert "canary-signature" in dump, "they are where the worker finds them"
 
 
 def _leaks(text: str, canaries: tuple[str, ...]) -> Iterator[str]:
-    """Where a canary stands in *text*, with what is around it."""
+    """Where a canary is in *text*, with what is around it."""
     for canary in canaries:
-        for found in re.finditer(re.escape(canary), text):
-            yield text[max(0, found.start() - 80) : found.end() + 20]
+        for match in re.finditer(re.escape(canary), text):
+            yield text[max(0, match.start() - 80) : match.end() + 20]
 
 
 def _without_what_must_work(place: str, text: str) -> str:
-    """In Redis a run holds the addresses of its clips, which have to be fetched, whatever stands in them."""
+    """In Redis a run holds the addresses of its clips, which have to be fetched, whatever is in them."""
     if place != "redis":
         return text
     must_work = re.compile(r"(video_url|provider_frame_url).{1,12}?https?://[^'\"\\]*")
@@ -233,14 +233,18 @@ def _without_what_must_work(place: str, text: str) -> str:
 
 async def _all_is_over(house: House, run_ids: list[str]) -> bool:
     """The film is there, and every other run says what happened to it, in the provider's words where it has some."""
-    film, refused, unknown, failed, status, inside, broken = [await house.shot(run_id) for run_id in run_ids]
-    told = [
+    film, refused_shot, unknown, failed_shot, status, inside, broken_shot = [
+        await house.shot(run_id) for run_id in run_ids
+    ]
+    words_of_shots = [
         shot["error"] or [take["error"] for take in shot["takes"]]
-        for shot in (refused, unknown, failed, inside, broken)
+        for shot in (refused_shot, unknown, failed_shot, inside, broken_shot)
     ]
     words = [take["provider_status"] for take in status["takes"]]
     return (
-        film["status"] == "done" and all(map(_says_something, told)) and any("we got" in (word or "") for word in words)
+        film["status"] == "done"
+        and all(map(_says_something, words_of_shots))
+        and any("we got" in (word or "") for word in words)
     )
 
 
@@ -271,8 +275,8 @@ async def _everybody_knocks(house: House) -> tuple[list[str], list[str]]:
     answers = []
     for path in (f"/webhook/{take}", f"/webhook/{take}x", f"/webhook/{hook}", "/webhook/canary-password"):
         for body in bodies:
-            asked = {"headers": headers, **body}
-            answers.append(await house.api.post(f"{path}?{QUERY}&token={PASSWORD}", **asked))
+            fields = {"headers": headers, **body}
+            answers.append(await house.api.post(f"{path}?{QUERY}&token={PASSWORD}", **fields))
     for path in (
         f"/webhook/{take}",
         f"/{PASSWORD}",
@@ -285,7 +289,7 @@ async def _everybody_knocks(house: House) -> tuple[list[str], list[str]]:
         answers.append(
             await house.api.get(f"{path}?expires=9&signature=canary-signature", headers={"Authorization": ""})
         )
-    # Whoever has the key is told what is wrong with their own words; nobody else is, and the log is not.
+    # A client with the key is told what is wrong in its own words; nobody else is, nor is it in the log.
     await house.api.get(f"/v1/runs/{PASSWORD}?{QUERY}")
     await house.api.post("/v1/runs", json=board("x") | {"notify_url": f"ftp://me:{PASSWORD}@a.example/"})
     return [f"{answer.headers} {answer.text}" for answer in answers], [take, hook, take.partition(".")[2]]
@@ -299,12 +303,12 @@ async def _something_breaks(house: House, gossip: Gossip, patch: pytest.MonkeyPa
 
     await wait_until(lambda: gossip.prompts, "there is a job")
     address = "/webhook/" + house.tokens.mint(HookAddress(hook="yours"))
-    with patch.context() as broken:
-        broken.setattr(framerelay.receiver.beginning, "run_view", surprise)
-        broken.setattr(framerelay.processors.hook, "event_of", surprise)
+    with patch.context() as context:
+        context.setattr(framerelay.receiver.beginning, "run_view", surprise)
+        context.setattr(framerelay.processors.hook, "event_of", surprise)
         answer = await house.api.post("/v1/runs", json=board("surprise"))
         await house.api.post(address, json={"id": next(iter(gossip.prompts))})
-        await wait_until(lambda: "task_surprised" in house.logged.getvalue(), "a task was surprised")
+        await wait_until(lambda: "task_surprised" in house.log_stream.getvalue(), "a task was surprised")
     assert answer.status_code == 500
     assert "canary" not in answer.text
 

@@ -17,8 +17,8 @@ DONE = b'{"id":"job_1","status":"succeeded"}'
 @pytest.fixture
 async def relay(start_relay: Any) -> AsyncIterator[Any]:
     """A receiver alone."""
-    async with start_relay("http://127.0.0.1:1", worker=False) as started:
-        yield started
+    async with start_relay("http://127.0.0.1:1", worker=False) as relay:
+        yield relay
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def take(number: int) -> TakeAddress:
     return TakeAddress(run_id=RUN, shot_id="s1", take=number)
 
 
-async def kept(relay: Any) -> list[dict[str, Any]]:
+async def callbacks_of(relay: Any) -> list[dict[str, Any]]:
     data: list[dict[str, Any]] = (await relay.api.get("/v1/callbacks", params={"limit": 200})).json()["data"]
     return data
 
@@ -48,7 +48,7 @@ async def test_a_slash_too_many_is_the_same_address(relay: Any, tokens: list[str
             for request in (plain, plain.replace(b"Connection: close\r\n", b"Content-Encoding: identity\r\n", 1)):
                 answer = await talk(relay, request + post("/livez", b"", method="GET"))
                 assert (answer.status, answer.body.startswith(b'{"received":true')) == (200, True), request
-    records = await kept(relay)
+    records = await callbacks_of(relay)
 
     assert sorted((record["hook"], record["take"]) for record in records if record["hook"]) == [("mine", None)]
     assert [record["repeats"] for record in records] == [2 * len(spellings) - 1] * 2
@@ -61,7 +61,7 @@ async def test_another_path_is_another_address(relay: Any, tokens: list[str], ta
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_whoever_looks_first_gets_200_and_nothing_is_kept(
+async def test_a_sender_that_checks_the_address_first_gets_200_and_nothing_is_kept(
     relay: Any, tokens: list[str], talk: Any, post: Any, method: str, redis: Any
 ) -> None:
     """With a challenge in the query or without; the callback that follows is no repeat."""
@@ -69,24 +69,24 @@ async def test_whoever_looks_first_gets_200_and_nothing_is_kept(
         for more in ("", "?challenge=x", "/"):
             answer = await talk(relay, post(f"/webhook/{token}{more}", b"", method=method))
             assert (answer.status, answer.body) == (200, b'{"status":"ok"}' if method == "GET" else b"")
-    assert (await kept(relay), await redis.zcard(QUEUE)) == ([], 0)
+    assert (await callbacks_of(relay), await redis.zcard(QUEUE)) == ([], 0)
 
-    sent = await relay.api.post(f"/webhook/{tokens[0]}", content=DONE)
-    assert sent.json() == {"received": True, "repeated": False}
+    response = await relay.api.post(f"/webhook/{tokens[0]}", content=DONE)
+    assert response.json() == {"received": True, "repeated": False}
 
 
-async def test_a_look_tells_no_more_than_a_callback_would(relay: Any, tokens: list[str], talk: Any, post: Any) -> None:
+async def test_a_get_reveals_no_more_than_a_callback_would(relay: Any, tokens: list[str], talk: Any, post: Any) -> None:
     """Any other address is the same 404, byte for byte; of those who look no sample is kept."""
     odd = (tokens[0][:-1] + "x", tokens[0].partition(".")[0], "x", "a" * 9000, "%00", tokens[0] + "/more", "")
     looks = [await talk(relay, post(f"/webhook/{wrong}", b"", method="GET")) for wrong in odd]
-    assert await kept(relay) == []
+    assert await callbacks_of(relay) == []
 
     assert {answer.status for answer in looks} == {404}
     assert looks == [await talk(relay, post(f"/webhook/{wrong}", DONE)) for wrong in odd]
 
 
-async def test_looks_are_counted_as_callbacks_are(start_relay: Any) -> None:
-    """At an address of ours by that, elsewhere by who asks: a look is no cheaper way to try tokens."""
+async def test_gets_are_counted_as_callbacks_are(start_relay: Any) -> None:
+    """At an address of ours by that, elsewhere by the client: reading is no cheaper way to try tokens."""
     async with start_relay("http://127.0.0.1:1", worker=False, callbacks_per_minute=3, refusals_per_minute=3) as relay:
         path = "/webhook/" + relay.tokens.mint(take(1))
         right = [

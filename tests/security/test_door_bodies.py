@@ -1,4 +1,4 @@
-"""Bodies: counted while they come, never unpacked, and whatever stands in them is refused with a clear 4xx."""
+"""Bodies: counted while they arrive, never unpacked, and whatever is in them is refused with a clear 4xx."""
 
 import asyncio
 import gzip
@@ -62,18 +62,18 @@ NOT_JSON = {
 async def test_what_is_no_plain_json_object_is_refused_and_looked_up_all_the_same(
     start_relay: Any, talk: Any, post: Any, path: Any
 ) -> None:
-    """400 for each, never 500; whoever knows the address has given a reason to ask the provider."""
+    """400 for each, never 500; a sender who knows the address has given a reason to ask the provider."""
     async with start_relay("http://127.0.0.1:1", worker=False) as relay:
         answers = {name: await talk(relay, post(path(relay), body)) for name, body in NOT_JSON.items()}
-        listed = (await relay.api.get("/v1/callbacks", params={"limit": 200})).json()["data"]
+        callbacks = (await relay.api.get("/v1/callbacks", params={"limit": 200})).json()["data"]
 
     assert {name: answer.status for name, answer in answers.items()} == dict.fromkeys(NOT_JSON, 400)
     assert {json.loads(answer.body)["error"]["code"] for answer in answers.values()} == {"not_json"}
-    assert [record["outcome"] for record in listed] == ["unreadable"] * len(NOT_JSON)
+    assert [record["outcome"] for record in callbacks] == ["unreadable"] * len(NOT_JSON)
 
 
 async def test_just_inside_the_bounds_is_taken(start_relay: Any, talk: Any, post: Any, path: Any) -> None:
-    """The bounds stand where they are said to stand; odd but legal JSON is no reason to lose a callback."""
+    """The bounds are as documented; odd but legal JSON is no reason to lose a callback."""
     legal = {
         "depth": b'{"a":' * (DEPTH_MAX - 1) + b"1" + b"}" * (DEPTH_MAX - 1),
         "digits": b'{"seed":' + b"9" * DIGITS_MAX + b"}",
@@ -86,49 +86,49 @@ async def test_just_inside_the_bounds_is_taken(start_relay: Any, talk: Any, post
         "a mebibyte": DONE + b" " * (MEBIBYTE - len(DONE)),
     }
     async with start_relay("http://127.0.0.1:1", worker=False) as relay:
-        found = {name: (await talk(relay, post(path(relay), body))).status for name, body in legal.items()}
+        statuses = {name: (await talk(relay, post(path(relay), body))).status for name, body in legal.items()}
 
-    assert found == dict.fromkeys(legal, 200)
+    assert statuses == dict.fromkeys(legal, 200)
 
 
 async def test_encoded_bodies_are_refused_unopened(start_relay: Any, talk: Any, post: Any, path: Any) -> None:
-    """A thousand to one, hidden behind another header or not: 415, and nothing is unpacked."""
+    """A thousand to one, disguised by another header or not: 415, and nothing is unpacked."""
     bomb = gzip.compress(b" " * (20 * MEBIBYTE), 9)
     forms = [("gzip",), ("identity", "gzip"), ("identity, gzip",), ("GZIP",), ("br",), ("deflate",), ("x",)]
     async with start_relay("http://127.0.0.1:1", worker=False) as relay:
-        found = {}
+        statuses = {}
         for form in forms:
             headers = [f"Content-Encoding: {each}" for each in form]
-            found[form] = (await talk(relay, post(path(relay), bomb, *headers))).status
+            statuses[form] = (await talk(relay, post(path(relay), bomb, *headers))).status
             api = await talk(relay, post("/v1/runs", bomb, KEY, *headers))
             assert api.status == 415, form
 
-    assert found == dict.fromkeys(forms, 415)
+    assert statuses == dict.fromkeys(forms, 415)
 
 
-async def test_a_body_without_end_is_cut_while_it_comes(start_relay: Any, connect_to: Any, path: Any) -> None:
+async def test_an_endless_body_is_cut_while_it_arrives(start_relay: Any, connect_to: Any, path: Any) -> None:
     """Chunked or by a length that promises ten gigabytes: 413 after little more than a mebibyte."""
     framings = {
         "chunked": (b"Transfer-Encoding: chunked", b"10000\r\n" + b" " * 65_536 + b"\r\n"),
         "length": (b"Content-Length: 10737418240", b" " * 65_536),
     }
-    sent = dict.fromkeys(framings, 0)
+    sizes = dict.fromkeys(framings, 0)
     async with start_relay("http://127.0.0.1:1", worker=False) as relay:
         for name, (header, piece) in framings.items():
             reader, writer = await connect_to(relay)
             writer.write(f"POST {path(relay)} HTTP/1.1\r\nHost: x\r\n".encode() + header + b"\r\n\r\n")
             answer = asyncio.create_task(reader.readline())
             async with asyncio.timeout(60):
-                while not answer.done() and sent[name] < 200 * MEBIBYTE:
+                while not answer.done() and sizes[name] < 200 * MEBIBYTE:
                     writer.write(piece)
-                    sent[name] += len(piece)
+                    sizes[name] += len(piece)
                     await asyncio.wait([asyncio.create_task(writer.drain()), answer], timeout=0.02)
                 assert (await answer).startswith(b"HTTP/1.1 413 "), name
             writer.close()
         alive = await relay.api.get("/livez")
 
     assert alive.status_code == 200
-    assert max(sent.values()) < 200 * MEBIBYTE
+    assert max(sizes.values()) < 200 * MEBIBYTE
 
 
 BOARDS: dict[str, tuple[str, bytes]] = {
@@ -167,11 +167,11 @@ BOARDS: dict[str, tuple[str, bytes]] = {
 async def test_hostile_storyboards_are_refused_with_their_mistakes(start_relay: Any, talk: Any, post: Any) -> None:
     """422 for each, never 500, and none costs more than a moment: aliases are weighed before they are followed."""
     async with start_relay("http://127.0.0.1:1", worker=False) as relay:
-        found = {}
+        errors = {}
         for name, (form, body) in BOARDS.items():
             answer = await talk(relay, post("/v1/runs", body, KEY, f"Content-Type: application/{form}"))
-            found[name] = (answer.status, json.loads(answer.body)["error"]["code"])
-        listed = (await relay.api.get("/v1/runs")).json()["data"]
+            errors[name] = (answer.status, json.loads(answer.body)["error"]["code"])
+        runs = (await relay.api.get("/v1/runs")).json()["data"]
 
-    assert found == dict.fromkeys(BOARDS, (422, "storyboard_invalid"))
-    assert listed == []
+    assert errors == dict.fromkeys(BOARDS, (422, "storyboard_invalid"))
+    assert runs == []

@@ -26,14 +26,14 @@ def address() -> Any:
 
 async def test_a_flood_of_wrong_addresses_stops_no_callback(start_relay: Any, redis: Any, address: Any) -> None:
     """From the very same address: each callback gets its 200, the flood its 404s and then 429, and Redis no work."""
-    found: Counter[int] = Counter()
+    statuses: Counter[int] = Counter()
     async with start_relay(NOBODY, worker=False, refusals_per_minute=50) as relay:
         before = (await redis.info("stats"))["total_commands_processed"]
 
         async def flood() -> None:
             for number in range(40):
                 answer = await relay.api.post(f"/webhook/{number}", content=DONE)
-                found[answer.status_code] += 1
+                statuses[answer.status_code] += 1
                 assert answer.status_code == 404 or 0 < int(answer.headers["Retry-After"]) <= 60
 
         async def call_back() -> list[int]:
@@ -41,16 +41,16 @@ async def test_a_flood_of_wrong_addresses_stops_no_callback(start_relay: Any, re
 
         *_, answers = await asyncio.gather(*(flood() for _ in range(10)), call_back())
         after = (await redis.info("stats"))["total_commands_processed"]
-        listed = (await relay.api.get("/v1/callbacks", params={"limit": 200})).json()["data"]
+        callbacks = (await relay.api.get("/v1/callbacks", params={"limit": 200})).json()["data"]
 
     assert answers == [200] * 30
-    assert found[404] in range(50, 200)
-    assert set(found) == {404, 429}
-    assert Counter(record["outcome"] for record in listed) == {"accepted": 30, "refused": 10}
+    assert statuses[404] in range(50, 200)
+    assert set(statuses) == {404, 429}
+    assert Counter(record["outcome"] for record in callbacks) == {"accepted": 30, "refused": 10}
     assert after - before < 800
 
 
-async def test_a_flood_is_told_in_a_few_lines(start_relay: Any, address: Any) -> None:
+async def test_a_flood_is_logged_in_a_few_lines(start_relay: Any, address: Any) -> None:
     """The log says who, and that it goes on; it does not grow with the flood."""
     async with start_relay(NOBODY, worker=False, refusals_per_minute=5, callbacks_per_minute=5) as relay:
         with capture_logs() as lines:
@@ -58,15 +58,15 @@ async def test_a_flood_is_told_in_a_few_lines(start_relay: Any, address: Any) ->
                 await relay.api.post("/webhook/x", content=DONE)
                 await relay.api.post(address(relay, 1), content=DONE)
 
-    told = Counter(line["event"] for line in lines)
-    assert told["strangers_limited"] in range(10, 30)
-    assert told["callbacks_limited"] in range(10, 30)
-    assert sum(told.values()) < 100
+    counts = Counter(line["event"] for line in lines)
+    assert counts["strangers_limited"] in range(10, 30)
+    assert counts["callbacks_limited"] in range(10, 30)
+    assert sum(counts.values()) < 100
     assert {line.get("client") for line in lines} == {None, "127.0.0.1"}
 
 
 async def test_garbage_does_not_fill_the_log(start_relay: Any, talk: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """What is no HTTP at all is told a few times in a minute."""
+    """What is not HTTP at all is logged a few times a minute."""
     async with start_relay(NOBODY, worker=False) as relay:
         answers = [await talk(relay, b"\x16\x03\x01 hello\r\n\r\n") for _ in range(100)]
 
@@ -77,7 +77,7 @@ async def test_garbage_does_not_fill_the_log(start_relay: Any, talk: Any, caplog
 async def test_wrong_keys_and_links_are_counted_and_right_ones_are_not(
     start_relay: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guessing ends in 429 after so many; meanwhile who has the key works on, from the same address."""
+    """Guessing soon ends in 429; a client with the key works on, even from the same address."""
     monkeypatch.setattr(
         "framerelay.receiver.door.keys.FREE_GUESSES", 1000
     )  # They would be held back as well, for a minute.
@@ -91,10 +91,10 @@ async def test_wrong_keys_and_links_are_counted_and_right_ones_are_not(
         right = [(await relay.api.get("/v1/runs")).status_code for _ in range(100)]
 
     statuses = [answer.status_code for answer in guesses]
-    stopped = [answer for answer in guesses if answer.status_code == 429]
+    refusals = [answer for answer in guesses if answer.status_code == 429]
     assert statuses[:20] == [401] * 20
-    assert len(stopped) >= 5
-    assert {answer.json()["error"]["code"] for answer in stopped} == {"too_many"}
+    assert len(refusals) >= 5
+    assert {answer.json()["error"]["code"] for answer in refusals} == {"too_many"}
     assert right == [200] * 100
 
 
@@ -104,14 +104,14 @@ async def test_one_address_may_be_called_so_often_and_others_are_not_touched(sta
         bodies = [b'{"id":"job_%d"}' % number for number in range(30)]
         answers = [await relay.api.post(address(relay, 1), content=body) for body in bodies]
         others = [(await relay.api.post(address(relay, take), content=DONE)).status_code for take in range(2, 40)]
-        listed = (await relay.api.get("/v1/callbacks", params={"limit": 200})).json()["data"]
+        callbacks = (await relay.api.get("/v1/callbacks", params={"limit": 200})).json()["data"]
 
     assert [answer.status_code for answer in answers[:20]] == [200] * 20
-    stopped = [answer for answer in answers if answer.status_code == 429]
-    assert len(stopped) >= 5
-    assert all(1 <= int(answer.headers["Retry-After"]) <= 3 for answer in stopped)
+    refusals = [answer for answer in answers if answer.status_code == 429]
+    assert len(refusals) >= 5
+    assert all(1 <= int(answer.headers["Retry-After"]) <= 3 for answer in refusals)
     assert set(others) == {200}
-    assert sum(record["take"] == 1 for record in listed) == 30 - len(stopped)
+    assert sum(record["take"] == 1 for record in callbacks) == 30 - len(refusals)
 
 
 @pytest.mark.parametrize("header", [{}, {"Content-Encoding": "identity"}], ids=["short way", "long way"])
@@ -138,29 +138,31 @@ async def test_what_one_address_may_have_kept_is_bounded_in_bytes(
     assert {answer.status_code for answer in small[300:]} == {429}
     assert usual == [200] * 6
     assert memory < 2 * budget + 6 * 42_000
-    refused = large[-1]
-    assert refused.json()["error"]["code"] == "too_many"
-    assert 1 <= int(refused.headers["Retry-After"]) <= 86_400
-    limited = sum(answer.status_code == 429 for answer in [*large, *small])
-    assert f'framerelay_callbacks_total{{outcome="limited"}} {limited}' in metrics
+    response = large[-1]
+    assert response.json()["error"]["code"] == "too_many"
+    assert 1 <= int(response.headers["Retry-After"]) <= 86_400
+    count = sum(answer.status_code == 429 for answer in [*large, *small])
+    assert f'framerelay_callbacks_total{{outcome="limited"}} {count}' in metrics
 
 
-@pytest.mark.parametrize(("trusted", "passes"), [((), False), (("127.0.0.0/8",), True)])
-async def test_proxies_are_believed_only_if_named(start_relay: Any, trusted: tuple[str, ...], passes: bool) -> None:
+@pytest.mark.parametrize(("networks_named", "passes"), [((), False), (("127.0.0.0/8",), True)])
+async def test_proxies_are_believed_only_if_named(
+    start_relay: Any, networks_named: tuple[str, ...], passes: bool
+) -> None:
     """Strangers cannot choose whom they count as; behind a proxy of ours each is counted by itself."""
-    networks = frozenset(ip_network(network) for network in trusted)
+    networks = frozenset(ip_network(network) for network in networks_named)
     async with start_relay(NOBODY, worker=False, refusals_per_minute=10, trusted_proxies=networks) as relay:
         honest = [
             await relay.api.post("/webhook/x", content=DONE, headers={"X-Forwarded-For": f"198.51.100.{number}"})
             for number in range(30)
         ]
-        spoofed = [
+        responses = [
             await relay.api.post("/webhook/x", content=DONE, headers={"X-Forwarded-For": f"1.1.1.{number}, 192.0.2.1"})
             for number in range(30)
         ]
 
     assert (429 in {answer.status_code for answer in honest}) is not passes
-    assert 429 in {answer.status_code for answer in spoofed}
+    assert 429 in {answer.status_code for answer in responses}
 
 
 async def test_a_wrong_host_changes_nothing(start_relay: Any, talk: Any, post: Any, address: Any) -> None:
@@ -174,7 +176,7 @@ async def test_a_wrong_host_changes_nothing(start_relay: Any, talk: Any, post: A
     hosts = ["evil.example", "evil.example:99", "[::1", "a b", "\xe9", "evil.example/x?y#z", "@evil.example", ""]
     board = b'{"model":"m","shots":[{"id":"s1","prompt":"x"}]}'
     async with start_relay(NOBODY, worker=False, public_url="https://relay.example.com") as relay:
-        said = []
+        answers = []
         for host in hosts:
             for raw in (
                 post("/v1/runs", board, key, *lies),
@@ -185,8 +187,8 @@ async def test_a_wrong_host_changes_nothing(start_relay: Any, talk: Any, post: A
                 post("//evil.example/v1/runs", b"", key, *lies, method="GET"),
                 post("http://evil.example/v1/runs", b"", key, *lies, method="GET"),
             ):
-                said.append(await talk(relay, raw.replace(b"Host: relay", b"Host: " + host.encode("latin-1"))))
+                answers.append(await talk(relay, raw.replace(b"Host: relay", b"Host: " + host.encode("latin-1"))))
 
-    assert {answer.status for answer in said} <= {200, 201, 400, 404}
-    assert {answer.header("Location") for answer in said if answer.status == 201} != {None}
-    assert [answer for answer in said if b"evil" in answer.body or "evil" in "".join(answer.head)] == []
+    assert {answer.status for answer in answers} <= {200, 201, 400, 404}
+    assert {answer.header("Location") for answer in answers if answer.status == 201} != {None}
+    assert [answer for answer in answers if b"evil" in answer.body or "evil" in "".join(answer.head)] == []

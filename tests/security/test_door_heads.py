@@ -18,8 +18,8 @@ DONE = b'{"id":"job_1","status":"succeeded"}'
 @pytest.fixture
 async def relay(start_relay: Any) -> AsyncIterator[Any]:
     """A receiver that gives a sender two seconds."""
-    async with start_relay("http://127.0.0.1:1", worker=False, request_timeout_s=2.0) as started:
-        yield started
+    async with start_relay("http://127.0.0.1:1", worker=False, request_timeout_s=2.0) as relay:
+        yield relay
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def path(relay: Any) -> str:
 async def test_heads_are_bounded_in_bytes_and_number(relay: Any, talk: Any, post: Any, path: str) -> None:
     """431 in the envelope of all errors; what proxies add to a callback has room many times over."""
     wide, many = "X-Wide: " + "a" * 30_000, [f"X-{number}: a" for number in range(96)]
-    found = {
+    statuses = {
         "30 kB": (await talk(relay, post(path, DONE, wide))).status,
         "99 headers": (await talk(relay, post(path, DONE, *many))).status,
         "a long query": (await talk(relay, post(f"{path}?{'a' * 30_000}", DONE))).status,
@@ -41,8 +41,8 @@ async def test_heads_are_bounded_in_bytes_and_number(relay: Any, talk: Any, post
     }
     answer = await talk(relay, post(path, DONE, wide, wide))
 
-    taken, refused = ("30 kB", "99 headers", "a long query"), ("60 kB", "102 headers", "a longer query")
-    assert found == {**dict.fromkeys(taken, 200), **dict.fromkeys(refused, 431)}
+    within, beyond = ("30 kB", "99 headers", "a long query"), ("60 kB", "102 headers", "a longer query")
+    assert statuses == {**dict.fromkeys(within, 200), **dict.fromkeys(beyond, 431)}
     assert b'"code":"head_too_large"' in answer.body
 
 
@@ -58,15 +58,15 @@ async def test_heads_are_bounded_on_the_short_way_too(relay: Any, connect_to: An
         writer.close()
         return line[9:12]
 
-    found = {size: await status("X: " + "a" * size) for size in (32_000, 33_000, 100_000)}
+    statuses = {size: await status("X: " + "a" * size) for size in (32_000, 33_000, 100_000)}
     many = await status(*(f"X-{number}: {'a' * 1_000}" for number in range(40)))
 
-    assert found == {32_000: b"200", 33_000: b"431", 100_000: b"431"}
+    assert statuses == {32_000: b"200", 33_000: b"431", 100_000: b"431"}
     assert many == b"431"
 
 
 @pytest.mark.parametrize("header", ["Content-Type: application/json", "Content-Encoding: identity"])
-async def test_whoever_sends_no_more_still_gets_its_answer(
+async def test_a_sender_that_has_finished_still_gets_its_answer(
     relay: Any, connect_to: Any, post: Any, path: str, header: str
 ) -> None:
     """A whole request, and then the sender closes its half: on the short way and on the long one, once or twice."""
@@ -76,10 +76,10 @@ async def test_whoever_sends_no_more_still_gets_its_answer(
         writer.write(raw)
         writer.write_eof()
         async with asyncio.timeout(60):
-            said = await reader.read()
+            answer = await reader.read()
         writer.close()
-        assert said.count(b"HTTP/1.1 ") == answers, said
-        assert b"connection: close" in said.lower()
+        assert answer.count(b"HTTP/1.1 ") == answers, answer
+        assert b"connection: close" in answer.lower()
 
 
 async def test_half_a_request_is_not_waited_for(relay: Any, connect_to: Any, post: Any, path: str) -> None:
@@ -93,7 +93,7 @@ async def test_half_a_request_is_not_waited_for(relay: Any, connect_to: Any, pos
 
 
 @pytest.mark.parametrize("behind", [b"}", b"\x00", b"HTTP\r\n\r\n", b"\xe9\xff", b"GET\r\n\r\n"])
-async def test_what_is_no_request_behind_one_takes_no_answer_away(
+async def test_garbage_after_a_request_takes_no_answer_away(
     relay: Any, talk: Any, post: Any, path: str, behind: bytes
 ) -> None:
     """A length counted in characters leaves bytes over: the callback is kept and answered, the rest is not heard."""
@@ -105,33 +105,33 @@ async def test_what_is_no_request_behind_one_takes_no_answer_away(
     assert b"HTTP/1.1" not in answer.body
 
 
-async def test_what_never_becomes_a_request_is_cut_while_it_comes(relay: Any, connect_to: Any, path: str) -> None:
+async def test_what_never_becomes_a_request_is_cut_while_it_arrives(relay: Any, connect_to: Any, path: str) -> None:
     """A head without end, or a body that is all framing, fills nobody's memory: 431 long before 20 megabytes."""
-    chunked = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     forms = {
         "a path": (b"POST /", b"a" * 10_000),
         "a header": (b"POST / HTTP/1.1\r\nX: ", b"a" * 10_000),
         "headers": (b"POST / HTTP/1.1\r\n", b"X: a\r\n" * 2_000),
-        "an extension of a chunk": (chunked + b"1;a=", b"a" * 10_000),
-        "trailers": (chunked + b"0\r\n", b"X: a\r\n" * 2_000),
+        "an extension of a chunk": (head + b"1;a=", b"a" * 10_000),
+        "trailers": (head + b"0\r\n", b"X: a\r\n" * 2_000),
     }
-    found, sent = {}, dict.fromkeys(forms, 0)
+    statuses, sizes = {}, dict.fromkeys(forms, 0)
     for name, (start, piece) in forms.items():
         reader, writer = await connect_to(relay)
         writer.write(start)
         answer = asyncio.create_task(reader.readline())
         async with asyncio.timeout(60):
-            while not answer.done() and sent[name] < 20_000_000:
+            while not answer.done() and sizes[name] < 20_000_000:
                 writer.write(piece)
-                sent[name] += len(piece)
+                sizes[name] += len(piece)
                 with suppress(ConnectionError):
                     await asyncio.wait_for(writer.drain(), 0.05)
                 await asyncio.wait([answer], timeout=0.001)
-            found[name] = (await answer)[:13]
+            statuses[name] = (await answer)[:13]
         writer.close()
 
-    assert found == dict.fromkeys(forms, b"HTTP/1.1 431 ")
-    assert max(sent.values()) < 20_000_000
+    assert statuses == dict.fromkeys(forms, b"HTTP/1.1 431 ")
+    assert max(sizes.values()) < 20_000_000
 
 
 async def test_framing_that_can_be_read_in_two_ways_is_refused(
@@ -139,9 +139,9 @@ async def test_framing_that_can_be_read_in_two_ways_is_refused(
 ) -> None:
     """400, so that no proxy before us can see another request than we do."""
     chunks = b"23\r\n" + DONE + b"\r\n0\r\n\r\n"
-    chunked = "Transfer-Encoding: chunked"
+    header = "Transfer-Encoding: chunked"
     forms = {
-        "length and chunks": post(path, chunks, chunked, f"Content-Length: {len(chunks)}"),
+        "length and chunks": post(path, chunks, header, f"Content-Length: {len(chunks)}"),
         "two lengths": post(path, DONE, "Content-Length: 35", "Content-Length: 3"),
         "a list of lengths": post(path, DONE, "Content-Length: 35, 3"),
         "a negative length": post(path, DONE, "Content-Length: -1"),
@@ -151,11 +151,11 @@ async def test_framing_that_can_be_read_in_two_ways_is_refused(
         "no length": post(path, DONE, "Content-Length: \xb2"),
         "space before the colon": post(path, DONE, "Content-Length : 35"),
         "a folded header": post(path, DONE, "X: a\r\n b", "Content-Length: 35"),
-        "a chunk of no number": post(path, b"x\r\n", chunked),
-        "a chunk of -1": post(path, b"-1\r\n", chunked),
-        "a chunk past all": post(path, b"F" * 30 + b"\r\n", chunked),
-        "a chunk and more": post(path, b"1\r\nab\r\n0\r\n\r\n", chunked),
-        "twice chunked": post(path, chunks, chunked, chunked),
+        "a chunk of no number": post(path, b"x\r\n", header),
+        "a chunk of -1": post(path, b"-1\r\n", header),
+        "a chunk past all": post(path, b"F" * 30 + b"\r\n", header),
+        "a chunk and more": post(path, b"1\r\nab\r\n0\r\n\r\n", header),
+        "twice chunked": post(path, chunks, header, header),
         "not chunked last": post(path, chunks, "Transfer-Encoding: chunked, gzip"),
         "a zero in a header": post(path, DONE, "X: a\x00b"),
         "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -165,20 +165,20 @@ async def test_framing_that_can_be_read_in_two_ways_is_refused(
         "a path of no letters": b"POST /\xe9\xff HTTP/1.1\r\nHost: x\r\n\r\n",
     }
     answers = {name: await talk(relay, raw) for name, raw in forms.items()}
-    found = {name: (answer.status, b"not_http" in answer.body) for name, answer in answers.items()}
+    errors = {name: (answer.status, b"not_http" in answer.body) for name, answer in answers.items()}
 
-    assert found == dict.fromkeys(forms, (400, True))
+    assert errors == dict.fromkeys(forms, (400, True))
     # What broke off in its body says so, once that is written: nobody is left whose answer could wait for it.
     await wait_until(lambda: _outcomes(relay), "the callbacks whose body broke off are listed")
     assert await _outcomes(relay) == {"cut_off"}
 
 
-async def test_a_request_behind_a_request_is_answered_in_its_turn(relay: Any, talk: Any, post: Any, path: str) -> None:
+async def test_a_pipelined_request_is_answered_in_its_turn(relay: Any, talk: Any, post: Any, path: str) -> None:
     """Pipelined as some proxies do; a request hidden in a body stays a body."""
     first = post(path, DONE).replace(b"Connection: close\r\n", b"")
-    hidden = post("/livez", b"", method="GET")
+    request = post("/livez", b"", method="GET")
     both = await talk(relay, first + post("/webhook/x", DONE))
-    inside = await talk(relay, post(path, hidden))
+    inside = await talk(relay, post(path, request))
 
     assert (both.status, both.body.count(b"HTTP/1.1 404 ")) == (200, 1)
     assert (inside.status, inside.body.count(b"HTTP/1.1")) == (400, 0)
@@ -187,9 +187,9 @@ async def test_a_request_behind_a_request_is_answered_in_its_turn(relay: Any, ta
 @pytest.mark.parametrize("upgrade", ["websocket", "h2c"])
 async def test_nobody_is_upgraded(relay: Any, talk: Any, post: Any, path: str, upgrade: str) -> None:
     """The parser drops the body of such a request: 400, and the take is looked up; without a body nothing is lost."""
-    asked = (f"Upgrade: {upgrade}", "Connection: Upgrade, close")
-    callback = await talk(relay, post(path, DONE, *asked))
-    other = await talk(relay, post("/livez", b"", *asked, method="GET"))
+    headers = (f"Upgrade: {upgrade}", "Connection: Upgrade, close")
+    callback = await talk(relay, post(path, DONE, *headers))
+    other = await talk(relay, post("/livez", b"", *headers, method="GET"))
     (record,) = (await relay.api.get("/v1/callbacks")).json()["data"]
 
     assert (callback.status, other.status) == (400, 200)

@@ -21,7 +21,7 @@ PATIENCE_S = 90.0
 
 @pytest.fixture
 async def hasty(start_relay: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
-    """A receiver that gives a sender one second, and looks ten times as often whether it is over."""
+    """A receiver that gives a sender one second, and checks ten times as often whether it is over."""
     monkeypatch.setattr("framerelay.receiver.door.connection.LOOK_EVERY_S", 0.1)
     monkeypatch.setattr("framerelay.receiver.door.connection.LINGER_S", 0.2)
     async with start_relay("http://127.0.0.1:1", worker=False, request_timeout_s=1.0) as relay:
@@ -30,16 +30,16 @@ async def hasty(start_relay: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
 @pytest.fixture
 def drip(connect_to: Any) -> Any:
-    """``await drip(relay, start, piece)``: what is said to somebody who begins and goes on by pieces, until cut off."""
+    """``await drip(relay, start, piece)``: what a client gets that begins and continues in pieces, until cut off."""
 
     async def send(relay: Any, start: bytes, piece: bytes, *, pause_s: float = 0.1) -> bytes:
         reader, writer = await connect_to(relay)
-        said = bytearray()
+        answer = bytearray()
 
         async def listen() -> None:
             with suppress(ConnectionError):
                 while piece := await reader.read(65_536):
-                    said.extend(piece)
+                    answer.extend(piece)
 
         writer.write(start)
         listening = asyncio.create_task(listen())
@@ -49,13 +49,13 @@ def drip(connect_to: Any) -> Any:
                     writer.write(piece)
                 await asyncio.wait([listening], timeout=pause_s)
         writer.close()
-        return bytes(said)
+        return bytes(answer)
 
     return send
 
 
-async def test_whoever_takes_too_long_is_cut_off(hasty: Any, drip: Any) -> None:
-    """Slow heads and bodies are told 408; who says nothing, or goes on behind the answer, is not told anything."""
+async def test_a_sender_that_takes_too_long_is_cut_off(hasty: Any, drip: Any) -> None:
+    """Slow heads and bodies get 408; a silent client, or one that goes on after the answer, gets nothing."""
     path = "/webhook/" + hasty.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1))
     head = b"POST " + path.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
     unknown = b"POST /webhook/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
@@ -73,29 +73,29 @@ async def test_whoever_takes_too_long_is_cut_off(hasty: Any, drip: Any) -> None:
         "much behind a 404": (unknown.replace(b"100000", b"9999999999"), b" " * 65_536),
         "behind a 200": (b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n"),
     }
-    said = await asyncio.gather(*(drip(hasty, start, piece) for start, piece in forms.values()))
-    first = {name: answer.removeprefix(b"HTTP/1.1 ")[:3] for name, answer in zip(forms, said, strict=True)}
+    answers = await asyncio.gather(*(drip(hasty, start, piece) for start, piece in forms.values()))
+    first = {name: answer.removeprefix(b"HTTP/1.1 ")[:3] for name, answer in zip(forms, answers, strict=True)}
 
     late = ("the method", "the path", "a header", "headers", "no body", "the body", "chunks")
     behind = {"behind a 404": b"404", "much behind a 404": b"404", "behind a 200": b"200"}
     assert first == {"nothing": b"", "empty lines": b"", **dict.fromkeys(late, b"408"), **behind}
-    assert b'"code":"too_slow"' in said[4]
-    assert all(answer.count(b"HTTP/1.1") <= 1 for answer in said)
+    assert b'"code":"too_slow"' in answers[4]
+    assert all(answer.count(b"HTTP/1.1") <= 1 for answer in answers)
 
 
 async def test_a_callback_that_never_ends_is_a_reason_to_ask(
     hasty: Any, drip: Any, wait_until: Any, redis: Any
 ) -> None:
-    """Whoever knew the address gets no 200; what was heard is listed as cut off, and the take is looked up."""
+    """A sender who knew the address gets no 200; what arrived is listed as cut off, and the take is looked up."""
     path = "/webhook/" + hasty.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1))
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n".encode()
-    said = await drip(hasty, head + DONE, b" ")
+    answer = await drip(hasty, head + DONE, b" ")
 
     async def outcomes() -> list[str]:
         answer = await hasty.api.get("/v1/callbacks")
         return [record["outcome"] for record in answer.json()["data"]]
 
-    assert said.startswith(b"HTTP/1.1 408 ")
+    assert answer.startswith(b"HTTP/1.1 408 ")
     await wait_until(outcomes, "the callback is listed")
     assert await outcomes() == ["cut_off"]
     assert await redis.zcard(QUEUE) == 1
@@ -143,7 +143,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off(hasty: Any, wait_until: An
     assert head.startswith(b"HTTP/1.1 200 ")
 
 
-async def test_idlers_make_room_for_whoever_has_something_to_say(
+async def test_idle_connections_make_room_for_busy_ones(
     start_relay: Any, connect_to: Any, talk: Any, post: Any
 ) -> None:
     """Ten times as many half-open requests as there may be connections: each callback passes at once."""
@@ -163,8 +163,8 @@ async def test_idlers_make_room_for_whoever_has_something_to_say(
     assert [answer.status for answer in answers] == [200] * 10
 
 
-async def test_who_was_sent_away_is_not_counted_any_more(start_relay: Any, post: Any) -> None:
-    """As many idlers as there may be connections, and one more with each callback: none of them is told to wait."""
+async def test_a_connection_that_was_turned_away_is_not_counted(start_relay: Any, post: Any) -> None:
+    """As many idlers as there may be connections, and one more with each callback: none of them has to wait."""
     async with start_relay("http://127.0.0.1:1", worker=False, connections_max=20) as relay:
         place = urlsplit(relay.settings.listen_url)
         with ExitStack() as open_ones:
@@ -238,14 +238,14 @@ async def test_where_all_are_at_work_one_more_is_asked_to_come_back(
             assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
             watchers.append(writer)
         path = "/webhook/" + relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1))
-        refused = await talk(relay, post(path, DONE))
+        answer = await talk(relay, post(path, DONE))
         watchers.pop().close()
         async with asyncio.timeout(PATIENCE_S):
-            while (taken := await talk(relay, post(path, DONE))).status == 503:
+            while (taken_answer := await talk(relay, post(path, DONE))).status == 503:
                 await asyncio.sleep(0.02)
         for writer in watchers:
             writer.close()
 
-    assert (refused.status, refused.header("Retry-After")) == (503, "1")
-    assert b'"code":"busy"' in refused.body
-    assert taken.status == 200
+    assert (answer.status, answer.header("Retry-After")) == (503, "1")
+    assert b'"code":"busy"' in answer.body
+    assert taken_answer.status == 200

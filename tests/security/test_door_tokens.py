@@ -20,9 +20,9 @@ async def test_wrong_malformed_ended_and_unknown_addresses_get_the_very_same_ans
     async with start_relay("http://127.0.0.1:1", worker=False) as relay:
         take = TakeAddress(run_id=RUN, shot_id="s1", take=1, ends_at=int(time.time()) + 1000)
         right, hook = relay.tokens.mint(take), relay.tokens.mint(HookAddress(hook="mine"))
-        ended = relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1, ends_at=int(time.time()) - 1))
+        old_token = relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1, ends_at=int(time.time()) - 1))
         foreign = Tokens("another secret").mint(take)
-        wrong = [ended, foreign, right[:-1], right + "A", f"{hook.partition('.')[0]}.{right.partition('.')[2]}"]
+        wrong = [old_token, foreign, right[:-1], right + "A", f"{hook.partition('.')[0]}.{right.partition('.')[2]}"]
         odd = [
             "",
             "x",
@@ -41,8 +41,8 @@ async def test_wrong_malformed_ended_and_unknown_addresses_get_the_very_same_ans
         good = await talk(relay, post(f"/webhook/{right}", DONE))
 
     assert good.status == 200
-    assert answers[ended].status == 404
-    assert {token for token, answer in answers.items() if answer != answers[ended]} == set()
+    assert answers[old_token].status == 404
+    assert {token for token, answer in answers.items() if answer != answers[old_token]} == set()
 
 
 async def test_a_repeat_within_the_life_of_an_address_gets_its_200(start_relay: Any, talk: Any, post: Any) -> None:
@@ -66,7 +66,7 @@ async def test_an_address_lives_a_day_longer_than_its_job_may(
     shot = {"id": "s1", "prompt": "a car", **fields}
     before = time.time()
     async with start_provider() as provider, start_relay(provider.url, unsure_hold_s=7_200.0) as relay:
-        run = await relay.ended(await relay.run({"model": "seedance-1.5-pro-1080p", "shots": [shot]}))
+        run = await relay.wait_for_end(await relay.run({"model": "seedance-1.5-pro-1080p", "shots": [shot]}))
         (job,) = (await provider.journal())["jobs"]
         after = time.time()
 

@@ -41,7 +41,7 @@ class Host:
 
     url: str = ""
     heads: list[str] = field(default_factory=list)
-    sent: int = 0
+    bytes_sent: int = 0
 
 
 Behaviour = Callable[[asyncio.StreamReader, "Speaker"], Awaitable[None]]
@@ -56,7 +56,7 @@ class Speaker:
     async def say(self, data: bytes) -> None:
         self._writer.write(data)
         await self._writer.drain()
-        self.host.sent += len(data)
+        self.host.bytes_sent += len(data)
 
 
 @asynccontextmanager
@@ -95,8 +95,8 @@ def saying(*parts: bytes, pause_s: float = 0, over_and_over: bytes = b"") -> Beh
 
 async def fetch(host: Host, folder: Path, limits: DownloadLimits = PATIENT) -> Download:
     """Whatever is to stall, a connection is given time: a busy machine needs some to look up the name, in a thread."""
-    trusted = frozenset({"127.0.0.1"})
-    async with guarded_client(trusted, connect_timeout_s=2, read_timeout_s=limits.stall_s) as client:
+    hosts = frozenset({"127.0.0.1"})
+    async with guarded_client(hosts, connect_timeout_s=2, read_timeout_s=limits.stall_s) as client:
         return await download(host.url, folder / "clip.mp4", client=client, limits=limits)
 
 
@@ -109,10 +109,10 @@ async def fails(
 ) -> Host:
     """The fetch ends in *kind* and leaves no file; its words hold nothing of the address."""
     async with a_host(*behaviours) as host:
-        with pytest.raises(kind, match=words) as caught:
+        with pytest.raises(kind, match=words) as failure:
             await fetch(host, folder, limits)
     assert list(folder.iterdir()) == []
-    assert "canary" not in str(caught.value)
+    assert "canary" not in str(failure.value)
     return host
 
 
@@ -145,7 +145,7 @@ async def fails(
 async def test_endless_head_ends_after_a_few_kilobytes(behaviour: Behaviour, tmp_path: Path) -> None:
     """What must be read before a byte of the file can be is bounded; a gigabyte of it would be on offer."""
     host = await fails(DownloadInterrupted, tmp_path, behaviour)
-    assert host.sent < 32 << 20, "no more than the buffers of two connections"
+    assert host.bytes_sent < 32 << 20, "no more than the buffers of two connections"
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ async def test_bytes_are_counted_on_the_wire(extension: int, tmp_path: Path) -> 
         words="more framing than file",
         limits=DownloadLimits(size_bytes_max=1_000_000, total_s=20, stall_s=10, tries=1),
     )
-    assert host.sent < FRAMING_BYTES_MAX + (16 << 20), "the limit, and what buffers hold"
+    assert host.bytes_sent < FRAMING_BYTES_MAX + (16 << 20), "the limit, and what buffers hold"
 
 
 async def test_small_chunks_are_no_flood(tmp_path: Path) -> None:
@@ -381,9 +381,9 @@ async def test_part_of_an_impossible_range_is_not_put_to_the_rest(content_range:
 
 async def test_part_of_a_file_of_unknown_size_is_not_taken_for_its_end(tmp_path: Path) -> None:
     """Neither answer says how long the file is, so nothing can say that it is whole."""
-    chunked = OK + b'Transfer-Encoding: chunked\r\nETag: "a"\r\n\r\n' + b"186a0\r\n" + CLIP[:100_000] + b"\r\n"
+    start = OK + b'Transfer-Encoding: chunked\r\nETag: "a"\r\n\r\n' + b"186a0\r\n" + CLIP[:100_000] + b"\r\n"
     unknown = b"HTTP/1.1 206 X\r\nContent-Length: 50000\r\nContent-Range: bytes 100000-149999/*\r\n\r\n"
-    behaviours = (saying(chunked), saying(unknown, CLIP[100_000:150_000]), cut_at(200_000))
+    behaviours = (saying(start), saying(unknown, CLIP[100_000:150_000]), cut_at(200_000))
     async with a_host(*behaviours) as host:
         limits = DownloadLimits(size_bytes_max=1_000_000, total_s=20, stall_s=2, tries=3)
         assert (await fetch(host, tmp_path, limits)).bytes == 200_000
@@ -391,13 +391,13 @@ async def test_part_of_a_file_of_unknown_size_is_not_taken_for_its_end(tmp_path:
 
 
 async def test_part_that_is_longer_than_its_range_is_not_kept(tmp_path: Path) -> None:
-    """It ends within the file, but not where it said: what came behind that could be from anywhere."""
+    """It ends within the file, but not where it said: what came after that could be from anywhere."""
     head = b"HTTP/1.1 206 X\r\nTransfer-Encoding: chunked\r\nContent-Range: bytes 100000-100099/200000\r\n\r\n"
     body = b"c8\r\n" + CLIP[100_000:100_100] + bytes(100) + b"\r\n0\r\n\r\n"
 
     async def honest(_: asyncio.StreamReader, speaker: Speaker) -> None:
-        asked = re.search(r"range: bytes=(\d+)-", speaker.host.heads[-1].lower())
-        first = int(asked[1]) if asked else 0
+        match = re.search(r"range: bytes=(\d+)-", speaker.host.heads[-1].lower())
+        first = int(match[1]) if match else 0
         part = f"HTTP/1.1 206 X\r\nContent-Range: bytes {first}-199999/200000\r\n".encode()
         await speaker.say(
             (part if first else OK) + f"Content-Length: {200_000 - first}\r\n\r\n".encode() + CLIP[first:]
@@ -424,9 +424,9 @@ async def test_endless_patience_is_not_asked_for(tmp_path: Path) -> None:
     """A Retry-After of a million years counts as a day."""
     behaviour = saying(b"HTTP/1.1 503 X\r\nRetry-After: 99999999999999\r\nContent-Length: 0\r\n\r\n")
     async with a_host(behaviour) as host:
-        with pytest.raises(DownloadInterrupted) as caught:
+        with pytest.raises(DownloadInterrupted) as failure:
             await fetch(host, tmp_path)
-    assert caught.value.retry_after_s == 86_400
+    assert failure.value.retry_after_s == 86_400
 
 
 # --- what leaves, and where it lands

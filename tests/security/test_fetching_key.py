@@ -73,7 +73,7 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-def said(status: str, body: bytes, *headers: str) -> bytes:
+def http_response(status: str, body: bytes, *headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status}", "Connection: close", f"Content-Length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 
@@ -84,7 +84,7 @@ async def test_redirect_of_the_upstream_is_not_followed(status: int, call: Call,
     """Neither to another host nor to another path: the key stays with the address that it was given for."""
     async with a_host() as other:
         for location in (f"{other.url}/v1/jobs", other.url.replace("http:", ""), "/elsewhere"):
-            answer = said(f"{status} X", b"{}", f"Location: {location}")
+            answer = http_response(f"{status} X", b"{}", f"Location: {location}")
             async with a_host(answer) as upstream, JobsClient(upstream.url, KEY) as client:
                 with pytest.raises(FrameRelayError):
                     await call(client, picture)
@@ -111,7 +111,7 @@ async def test_address_in_an_answer_is_not_opened(picture: Path) -> None:
                 f"Link: <{other.url}>; rel=next",
                 f"Refresh: 0; url={other.url}",
             )
-            raw = said("200 OK", json.dumps(answer).encode(), *headers)
+            raw = http_response("200 OK", json.dumps(answer).encode(), *headers)
             async with a_host(raw) as upstream, JobsClient(upstream.url, KEY) as client:
                 await CALLS[name](client, picture)
             assert len(upstream.heads) == 1
@@ -120,29 +120,29 @@ async def test_address_in_an_answer_is_not_opened(picture: Path) -> None:
 
 async def test_clip_on_the_upstreams_own_host_is_fetched_without_the_key(start_provider: Any, start_relay: Any) -> None:
     """One origin for jobs and outputs, as with a gateway: /v1 gets the key, a clip's address never does."""
-    seen: dict[str, list[str | None]] = {}
+    authorizations: dict[str, list[str | None]] = {}
     async with (
         start_provider(options={"key": KEY}) as provider,
-        a_gateway(provider.url, seen) as gateway,
+        a_gateway(provider.url, authorizations) as gateway,
         start_relay(gateway, upstream_key=Secret(KEY)) as relay,
     ):
-        run = await relay.ended(await relay.run(ONE))
+        run = await relay.wait_for_end(await relay.run(ONE))
     assert run["status"] == "succeeded", run["error"]
-    assert seen.keys() == {"v1", "outputs"}
-    assert set(seen["v1"]) == {f"Bearer {KEY}"}
-    assert set(seen["outputs"]) == {None}
+    assert authorizations.keys() == {"v1", "outputs"}
+    assert set(authorizations["v1"]) == {f"Bearer {KEY}"}
+    assert set(authorizations["outputs"]) == {None}
 
 
 @asynccontextmanager
-async def a_gateway(url: str, seen: dict[str, list[str | None]]) -> AsyncIterator[str]:
-    """The provider behind one origin for all; notes who came with which key."""
+async def a_gateway(url: str, authorizations: dict[str, list[str | None]]) -> AsyncIterator[str]:
+    """The provider behind one origin for all; notes which key each request has."""
     async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
 
         async def forward(request: Request) -> Response:
             kind = request.url.path.split("/")[1]
-            seen.setdefault(kind, []).append(request.headers.get("authorization"))
-            kept = ("authorization", "content-type", "host")
-            headers = {name: value for name, value in request.headers.items() if name in kept}
+            authorizations.setdefault(kind, []).append(request.headers.get("authorization"))
+            names = ("authorization", "content-type", "host")
+            headers = {name: value for name, value in request.headers.items() if name in names}
             answer = await http.request(request.method, request.url.path, content=await request.body(), headers=headers)
             return Response(answer.content, answer.status_code, media_type=answer.headers["content-type"])
 
@@ -153,15 +153,17 @@ async def a_gateway(url: str, seen: dict[str, list[str | None]]) -> AsyncIterato
 
 
 ECHOES = {
-    "message": said("401 X", json.dumps({"error": {"code": "Auth", "message": f"no such key: {KEY}"}}).encode()),
-    "code": said("401 X", json.dumps({"error": {"code": KEY, "message": "no"}}).encode()),
-    "slashes": said("401 X", json.dumps({"message": KEY}).replace("/", "\\/").encode()),
-    "percent": said("400 X", json.dumps({"message": quote(KEY, safe="")}).encode()),
-    "text": said("500 X", json.dumps({"error": f"Authorization: Bearer {KEY}"}).encode()),
-    "request id": said("400 X", b"{}", f"X-Request-Id: {KEY}"),
-    "no JSON": said("200 OK", f"{KEY} is not known".encode()),
-    "names": said("200 OK", json.dumps({KEY: {KEY: 1}}).encode()),
-    "status": said("200 OK", json.dumps({"status": KEY, "id": KEY}).encode()),
+    "message": http_response(
+        "401 X", json.dumps({"error": {"code": "Auth", "message": f"no such key: {KEY}"}}).encode()
+    ),
+    "code": http_response("401 X", json.dumps({"error": {"code": KEY, "message": "no"}}).encode()),
+    "slashes": http_response("401 X", json.dumps({"message": KEY}).replace("/", "\\/").encode()),
+    "percent": http_response("400 X", json.dumps({"message": quote(KEY, safe="")}).encode()),
+    "text": http_response("500 X", json.dumps({"error": f"Authorization: Bearer {KEY}"}).encode()),
+    "request id": http_response("400 X", b"{}", f"X-Request-Id: {KEY}"),
+    "no JSON": http_response("200 OK", f"{KEY} is not known".encode()),
+    "names": http_response("200 OK", json.dumps({KEY: {KEY: 1}}).encode()),
+    "status": http_response("200 OK", json.dumps({"status": KEY, "id": KEY}).encode()),
     "no HTTP": f"HTTP/1.1 200 OK\r\nAuthorization Bearer {KEY}\r\n\r\n".encode(),
     "status line": f"{KEY} HTTP/1.1\r\n\r\n".encode(),
 }
@@ -173,16 +175,16 @@ async def test_answer_that_repeats_the_key_is_read_without_it(answer: bytes, cal
     """Refusals do that, and what they say is kept with the run, logged and shown."""
     async with a_host(answer) as upstream, JobsClient(upstream.url, KEY) as client:
         try:
-            told = repr(await call(client, picture))
+            text = repr(await call(client, picture))
         except FrameRelayError as error:
-            told = f"{error!r} {error.__dict__} {error.message}"
-    assert KEY not in told
-    assert quote(KEY, safe="") not in told
-    assert KEY.replace("/", "\\/") not in told
+            text = f"{error!r} {error.__dict__} {error.message}"
+    assert KEY not in text
+    assert quote(KEY, safe="") not in text
+    assert KEY.replace("/", "\\/") not in text
     assert len(upstream.heads) == 1
 
 
-async def test_credentials_of_the_machine_do_not_stand_in_for_the_key(
+async def test_credentials_of_the_machine_do_not_replace_the_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A netrc or a proxy of the environment changes neither the key nor who gets it."""
@@ -190,7 +192,7 @@ async def test_credentials_of_the_machine_do_not_stand_in_for_the_key(
     (tmp_path / ".netrc").chmod(0o600)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
-    async with a_host() as proxy, a_host(said("200 OK", b'{"id": "job_1"}')) as upstream:
+    async with a_host() as proxy, a_host(http_response("200 OK", b'{"id": "job_1"}')) as upstream:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)
         async with JobsClient(upstream.url, KEY) as client:
@@ -205,7 +207,7 @@ async def test_credentials_of_the_machine_do_not_stand_in_for_the_key(
 )
 async def test_job_id_cannot_lead_the_key_away(job_id: str) -> None:
     """Ids come out of callbacks, which anybody may write."""
-    async with a_host(said("200 OK", b'{"id": "job_1"}')) as upstream, JobsClient(upstream.url, KEY) as client:
+    async with a_host(http_response("200 OK", b'{"id": "job_1"}')) as upstream, JobsClient(upstream.url, KEY) as client:
         await client.get_job(job_id)
     (head,) = upstream.heads
     assert head.startswith("GET /v1/jobs/")

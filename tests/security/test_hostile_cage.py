@@ -109,8 +109,8 @@ async def test_no_way_out_is_open(take_over: TakeOver, a_picture: Path) -> None:
     async with Decoder() as decoder:
         for n, name in enumerate(ESCAPES):
             a_picture.with_name(f"{n}.png").touch()
-            refused = await decoder.difference(a_picture, a_picture.with_name(f"{n}.png"))
-            assert refused in (errno.EPERM, errno.EACCES), name
+            code = await decoder.difference(a_picture, a_picture.with_name(f"{n}.png"))
+            assert code in (errno.EPERM, errno.EACCES), name
     assert not a_picture.with_name("planted").exists()
 
 
@@ -125,13 +125,13 @@ async def test_computing_without_end_is_the_clips_fault(take_over: TakeOver, a_p
     """Seconds of the processor, not of the clock: a busy machine blames no clip, and the answer is final."""
     take_over("spin()", cpu_s_max=1)
     async with Decoder() as decoder:
-        with pytest.raises(ClipUnusable, match="more computing") as caught:
+        with pytest.raises(ClipUnusable, match="more computing") as failure:
             await decoder.difference(a_picture, a_picture)
-    assert caught.value.reason == "not_allowed"
+    assert failure.value.reason == "not_allowed"
 
 
 async def test_memory_and_files_have_an_end(take_over: TakeOver, a_picture: Path) -> None:
-    """Two gigabytes are refused to the one who asks; so is a file past its size."""
+    """A process that asks for two gigabytes is refused; so is a file past its size."""
     take_over("grow()")
     async with Decoder() as decoder:
         with pytest.raises(DecoderFailed, match="MemoryError"):
@@ -145,7 +145,7 @@ async def test_memory_and_files_have_an_end(take_over: TakeOver, a_picture: Path
 
 
 async def test_a_job_that_dies_leaves_its_successors_alone(take_over: TakeOver, a_picture: Path) -> None:
-    """A crash is told as what it was; nothing that one job did to its process is there in the next."""
+    """A crash is reported as what it was; nothing that one job did to its process is there in the next."""
     take_over("os.abort()")
     async with Decoder() as decoder:
         with pytest.raises(DecoderFailed, match="SIG"):
@@ -169,7 +169,7 @@ async def test_a_process_that_dies_while_it_waits_fails_no_job(a_picture: Path, 
         assert await decoder._warm_child() is not first
 
 
-async def test_what_holds_is_said_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_active_limits_are_logged_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """An operator reads in the log what a clip is kept from, and loudly what it is not."""
     with structlog.testing.capture_logs() as lines:
         async with Decoder():

@@ -110,10 +110,10 @@ def test_opening_a_clip_decodes_with_the_decoders_of_the_list_alone(tmp_path: Pa
     """Before any codec is refused, the opening of a film's part may already decode: not with one of the others."""
     clip = tmp_path / "clip.mkv"
     ffv1, _ = hostile_files.other_kinds()["FFV1"]
-    for body, probed in ((ffv1, None), (hostile_files.good("good.mkv"), "yuv420p")):
+    for body, pix_fmt in ((ffv1, None), (hostile_files.good("good.mkv"), "yuv420p")):
         clip.write_bytes(body)
         with open_clip(clip, "matroska", probe=True) as container:
-            assert container.streams.video[0].pix_fmt == probed
+            assert container.streams.video[0].pix_fmt == pix_fmt
 
 
 async def test_a_hundred_damaged_clips_are_decoded_or_refused(tmp_path: Path) -> None:

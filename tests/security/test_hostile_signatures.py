@@ -14,17 +14,17 @@ from tests.security.signing import DONE, STANDARD, TAKE, signed
 class Door:
     """A receiver on a loop that runs only while it is asked, so that a property can be put to it example by example."""
 
-    def __init__(self, started: Any) -> None:
+    def __init__(self, client: Any) -> None:
         self._runner = asyncio.Runner()
-        self._started = started
+        self._context = client
 
     def __enter__(self) -> "Door":
-        self.relay = self._runner.run(self._started.__aenter__())
+        self.relay = self._runner.run(self._context.__aenter__())
         self.path = f"/webhook/{self.relay.tokens.mint(TAKE)}"
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._runner.run(self._started.__aexit__(None, None, None))
+        self._runner.run(self._context.__aexit__(None, None, None))
         self._runner.close()
 
     def status(self, raw: bytes) -> int:
@@ -69,13 +69,13 @@ BODIES = st.one_of(st.sampled_from([DONE, b"", b"{", b"[]", b'{"id":5}', b"\xff"
 @pytest.fixture(params=SCHEMES)
 def door(request: pytest.FixtureRequest, verifying: Any) -> Iterator[Door]:
     """One receiver for each scheme."""
-    with Door(verifying(f"verify: {SCHEMES[request.param]}")) as opened:
-        yield opened
+    with Door(verifying(f"verify: {SCHEMES[request.param]}")) as door:
+        yield door
 
 
 def test_no_header_and_no_body_is_a_500(door: Door) -> None:
     """Property: names in any case, doubled, empty, of any bytes, with whatever body; and nothing unsigned passes."""
-    seen: set[int] = set()
+    statuses: set[int] = set()
 
     @settings(max_examples=60)
     @given(
@@ -86,12 +86,12 @@ def test_no_header_and_no_body_is_a_500(door: Door) -> None:
         lines = [name.upper() + b": " + value if loud else name + b":" + value for name, loud, value in headers]
         head = [f"POST {door.path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}".encode(), *lines]
         status = door.status(b"\r\n".join([*head, b"Connection: close", b"", b""]) + body)
-        seen.add(status)
+        statuses.add(status)
         right = dict((name, value) for name, _, value in headers)
         if status == 200:
             assert body == DONE
             assert {name: right[name.encode()].decode() for name in signed()} == signed(at=float(right[NAMES[1]]))
 
     ask()
-    assert 401 in seen
-    assert seen <= {200, 400, 401}
+    assert 401 in statuses
+    assert statuses <= {200, 400, 401}

@@ -42,8 +42,8 @@ async def a_store() -> AsyncIterator[Store]:
         if store.serves is not None:
             return Response(store.serves, media_type="video/mp4")
         async with httpx.AsyncClient(trust_env=False) as http:
-            found = await http.get(f"{store.provider_url}{request.url.path}", params=request.query_params)
-        return Response(found.content, found.status_code, media_type="video/mp4")
+            response = await http.get(f"{store.provider_url}{request.url.path}", params=request.query_params)
+        return Response(response.content, response.status_code, media_type="video/mp4")
 
     with listening_on("127.0.0.1", 0) as listener:
         store = Store(url=f"http://127.0.0.1:{listener.getsockname()[1]}")
@@ -59,7 +59,7 @@ async def test_a_hostile_clip_costs_its_take_alone(start_provider: Any, start_re
         async with start_relay(provider.url) as relay:
             for name, words in HOSTILE.items():
                 store.serves, _ = clips[name]
-                run = await relay.ended(await relay.run(ONE))
+                run = await relay.wait_for_end(await relay.run(ONE))
                 (take,) = run["shots"][0]["takes"]
                 assert (run["status"], take["status"]) == ("failed", "failed"), name
                 assert take["error"]["code"] == "clip_unusable", name
@@ -67,18 +67,18 @@ async def test_a_hostile_clip_costs_its_take_alone(start_provider: Any, start_re
                 assert take["video"] is None, name
 
             store.serves = None
-            run = await relay.ended(await relay.run(ONE))
+            run = await relay.wait_for_end(await relay.run(ONE))
 
     assert run["status"] == "succeeded", run["error"]
     assert run["film"]["duration_s"] > 0
 
 
-async def test_a_hostile_picture_is_never_sent_nor_paid_for(start_provider: Any, start_relay: Any) -> None:
+async def test_a_hostile_picture_is_neither_sent_nor_paid_for(start_provider: Any, start_relay: Any) -> None:
     """What a person was given as a picture is looked at before it goes to the provider; the shot says what is wrong."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
         bomb, _ = hostile_files.pictures()["PNG of 60000 x 60000"]
-        given = (await relay.api.post("/v1/files", content=bomb)).json()["name"]
-        run = await relay.ended(await relay.run({**ONE, "shots": [{**ONE["shots"][0], "first_frame": given}]}))
+        name = (await relay.api.post("/v1/files", content=bomb)).json()["name"]
+        run = await relay.wait_for_end(await relay.run({**ONE, "shots": [{**ONE["shots"][0], "first_frame": name}]}))
         journal = await provider.journal()
 
     assert run["status"] == "failed"

@@ -13,36 +13,40 @@ from tests.security.signing import DONE, OTHER, RUN, anyio, signed
 
 
 @anyio
-async def test_a_wrong_secret_of_ours_loses_nothing(verifying: Any, call: Any, listed: Any, tasks: Any) -> None:
-    """Mended and started again, the receiver verifies what it held, byte for byte, and lets only that go."""
+async def test_a_wrong_secret_of_ours_loses_nothing(verifying: Any, call: Any, callbacks_of: Any, tasks: Any) -> None:
+    """Corrected and restarted, the receiver verifies what it held, byte for byte, and releases only that."""
     async with verifying(key=OTHER) as relay:
         assert (await call(relay, DONE, signed())).status_code == 401
         assert (await call(relay, DONE + b" ", signed())).status_code == 401
-        (held,) = [each["id"] for each in await listed(relay) if each["body"] == DONE.decode()]
-        early = await relay.api.post(f"/v1/callbacks/{held}/release")
+        (callback_id,) = [each["id"] for each in await callbacks_of(relay) if each["body"] == DONE.decode()]
+        early = await relay.api.post(f"/v1/callbacks/{callback_id}/release")
         assert early.status_code == 409
         assert "still does not prove where it comes from: the signature in webhook-signature" in early.text
         assert await tasks() == []
 
     async with verifying() as relay:
-        assert (await relay.api.post(f"/v1/callbacks/{held}/release", headers=NO_KEY)).status_code == 401
+        assert (await relay.api.post(f"/v1/callbacks/{callback_id}/release", headers=NO_KEY)).status_code == 401
         assert (await relay.api.post("/v1/callbacks/release", headers=NO_KEY)).status_code == 401
-        answer = await relay.api.post(f"/v1/callbacks/{held}/release")
-        again = await relay.api.post(f"/v1/callbacks/{held}/release")
-        found = {each["id"]: each for each in await listed(relay)}
+        answer = await relay.api.post(f"/v1/callbacks/{callback_id}/release")
+        again = await relay.api.post(f"/v1/callbacks/{callback_id}/release")
+        callbacks = {each["id"]: each for each in await callbacks_of(relay)}
         repeat = await call(relay, DONE, signed())
 
     assert answer.json() == {
         "object": "release",
-        "id": held,
+        "id": callback_id,
         "released": True,
         "outcome": "accepted",
         "repeated": False,
         "reason": None,
     }
-    assert (again.status_code, found[held]["outcome"], found[held]["job_id"]) == (409, "accepted", "job_1")
+    assert (again.status_code, callbacks[callback_id]["outcome"], callbacks[callback_id]["job_id"]) == (
+        409,
+        "accepted",
+        "job_1",
+    )
     assert repeat.json() == {"received": True, "repeated": True}
-    assert [each["outcome"] for each in found.values()].count("quarantined") == 1
+    assert [each["outcome"] for each in callbacks.values()].count("quarantined") == 1
     assert await tasks() == ["look_up"]
 
 
@@ -50,10 +54,10 @@ NO_KEY = {"Authorization": "Bearer wrong"}
 
 
 @anyio
-async def test_all_are_released_at_once_and_each_says_what_became_of_it(
-    verifying: Any, call: Any, listed: Any, tasks: Any, redis: Any
+async def test_all_are_released_at_once_each_with_its_outcome(
+    verifying: Any, call: Any, callbacks_of: Any, tasks: Any, redis: Any
 ) -> None:
-    """Oldest first; a forged one stays; what the sender has sent again meanwhile is not processed twice."""
+    """Oldest first; a forged one stays; what the sender has sent again since is not processed twice."""
     second = DONE.replace(b"job_1", b"job_2")
     async with verifying(key=OTHER) as relay:
         for body, headers in ((DONE, signed()), (second, signed(second)), (DONE, signed(key=b"forged"))):
@@ -62,12 +66,12 @@ async def test_all_are_released_at_once_and_each_says_what_became_of_it(
         assert (await call(relay, DONE, signed())).status_code == 200
         answer = (await relay.api.post("/v1/callbacks/release")).json()
         again = (await relay.api.post("/v1/callbacks/release")).json()
-        found = [each["outcome"] for each in await listed(relay)]
+        outcomes = [each["outcome"] for each in await callbacks_of(relay)]
 
-    said = [(each["released"], each["repeated"], each["outcome"]) for each in answer["data"]]
-    assert said == [(True, True, "accepted"), (True, False, "accepted"), (False, False, "quarantined")]
+    releases = [(each["released"], each["repeated"], each["outcome"]) for each in answer["data"]]
+    assert releases == [(True, True, "accepted"), (True, False, "accepted"), (False, False, "quarantined")]
     assert [each["released"] for each in again["data"]] == [False]
-    assert sorted(found) == ["accepted", "accepted", "quarantined"]
+    assert sorted(outcomes) == ["accepted", "accepted", "quarantined"]
     assert await tasks() == ["look_up", "look_up"]
 
 
@@ -79,8 +83,8 @@ async def test_what_is_released_is_judged_as_of_its_receipt(verifying: Any, redi
         for name, at in (("cb_then", a_week_ago), ("cb_late", a_week_ago - 301)):
             evidence = tuple(signed(at=at).items())
             ids = {"run_id": RUN, "shot_id": "s1", "take": 1}
-            held = {"outcome": "quarantined", "held": True, "evidence": evidence, **ids}
-            await inbox.hold(Callback(id=name, received_at=a_week_ago, body=DONE, **held))  # type: ignore[arg-type]
+            fields = {"outcome": "quarantined", "held": True, "evidence": evidence, **ids}
+            await inbox.hold(Callback(id=name, received_at=a_week_ago, body=DONE, **fields))  # type: ignore[arg-type]
         answers = [await relay.api.post(f"/v1/callbacks/{name}/release") for name in ("cb_then", "cb_late")]
 
     assert [answer.status_code for answer in answers] == [200, 409]
@@ -114,14 +118,14 @@ async def test_a_flood_of_forged_callbacks_costs_redis_one_write_in_a_second(red
     clock = 0.0
     quarantine = Quarantine(Inbox(redis, keep_s=100), clock=lambda: clock)
 
-    async def kept(count: int) -> int:
-        held = [Callback(id=f"cb_{n}", received_at=1.0, outcome="quarantined", body=b"") for n in range(count)]
-        return sum([await quarantine.hold(each, within_s=3) for each in held])
+    async def hold(count: int) -> int:
+        callbacks = [Callback(id=f"cb_{n}", received_at=1.0, outcome="quarantined", body=b"") for n in range(count)]
+        return sum([await quarantine.hold(each, within_s=3) for each in callbacks])
 
-    first, clock = await kept(A_MINUTE + 20), 59.0
-    early, clock = await kept(5), 61.0
+    first, clock = await hold(A_MINUTE + 20), 59.0
+    early, clock = await hold(5), 61.0
 
-    assert (first, early, await kept(5)) == (A_MINUTE, 0, 5)
+    assert (first, early, await hold(5)) == (A_MINUTE, 0, 5)
 
 
 @anyio
@@ -157,7 +161,7 @@ async def test_the_command_releases_what_was_held(verifying: Any, call: Any) -> 
             assert (await call(relay, body, headers)).status_code == 401
     async with verifying() as relay:
         _, listing = await framerelay(relay, "callbacks")
-        forged, newer, older = (line.split()[0] for line in listing.splitlines())
+        forgery, newer, older = (line.split()[0] for line in listing.splitlines())
         one = await framerelay(relay, "release", older)
         again = await framerelay(relay, "release", older)
         rest = await framerelay(relay, "release", "--all")
@@ -167,5 +171,5 @@ async def test_the_command_releases_what_was_held(verifying: Any, call: Any) -> 
     assert one == (0, f"{older}  released: accepted\n")
     assert again == (1, "framerelay: it is not in quarantine; it was kept as accepted\n")
     assert rest[1].splitlines()[0] == f"{newer}  released: accepted"
-    assert rest[1].splitlines()[1].startswith(f"{forged}  still held: the signature in webhook-signature fits none")
+    assert rest[1].splitlines()[1].startswith(f"{forgery}  still held: the signature in webhook-signature fits none")
     assert usage == [2, 2]

@@ -158,28 +158,28 @@ def url_of(address: str) -> str:
     return f"https://[{address}]/clip.mp4" if ":" in address else f"https://{address}/clip.mp4"
 
 
-async def refused(
+async def assert_refused(
     url: str, folder: Path, patch: pytest.MonkeyPatch, error: type[FrameRelayError] = AddressForbidden
 ) -> None:
     """Ask for *url* as a task does; nobody may have heard of it."""
     resolve = resolver({**NAMES, "good.example": ["8.8.8.8"]})
-    async with trap(patch) as caught, guarded_client(resolve=resolve, ssl_context=NO_AUTHORITIES) as client:
+    async with trap(patch) as the_trap, guarded_client(resolve=resolve, ssl_context=NO_AUTHORITIES) as client:
         with pytest.raises(error):
             await download(url, folder / "clip.mp4", client=client, limits=ONCE)
-    assert caught.is_untouched, f"dialled {caught.dialled}"
+    assert the_trap.is_untouched, f"dialled {the_trap.dials}"
     assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("address", [*edges(SPECIAL_V4), *edges(SPECIAL_V6)])
 async def test_special_address_is_refused(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every block that a registry sets aside, at both of its ends."""
-    await refused(url_of(address), tmp_path, monkeypatch)
+    await assert_refused(url_of(address), tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("address", METADATA.split())
 async def test_metadata_service_is_refused(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of all large clouds, public numbers that only lead inside among them, and two that containers reach."""
-    await refused(url_of(address), tmp_path, monkeypatch)
+    await assert_refused(url_of(address), tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -192,13 +192,13 @@ async def test_metadata_service_is_refused(address: str, tmp_path: Path, monkeyp
 )
 async def test_ipv4_inside_ipv6_is_refused(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python's own predicates take several of these for global."""
-    await refused(url_of(address), tmp_path, monkeypatch)
+    await assert_refused(url_of(address), tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("host", SPELLINGS.split())
 async def test_host_in_another_spelling_is_refused(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a resolver, a browser or an older C library makes of it."""
-    await refused(f"https://{host}/clip.mp4", tmp_path, monkeypatch)
+    await assert_refused(f"https://{host}/clip.mp4", tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("host", NOWHERE.split())
@@ -206,13 +206,13 @@ async def test_host_that_is_no_address_at_all_leads_nowhere(
     host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A number too large for an address is a name like any other, and nobody answers for it."""
-    await refused(f"https://{host}/clip.mp4", tmp_path, monkeypatch, DownloadInterrupted)
+    await assert_refused(f"https://{host}/clip.mp4", tmp_path, monkeypatch, DownloadInterrupted)
 
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_name_that_leads_inside_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What counts is the address, so no list of names is needed."""
-    await refused(f"https://{name}/clip.mp4", tmp_path, monkeypatch)
+    await assert_refused(f"https://{name}/clip.mp4", tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("url", WHOLE, ids=repr)
@@ -220,19 +220,19 @@ async def test_url_that_readers_disagree_about_is_refused(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """User names, backslashes, control characters, fragments: one reader sees another host than the next."""
-    await refused(url, tmp_path, monkeypatch)
+    await assert_refused(url, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("url", SCHEMES.split())
 async def test_other_scheme_is_refused(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the address is public."""
-    await refused(url, tmp_path, monkeypatch)
+    await assert_refused(url, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("port", PORTS)
 async def test_other_port_is_refused(port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A public host has more than a web server; nobody's mail or database is spoken to."""
-    await refused(f"https://good.example:{port}/clip.mp4", tmp_path, monkeypatch)
+    await assert_refused(f"https://good.example:{port}/clip.mp4", tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -240,10 +240,10 @@ async def test_other_port_is_refused(port: int, tmp_path: Path, monkeypatch: pyt
 )
 async def test_plain_http_is_refused(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes over it could have been made by anyone on the way."""
-    await refused(url, tmp_path, monkeypatch)
+    await assert_refused(url, tmp_path, monkeypatch)
 
 
-def test_there_are_enough_of_them() -> None:
+def test_there_are_enough_addresses() -> None:
     """The promise is 150 forms at least; a list that shrinks by accident is noticed."""
     lists = [
         edges(SPECIAL_V4),
@@ -257,7 +257,7 @@ def test_there_are_enough_of_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "dialled"),
+    ("host", "address_dialled"),
     [
         ("8.8.8.8", "8.8.8.8"),
         ("1.1.1.1", "1.1.1.1"),
@@ -276,18 +276,18 @@ def test_there_are_enough_of_them() -> None:
     ],
 )
 async def test_public_address_is_dialled(
-    host: str, dialled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: str, address_dialled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other half of the promise, and the proof that the trap sees what passes: a connection, and a first byte."""
     resolve = resolver(
         {"good.example": ["8.8.8.8"], "xn--mnchen-3ya.example": ["9.9.9.9"], "under_score.example": ["9.9.9.9"]}
     )
-    async with trap(monkeypatch) as caught, guarded_client(resolve=resolve, ssl_context=NO_AUTHORITIES) as client:
+    async with trap(monkeypatch) as the_trap, guarded_client(resolve=resolve, ssl_context=NO_AUTHORITIES) as client:
         with pytest.raises(DownloadInterrupted):  # The trap does not speak TLS.
             await download(f"https://{host}/clip.mp4", tmp_path / "clip.mp4", client=client, limits=ONCE)
-    assert [(ip_address(address), port) for address, port in caught.dialled] == [(ip_address(dialled), 443)]
-    assert caught.connections == 1
-    assert caught.bytes > 0
+    assert [(ip_address(address), port) for address, port in the_trap.dials] == [(ip_address(address_dialled), 443)]
+    assert the_trap.connections == 1
+    assert the_trap.bytes > 0
 
 
 @pytest.mark.parametrize("entry", ["inside.example", "inside.example:8443", "10.0.0.5", "[fd00::5]:80"])
@@ -297,15 +297,15 @@ async def test_trusted_host_is_dialled(entry: str, tmp_path: Path, monkeypatch: 
     scheme = "http" if port == "80" else "https"
     resolve = resolver({"inside.example": ["10.0.0.5"]})
     async with (
-        trap(monkeypatch) as caught,
+        trap(monkeypatch) as the_trap,
         guarded_client(frozenset({entry}), resolve=resolve, ssl_context=NO_AUTHORITIES) as client,
     ):
         with pytest.raises(DownloadInterrupted):
             await download(f"{scheme}://{entry}/clip.mp4", tmp_path / "clip.mp4", client=client, limits=ONCE)
-        before = list(caught.dialled)
+        before = list(the_trap.dials)
         for other in (f"https://other.{host.strip('[]')}/", "https://10.0.0.6/", "https://[fd00::6]/"):
             with pytest.raises((AddressForbidden, DownloadInterrupted)):
                 await download(other, tmp_path / "clip.mp4", client=client, limits=ONCE)
     assert before == [("fd00::5" if port == "80" else "10.0.0.5", int(port or 443))]
-    assert caught.dialled == before
-    assert caught.connections == 1
+    assert the_trap.dials == before
+    assert the_trap.connections == 1

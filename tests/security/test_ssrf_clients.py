@@ -63,17 +63,17 @@ def openers_in(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_only_the_guard_and_the_upstream_open_connections(package: str) -> None:
-    """Whoever fetches something new is given the guarded client, or this list, with a reason."""
-    found = {
+    """New code that fetches something is given the guarded client, or a line in this list with a reason."""
+    modules = {
         (path.relative_to(ROOT).as_posix(), opener)
         for path in (ROOT / package).rglob("*.py")
         for opener in openers_in(path)
     }
-    assert found - ALLOWED == set()
+    assert modules - ALLOWED == set()
 
 
 def test_each_client_of_httpx_says_no_to_redirects_and_to_the_environment() -> None:
-    """Both follow nothing by themselves and read neither proxies nor netrc; it is said where they are made."""
+    """Both follow nothing by themselves and read neither proxies nor netrc; this is set where they are made."""
     for path in {path for path, opener in ALLOWED if opener == "httpx.AsyncClient"}:
         calls = [
             {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}

@@ -24,7 +24,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(framerelay.media.download, "PAUSE_S", 0.001)
 
 
-async def asked(
+async def ask(
     answers: Sequence[Sequence[str]],
     folder: Path,
     patch: pytest.MonkeyPatch,
@@ -33,17 +33,17 @@ async def asked(
     tries: int = 1,
 ) -> tuple[Trap, int]:
     """Fetch `URL` from a name server that gives *answers* in turn; also how often it was asked."""
-    given: list[Sequence[str]] = []
+    answers_given: list[Sequence[str]] = []
 
     async def resolve(host: str, port: int) -> Sequence[str]:
-        given.append(answers[len(given)])
-        return given[-1]
+        answers_given.append(answers[len(answers_given)])
+        return answers_given[-1]
 
     limits = DownloadLimits(total_s=10, stall_s=2, tries=tries)
-    async with trap(patch) as caught, guarded_client(resolve=resolve, ssl_context=NO_AUTHORITIES) as client:
+    async with trap(patch) as the_trap, guarded_client(resolve=resolve, ssl_context=NO_AUTHORITIES) as client:
         with pytest.raises(error):
             await download(URL, folder / "clip.mp4", client=client, limits=limits)
-    return caught, len(given)
+    return the_trap, len(answers_given)
 
 
 @pytest.mark.parametrize(
@@ -67,24 +67,24 @@ async def test_one_forbidden_address_among_public_ones_refuses_the_name(
     addresses: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also A against AAAA: which of them is tried first, and second after a failure, is not left to luck."""
-    caught, _ = await asked([addresses], tmp_path, monkeypatch, AddressForbidden)
-    assert caught.is_untouched
+    the_trap, _ = await ask([addresses], tmp_path, monkeypatch, AddressForbidden)
+    assert the_trap.is_untouched
 
 
 async def test_second_answer_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the check and the connection no name server is asked, so it cannot answer otherwise there."""
-    caught, times = await asked([["8.8.8.8"], ["127.0.0.1"]], tmp_path, monkeypatch, DownloadInterrupted)
-    assert (caught.dialled, times) == ([("8.8.8.8", 443)], 1)
+    the_trap, times = await ask([["8.8.8.8"], ["127.0.0.1"]], tmp_path, monkeypatch, DownloadInterrupted)
+    assert (the_trap.dials, times) == ([("8.8.8.8", 443)], 1)
 
 
-async def test_each_further_try_is_checked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_further_try_is_checked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first address cuts the connection; at the second try the name leads inside, and that ends it."""
     answers = [["8.8.8.8"], ["1.1.1.1"], ["127.0.0.1"], ["8.8.8.8"]]
-    caught, times = await asked(answers, tmp_path, monkeypatch, AddressForbidden, tries=4)
-    assert (caught.dialled, times) == ([("8.8.8.8", 443), ("1.1.1.1", 443)], 3)
+    the_trap, times = await ask(answers, tmp_path, monkeypatch, AddressForbidden, tries=4)
+    assert (the_trap.dials, times) == ([("8.8.8.8", 443), ("1.1.1.1", 443)], 3)
 
 
 async def test_name_without_an_address_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that holds nothing is no permission."""
-    caught, _ = await asked([[]], tmp_path, monkeypatch, DownloadInterrupted)
-    assert caught.is_untouched
+    the_trap, _ = await ask([[]], tmp_path, monkeypatch, DownloadInterrupted)
+    assert the_trap.is_untouched

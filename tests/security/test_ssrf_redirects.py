@@ -72,12 +72,12 @@ async def an_origin(*locations: str, status: int = 302) -> AsyncIterator[Origin]
 
 
 @asynccontextmanager
-async def a_fetcher(origin: Origin, caught: Trap, folder: Path) -> AsyncIterator[Callable[[], Awaitable[Download]]]:
+async def a_fetcher(origin: Origin, the_trap: Trap, folder: Path) -> AsyncIterator[Callable[[], Awaitable[Download]]]:
     """``await fetch()`` from *origin*, which alone is trusted, on its one port."""
-    caught.allowed.add(origin.port)
+    the_trap.ports.add(origin.port)
     names = {"good.example": ["8.8.8.8"], "localhost": ["127.0.0.1"], "metadata.google.internal": ["169.254.169.254"]}
-    trusted = frozenset({f"127.0.0.1:{origin.port}"})
-    async with guarded_client(trusted, resolve=resolver(names), ssl_context=NO_AUTHORITIES) as client:
+    hosts = frozenset({f"127.0.0.1:{origin.port}"})
+    async with guarded_client(hosts, resolve=resolver(names), ssl_context=NO_AUTHORITIES) as client:
         yield lambda: download(origin.url, folder / "clip.mp4", client=client, limits=ONCE)
 
 
@@ -87,8 +87,8 @@ async def test_redirect_to_a_forbidden_place_is_not_followed(
 ) -> None:
     """Whatever its status, on each hop up to the last: one request more arrives at the origin, none elsewhere."""
     ways = [*((status, 0) for status in STATUSES), *((302, hops) for hops in range(1, REDIRECTS_MAX))]
-    async with trap(monkeypatch) as caught, an_origin() as origin, a_fetcher(origin, caught, tmp_path) as fetch:
-        target = location.replace("{trap}", str(caught.port)).replace("{own}", str(origin.port))
+    async with trap(monkeypatch) as the_trap, an_origin() as origin, a_fetcher(origin, the_trap, tmp_path) as fetch:
+        target = location.replace("{trap}", str(the_trap.port)).replace("{own}", str(origin.port))
         for origin.status, hops in ways:
             origin.heads, origin.locations = [], [*["/again?n=1"] * hops, target]
             with pytest.raises((AddressForbidden, DownloadInterrupted)) as error:
@@ -96,7 +96,7 @@ async def test_redirect_to_a_forbidden_place_is_not_followed(
             assert len(origin.heads) == hops + 1
             assert "redirects more" not in str(error.value)
             assert list(tmp_path.iterdir()) == []
-    assert caught.is_untouched, caught.dialled
+    assert the_trap.is_untouched, the_trap.dials
 
 
 @pytest.mark.parametrize("status", STATUSES)
@@ -116,9 +116,9 @@ async def test_redirect_within_what_is_allowed_is_followed(
     status: int, location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Relative, protocol-relative and whole addresses; the next request is a plain GET."""
-    async with trap(monkeypatch) as caught, an_origin(status=status) as origin:
+    async with trap(monkeypatch) as the_trap, an_origin(status=status) as origin:
         origin.locations = [location.replace("{own}", str(origin.port))]
-        async with a_fetcher(origin, caught, tmp_path) as fetch:
+        async with a_fetcher(origin, the_trap, tmp_path) as fetch:
             await fetch()
     assert (tmp_path / "clip.mp4").read_bytes() == b"clip"
     assert [head.split()[0] for head in origin.heads] == ["GET", "GET"]
@@ -127,13 +127,13 @@ async def test_redirect_within_what_is_allowed_is_followed(
 async def test_public_host_gets_nothing_of_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A redirect to another allowed host carries no cookie, no Referer and no key with it."""
     async with (
-        trap(monkeypatch) as caught,
+        trap(monkeypatch) as the_trap,
         an_origin() as other,
         an_origin(f"http://127.0.0.1:{other.port}/x") as origin,
     ):
-        caught.allowed |= {origin.port, other.port}
-        trusted = frozenset({"127.0.0.1"})
-        async with guarded_client(trusted, ssl_context=NO_AUTHORITIES) as client:
+        the_trap.ports |= {origin.port, other.port}
+        hosts = frozenset({"127.0.0.1"})
+        async with guarded_client(hosts, ssl_context=NO_AUTHORITIES) as client:
             await download(f"{origin.url}?X-Amz-Signature=canary", tmp_path / "clip.mp4", client=client, limits=ONCE)
     (head,) = other.heads
     names = {line.partition(":")[0].lower() for line in head.split("\r\n")[1:] if line}
@@ -148,13 +148,13 @@ async def test_public_host_gets_nothing_of_the_one_before(tmp_path: Path, monkey
 )
 async def test_loop_ends(locations: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After five redirects, whether the addresses repeat or not."""
-    async with trap(monkeypatch) as caught, an_origin() as origin:
+    async with trap(monkeypatch) as the_trap, an_origin() as origin:
         origin.locations = [each.replace("{own}", str(origin.port)) for each in locations]
-        async with a_fetcher(origin, caught, tmp_path) as fetch:
+        async with a_fetcher(origin, the_trap, tmp_path) as fetch:
             with pytest.raises(FrameRelayError, match="redirects more than 5 times"):
                 await fetch()
     assert len(origin.heads) == REDIRECTS_MAX + 1
-    assert caught.is_untouched
+    assert the_trap.is_untouched
 
 
 @pytest.mark.parametrize(
@@ -170,9 +170,9 @@ async def test_location_cannot_add_a_line_to_the_next_request(
 ) -> None:
     """Line breaks stay encoded: one request line, one Host."""
     async with (
-        trap(monkeypatch) as caught,
+        trap(monkeypatch) as the_trap,
         an_origin(location) as origin,
-        a_fetcher(origin, caught, tmp_path) as fetch,
+        a_fetcher(origin, the_trap, tmp_path) as fetch,
     ):
         await fetch()
     lines = origin.heads[1].split("\r\n")

@@ -46,14 +46,14 @@ def test_make_installs_nothing_without_hashes() -> None:
 
 
 def test_a_known_vulnerability_stops_the_build(audit: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """With package, version, advisory and the version that mends it."""
+    """With package, version, advisory and the version that fixes it."""
     bad = {"name": "thing", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1"]}]}
 
     assert audit.judge([{"name": "other", "version": "2", "vulns": []}, bad]) == 1
     assert "VULNERABLE: thing 1.0: PYSEC-1, fixed in: 1.1" in capsys.readouterr().out
 
 
-def test_what_nobody_knows_anything_about_is_said_loudly(audit: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_packages_without_an_answer_are_reported_loudly(audit: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """A mirror without advisories, or a package that is on no index."""
     unknown = {"name": "thing", "skip_reason": "not found"}
 
@@ -65,7 +65,7 @@ def test_what_nobody_knows_anything_about_is_said_loudly(audit: Any, capsys: pyt
 
 def test_an_audit_that_cannot_run_says_so(tmp_path: Path) -> None:
     """As the build runs it; here without the program."""
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, str(ROOT / "requirements" / "audit.py"), str(tmp_path / "no-program")],
         check=False,
         capture_output=True,
@@ -73,10 +73,10 @@ def test_an_audit_that_cannot_run_says_so(tmp_path: Path) -> None:
         timeout=60,
     )
 
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("AUDIT SKIPPED: ")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.startswith("AUDIT SKIPPED: ")
 
 
 def test_the_build_asks() -> None:
-    """CI runs it behind the tests."""
+    """CI runs it after the tests."""
     assert "make audit" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")

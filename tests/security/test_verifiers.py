@@ -26,14 +26,14 @@ from tests.security.signing import DONE, KEY, OTHER, RUN, STANDARD, TAKE, Header
 
 @anyio
 async def test_a_signed_callback_is_accepted_and_one_token_alone_is_not_enough(
-    verifying: Any, call: Any, listed: Any, tasks: Any
+    verifying: Any, call: Any, callbacks_of: Any, tasks: Any
 ) -> None:
     """Both are needed: the address and the signature."""
     async with verifying() as relay:
         alone = await call(relay)
         elsewhere = await relay.api.post("/webhook/wrong", content=DONE, headers=signed())
         good = await call(relay, DONE, signed())
-        found = {each["outcome"] for each in await listed(relay)}
+        outcomes = {each["outcome"] for each in await callbacks_of(relay)}
 
     assert (alone.status_code, elsewhere.status_code, good.status_code) == (401, 404, 200)
     assert alone.json()["error"] == {
@@ -41,7 +41,7 @@ async def test_a_signed_callback_is_accepted_and_one_token_alone_is_not_enough(
         "message": "the callback does not prove where it comes from",
         "param": None,
     }
-    assert {"quarantined", "accepted"} <= found
+    assert {"quarantined", "accepted"} <= outcomes
     assert await tasks() == ["look_up"]
 
 
@@ -61,13 +61,13 @@ def bad() -> list[tuple[bytes, Headers, str]]:
 
 @anyio
 async def test_what_is_not_signed_as_it_should_be_is_held_with_its_reason(
-    verifying: Any, call: Any, listed: Any, tasks: Any
+    verifying: Any, call: Any, callbacks_of: Any, tasks: Any
 ) -> None:
     """401; kept whole, unread; no task, no job's id, no status; and none can be replayed."""
     async with verifying() as relay:
         for body, headers, reason in bad():
             answer = await call(relay, body, headers)
-            (newest, *_) = await listed(relay)
+            (newest, *_) = await callbacks_of(relay)
             again = await relay.api.post(f"/v1/callbacks/{newest['id']}/replay", json={"spend": True})
             assert (answer.status_code, newest["outcome"], again.status_code) == (401, "quarantined", 409), reason
             assert reason in newest["reason"]
@@ -79,40 +79,40 @@ async def test_what_is_not_signed_as_it_should_be_is_held_with_its_reason(
 
 @anyio
 async def test_a_body_that_nobody_could_verify_starts_nothing(
-    verifying: Any, call: Any, listed: Any, tasks: Any
+    verifying: Any, call: Any, callbacks_of: Any, tasks: Any
 ) -> None:
     """Too large, or encoded: answered as ever, kept without its body, not looked up, not replayed, not released."""
     async with verifying() as relay:
         large = await call(relay, b" " * (1 << 20) + DONE, signed())
-        encoded = await call(relay, DONE, {**signed(), "Content-Encoding": "gzip"})
-        found = await listed(relay)
+        response = await call(relay, DONE, {**signed(), "Content-Encoding": "gzip"})
+        callbacks = await callbacks_of(relay)
         ends = [
             await relay.api.post(f"/v1/callbacks/{each['id']}/{verb}")
-            for each in found
+            for each in callbacks
             for verb in ("replay", "release")
         ]
 
-    assert (large.status_code, encoded.status_code) == (413, 415)
-    assert sorted((each["outcome"], each["bytes"]) for each in found) == [("encoded", 0), ("too_large", 0)]
+    assert (large.status_code, response.status_code) == (413, 415)
+    assert sorted((each["outcome"], each["bytes"]) for each in callbacks) == [("encoded", 0), ("too_large", 0)]
     assert {end.status_code for end in ends} == {409}
     assert await tasks() == []
 
 
 @anyio
 async def test_nobody_suppresses_a_callback_by_sending_it_first(
-    verifying: Any, call: Any, listed: Any, tasks: Any
+    verifying: Any, call: Any, callbacks_of: Any, tasks: Any
 ) -> None:
     """Dedupe and conflicts come after the proof: a forged copy, or another ending, leaves no trace in either."""
-    failed = DONE.replace(b"succeeded", b"failed")
+    other_body = DONE.replace(b"succeeded", b"failed")
     async with verifying() as relay:
-        forged = [await call(relay, body, {**signed(), "webhook-signature": "v1,AAAA"}) for body in (DONE, failed)]
+        answers = [await call(relay, body, {**signed(), "webhook-signature": "v1,AAAA"}) for body in (DONE, other_body)]
         first = await call(relay, DONE, signed())
         repeat = await call(relay, DONE, signed(name="msg_2"))
-        found = [each["outcome"] for each in await listed(relay)]
+        outcomes = [each["outcome"] for each in await callbacks_of(relay)]
 
-    assert [answer.status_code for answer in forged] == [401, 401]
+    assert [answer.status_code for answer in answers] == [401, 401]
     assert (first.json()["repeated"], repeat.json()["repeated"]) == (False, True)
-    assert sorted(found) == ["accepted", "quarantined", "quarantined"]
+    assert sorted(outcomes) == ["accepted", "quarantined", "quarantined"]
     assert await tasks() == ["look_up"]
 
 
@@ -132,20 +132,20 @@ async def test_a_hook_asks_for_its_own_proof(verifying: Any, call: Any) -> None:
 
 @anyio
 async def test_only_the_headers_that_prove_something_are_kept(verifying: Any, call: Any, redis: Any) -> None:
-    """Nowhere in Redis stands a key, a cookie, or a secret that came in a header or was echoed in the body."""
+    """Nowhere in Redis is a key, a cookie, or a secret that came in a header or was echoed in the body."""
     secret = "whsec_" + base64.b64encode(KEY).decode()
     text = "verify: {scheme: static, header: X-Webhook-Secret, secret_file: secret}"
     private = {"Authorization": "Bearer canary-a", "Cookie": "session=canary-b", "X-Other": "canary-c"}
     echo = json.dumps({"data": {"task_id": "job_1", "config": {"webhook_config": {"secret": secret}}}}).encode()
     async with verifying(text) as relay:
-        refused = await call(relay, DONE, {**private, "X-Webhook-Secret": "canary-d"})
-        passed = await call(relay, echo, {**private, "X-Webhook-Secret": secret})
-        shown = (await relay.api.get("/v1/callbacks")).text
-    kept = [await redis.dump(key) for key in await redis.keys("*")]
+        answer = await call(relay, DONE, {**private, "X-Webhook-Secret": "canary-d"})
+        passed_answer = await call(relay, echo, {**private, "X-Webhook-Secret": secret})
+        listing = (await relay.api.get("/v1/callbacks")).text
+    dumps = [await redis.dump(key) for key in await redis.keys("*")]
     records = [await redis.get(key) for key in await redis.keys("{framerelay}:callback:*")]
 
-    assert (refused.status_code, passed.status_code, len(records)) == (401, 200, 2)
-    for place in (*kept, *records, shown.encode()):
+    assert (answer.status_code, passed_answer.status_code, len(records)) == (401, 200, 2)
+    for place in (*dumps, *records, listing.encode()):
         assert b"canary" not in place
         assert secret.encode() not in place
 
@@ -157,10 +157,12 @@ async def test_a_new_public_key_is_found_by_the_senders_next_try(
     """No callback waits for a key: the first one is held, the keys are fetched, and the repeat passes."""
     monkeypatch.setattr(jwks, "REST_S", 0.01)  # The real rest is half a minute.
     old, new = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2))
-    published = [old]
+    published_jwks = [old]
 
     async def publish(_: Request) -> Response:
-        xs = [base64.urlsafe_b64encode(key.public_key().public_bytes_raw()).decode().rstrip("=") for key in published]
+        xs = [
+            base64.urlsafe_b64encode(key.public_key().public_bytes_raw()).decode().rstrip("=") for key in published_jwks
+        ]
         return JSONResponse({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x} for x in xs]})
 
     def fal(key: Ed25519PrivateKey, name: str) -> Headers:
@@ -174,7 +176,7 @@ async def test_a_new_public_key_is_found_by_the_senders_next_try(
         provider = serving(Starlette(routes=[Route("/jwks.json", publish)]), listener)
         async with provider, verifying(f"verify: {{scheme: fal, jwks_url: '{url}'}}") as relay:
             assert (await call(relay, DONE, fal(old, "r1"))).status_code == 200
-            published[:] = [new]
+            published_jwks[:] = [new]
             assert (await call(relay, DONE, fal(new, "r2"))).status_code == 401
 
             async def passes() -> bool:
@@ -222,11 +224,11 @@ def test_no_secret_is_compared_by_equality() -> None:
     """Static rule: in the checking half, ``==`` and ``in`` never touch a key, a digest or a signature."""
     source = (Path(__file__).parents[2] / "upstream" / "signatures.py").read_text(encoding="utf-8")
     secret = {"key", "keys", "digest", "digests", "signature", "candidate", "candidates", "right", "given"}
-    touched = [
+    events = [
         ast.unparse(node)
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Compare) and secret & {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
     ]
 
-    assert touched == []
+    assert events == []
     assert source.count("compare_digest(") == 1

@@ -1,4 +1,4 @@
-"""Our calls to object storage, against one in memory: what lies where, and what is never shown half."""
+"""Our calls to object storage, against one in memory: what is where, and that nothing is ever shown half."""
 
 import asyncio
 from pathlib import Path
@@ -47,7 +47,7 @@ async def test_what_one_machine_keeps_another_one_has_byte_for_byte(tmp_path: Pa
     assert await there.fetch(CLIP) == place
 
 
-async def test_what_goes_there_and_comes_from_there_is_timed(tmp_path: Path, storage: MemoryStore) -> None:
+async def test_transfers_in_both_directions_are_timed(tmp_path: Path, storage: MemoryStore) -> None:
     """Each way by what came of it; a copy that is here already is no way at all."""
 
     def ways() -> dict[str, float]:
@@ -63,8 +63,8 @@ async def test_what_goes_there_and_comes_from_there_is_timed(tmp_path: Path, sto
         await there.fetch("run_gone/s1.1.mp4")
     after = ways()
 
-    came = {labels: number - before.get(labels, 0) for labels, number in after.items()}
-    assert {labels: number for labels, number in came.items() if number} == {
+    growth = {labels: number - before.get(labels, 0) for labels, number in after.items()}
+    assert {labels: number for labels, number in growth.items() if number} == {
         '{call="put",outcome="ok"}': 1,
         '{call="get",outcome="ok"}': 1,
         '{call="get",outcome="not_found"}': 1,
@@ -72,14 +72,14 @@ async def test_what_goes_there_and_comes_from_there_is_timed(tmp_path: Path, sto
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1])
-async def test_a_file_of_any_length_comes_whole(size: int, tmp_path: Path, storage: MemoryStore) -> None:
+async def test_a_file_of_any_length_arrives_whole(size: int, tmp_path: Path, storage: MemoryStore) -> None:
     """At the edges of pieces as well."""
     await obstore.put_async(storage, CLIP, LARGE[:size])
 
     assert (await machine(tmp_path, storage).fetch(CLIP)).read_bytes() == LARGE[:size]
 
 
-async def test_a_fetch_that_breaks_off_leaves_nothing_and_is_tried_anew(
+async def test_a_fetch_that_breaks_off_leaves_nothing_and_is_tried_again(
     tmp_path: Path, storage: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A decoder must never see half a clip under its name."""
@@ -102,7 +102,7 @@ async def test_a_fetch_that_breaks_off_leaves_nothing_and_is_tried_anew(
 
 
 async def test_a_copy_of_another_length_is_an_earlier_one_and_is_replaced(tmp_path: Path, storage: MemoryStore) -> None:
-    """This machine fetched a clip and died before it was kept; another one fetched it anew."""
+    """This machine fetched a clip and died before it was kept; another one fetched it again."""
     media = machine(tmp_path, storage)
     media.files.place(CLIP).write_bytes(b"an earlier one")
     await obstore.put_async(storage, CLIP, LARGE)
@@ -124,7 +124,7 @@ async def test_two_that_want_the_same_file_both_get_it_whole(tmp_path: Path, sto
 async def test_what_is_nowhere_is_not_found_and_no_other_name_is_looked_for(
     tmp_path: Path, storage: MemoryStore
 ) -> None:
-    """A name that is none of ours never leaves the process."""
+    """A name that is not one of ours never leaves the process."""
     media = machine(tmp_path, storage)
     await obstore.put_async(storage, "others/secret.mp4", b"x")
 
@@ -137,7 +137,7 @@ async def test_what_is_nowhere_is_not_found_and_no_other_name_is_looked_for(
         await media.keep(CLIP)
 
 
-async def test_old_films_and_whole_runs_leave_here_and_there_and_nothing_beside_them(
+async def test_old_films_and_whole_runs_are_removed_on_disk_and_in_storage_and_nothing_else(
     tmp_path: Path, storage: MemoryStore
 ) -> None:
     """An id that begins like another one is another run's."""
@@ -149,8 +149,8 @@ async def test_old_films_and_whole_runs_leave_here_and_there_and_nothing_beside_
         await media.keep(name)
 
     await media.remove_old_films(RUN, before_turn=2)
-    left = {each["path"] for each in await obstore.list(storage).collect_async()}
-    assert left == {CLIP, near, names[3]}
+    left_names = {each["path"] for each in await obstore.list(storage).collect_async()}
+    assert left_names == {CLIP, near, names[3]}
     assert not media.files.has(names[2])
 
     assert await media.remove(RUN)
@@ -174,11 +174,11 @@ async def test_old_films_and_whole_runs_leave_here_and_there_and_nothing_beside_
 )
 def test_what_a_storage_says_becomes_words_without_addresses(message: str, words: str) -> None:
     """A person reads them in a run, where signatures and private addresses have no business."""
-    said = bucket_words(RuntimeError(message))
+    words_said = bucket_words(RuntimeError(message))
 
-    assert words in said
-    assert "Signature=" not in said
-    assert "10.0.0.7" not in said
+    assert words in words_said
+    assert "Signature=" not in words_said
+    assert "10.0.0.7" not in words_said
 
 
 @pytest.mark.parametrize("url", ["s3://films", "s3://films/a/b", "gs://films/a", "az://films/a"])

@@ -1,4 +1,4 @@
-"""Machines whose clocks differ: whether a time has come is judged by the clock of Redis, whoever looks."""
+"""Machines whose clocks differ: whether a time has come is judged by the clock of Redis, whichever machine looks."""
 
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -30,7 +30,7 @@ def a_run() -> Run:
 
 @contextmanager
 def clock_set(offset_s: float) -> Iterator[None]:
-    """What is asked what time it is in the block is on a machine whose clock is so far ahead."""
+    """Within the block the time is that of a machine whose clock is that far ahead."""
     real = time.time
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "time", lambda: real() + offset_s)
@@ -54,12 +54,12 @@ async def test_a_submit_that_is_under_way_elsewhere_is_given_up_by_nobody(
     async with machine(redis_url) as there, machine(redis_url) as here:
         await start(there, a_run())
         with clock_set(its_s):
-            sent = (await record(there, "run_1", SENT)).run
+            run_there = (await record(there, "run_1", SENT)).run
         with clock_set(ours_s):
-            looked = await record(here, "run_1", events.Elapsed())
+            look = await record(here, "run_1", events.Elapsed())
 
-    (take,) = sent.shots[0].takes
-    assert (looked.changed, looked.run) == (False, sent)
+    (take,) = run_there.shots[0].takes
+    assert (look.changed, look.run) == (False, run_there)
     assert take.status is TakeStatus.SUBMITTING
     assert abs(take.submitted_at - time.time()) < 300
 
@@ -98,8 +98,8 @@ async def test_a_clock_that_is_set_while_we_run_is_not_believed(redis_url: str) 
     assert abs(later - time.time()) < 300
 
 
-async def test_a_machine_that_slept_asks_anew(redis_url: str) -> None:
-    """What it measures by stood still meanwhile, and time went on."""
+async def test_a_machine_that_slept_asks_again(redis_url: str) -> None:
+    """Its own clock stood still while time went on."""
     async with machine(redis_url) as store:
         with clock_set(-3600.0):
             store.clock.learn(time.time())

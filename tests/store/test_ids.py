@@ -16,7 +16,7 @@ RUN = a_run("s1", "opening", "openings", "street-1", "street-10", "street-night"
 
 
 @pytest.mark.parametrize(
-    ("text", "meant"),
+    ("text", "shot_id"),
     [
         ("s1", "s1"),
         ("opening", "opening"),
@@ -29,9 +29,9 @@ RUN = a_run("s1", "opening", "openings", "street-1", "street-10", "street-night"
         ("street-11", None),
     ],
 )
-def test_a_shot_is_named_by_its_beginning(text: str, meant: str | None) -> None:
+def test_a_shot_is_named_by_its_beginning(text: str, shot_id: str | None) -> None:
     """Four signs at least; a shot that has the very name goes first."""
-    assert find_shot_id(RUN, text) == meant
+    assert find_shot_id(RUN, text) == shot_id
 
 
 def test_a_number_is_not_the_beginning_of_another() -> None:

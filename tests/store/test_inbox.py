@@ -43,8 +43,8 @@ async def test_fifty_copies_at_once_are_one_callback_and_one_task(redis: ArqRedi
     )
 
     assert sum(answers) == 1
-    (kept,) = await inbox.recent(limit=10)
-    assert kept.repeats == 49
+    (kept_callback,) = await inbox.recent(limit=10)
+    assert kept_callback.repeats == 49
     assert await redis.zcard(QUEUE) == 1
 
 
@@ -100,20 +100,22 @@ async def test_only_what_is_kept_can_be_repeated(redis: ArqRedis) -> None:
     assert await redis.zcard(QUEUE) == 1
 
 
-async def test_a_contradiction_is_kept_once_beside_what_it_contradicts(redis: ArqRedis) -> None:
+async def test_a_contradiction_is_kept_once_with_what_it_contradicts(redis: ArqRedis) -> None:
     """However often either of them comes again, and however they are written together."""
     inbox = Inbox(redis, keep_s=100)
 
-    async def came(name: str, said: str) -> bool:
-        ended = replace(callback(name, said.encode()), sha256=said * 32, ending="t:r:s:1:job_1")
-        return await inbox.accept(ended, fingerprint=f"f{said}", task=task(name))
+    async def came(name: str, letters: str) -> bool:
+        ending = replace(callback(name, letters.encode()), sha256=letters * 32, ending="t:r:s:1:job_1")
+        return await inbox.accept(ending, fingerprint=f"f{letters}", task=task(name))
 
-    told = await asyncio.gather(*(came(f"cb_{n}", said) for n, said in enumerate(["aa", "bb", "aa", "bb", "bb"])))
-    told += [await came("cb_5", "aa"), await came("cb_6", "bb"), await came("cb_1", "bb")]
+    answers = await asyncio.gather(
+        *(came(f"cb_{n}", letters) for n, letters in enumerate(["aa", "bb", "aa", "bb", "bb"]))
+    )
+    answers += [await came("cb_5", "aa"), await came("cb_6", "bb"), await came("cb_1", "bb")]
 
-    assert told == [True, True, False, False, False, False, False, True]
-    kept = {each.id: (each.outcome, each.repeats) for each in await inbox.recent(limit=10)}
-    assert kept == {"cb_0": ("accepted", 2), "cb_1": ("conflict", 3)}
+    assert answers == [True, True, False, False, False, False, False, True]
+    outcomes = {each.id: (each.outcome, each.repeats) for each in await inbox.recent(limit=10)}
+    assert outcomes == {"cb_0": ("accepted", 2), "cb_1": ("conflict", 3)}
     assert await redis.zcard(QUEUE) == 2
 
 
@@ -125,7 +127,7 @@ async def test_everything_about_a_callback_has_an_end(redis: ArqRedis) -> None:
         assert key == b"{framerelay}:callbacks" or await redis.pttl(key) > 0
 
 
-async def test_whoever_stops_waiting_is_forgotten() -> None:
+async def test_a_client_that_stops_waiting_is_forgotten() -> None:
     """While Redis hangs, bodies whose sender has its answer must not pile up."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = connect(f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.3)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 def chain_of(shots: int, name: str = "run_1") -> Run:
-    made = tuple(
+    made_shots = tuple(
         Shot(
             id=f"s{number}",
             scene="a",
@@ -29,7 +29,7 @@ def chain_of(shots: int, name: str = "run_1") -> Run:
         )
         for number in range(shots)
     )
-    return begin(Run(id=RunId(name), title="t", model="m", created_at=1, updated_at=1, shots=made, terms=Terms()))
+    return begin(Run(id=RunId(name), title="t", model="m", created_at=1, updated_at=1, shots=made_shots, terms=Terms()))
 
 
 def submitting() -> events.Submitting:
@@ -69,13 +69,13 @@ async def test_what_one_process_changes_another_one_sees(redis: ArqRedis) -> Non
     await theirs.load("run_1")
 
     await record(theirs, "run_1", submitting())
-    seen = await mine.load("run_1")
+    run_there = await mine.load("run_1")
     await record(mine, "run_1", submitted())
     again = await theirs.load("run_1")
 
-    assert seen is not None
+    assert run_there is not None
     assert again is not None
-    assert [len(shot.takes) for shot in seen.shots] == [1, 0, 0]
+    assert [len(shot.takes) for shot in run_there.shots] == [1, 0, 0]
     assert again.shots[0].takes[0].job_ids == ("j",)
     assert again == await Store(redis).load("run_1")
 
@@ -89,24 +89,24 @@ async def test_a_change_that_redis_forgot_is_not_remembered_instead(redis: ArqRe
     await redis.restore("{framerelay}:run:run_1", 0, older, replace=True)
     await record(theirs, "run_1", events.Submitting(shot_id="s0", take=1, intent="theirs", seed=None, first_frame=None))
 
-    seen = await mine.load("run_1")
+    run_there = await mine.load("run_1")
 
-    assert seen is not None
-    assert (seen.revision, seen.shots[0].takes[0].intent) == (1, "theirs")
+    assert run_there is not None
+    assert (run_there.revision, run_there.shots[0].takes[0].intent) == (1, "theirs")
 
 
 async def test_a_run_of_an_early_version_is_read_and_goes_on(redis: ArqRedis) -> None:
-    """It lies in one field there; its next change takes it apart, the shots that did not change included."""
+    """It is in one field there; its next change splits it, including the shots that did not change."""
     run, store = chain_of(3), Store(redis)
     whole = {"id": run.id, "title": "t", "model": "m", "created_at": 1, "updated_at": 1, "terms": {}, "revision": 4}
     body = pack({**whole, "shots": [shot for shot in run.shots]})
     await redis.hset("{framerelay}:run:run_1", mapping={"revision": 4, "status": "running", "body": body})  # type: ignore[misc]  # redis-py's union
 
     assert await store.load("run_1") == replace(run, revision=4)
-    changed = await record(store, "run_1", submitting())
+    outcome = await record(store, "run_1", submitting())
 
-    assert changed.run.revision == 5
-    assert await Store(redis).load("run_1") == changed.run
+    assert outcome.run.revision == 5
+    assert await Store(redis).load("run_1") == outcome.run
     assert not await redis.hexists("{framerelay}:run:run_1", "body")  # type: ignore[misc]  # redis-py's union
 
 
@@ -115,13 +115,13 @@ async def test_a_run_that_was_removed_is_not_remembered(redis: ArqRedis) -> None
     mine, theirs = Store(redis), Store(redis)
     await start(mine, chain_of(1))
     await theirs.load("run_1")
-    cancelled = await record(mine, "run_1", events.RunCancelled())
-    assert await mine.remove(cancelled.run, now=5.0)
+    outcome = await record(mine, "run_1", events.RunCancelled())
+    assert await mine.remove(outcome.run, now=5.0)
 
     assert [await store.load("run_1") for store in (mine, theirs)] == [None, None]
 
 
-def test_so_many_shots_are_remembered_and_those_asked_for_last(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limited_number_of_shots_is_remembered_the_most_recent_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that sees a million runs does not grow by them."""
     monkeypatch.setattr(layout, "SHOTS_REMEMBERED", 25)
     memory = Memory()
@@ -133,5 +133,5 @@ def test_so_many_shots_are_remembered_and_those_asked_for_last(monkeypatch: pyte
     memory.keep(chain_of(8, "run_3"), b"second")
 
     assert [memory.find(f"run_{number}") is not None for number in range(4)] == [True, False, True, True]
-    found: Any = memory.find("run_3")
-    assert found.save_id == b"second"
+    entry: Any = memory.find("run_3")
+    assert entry.save_id == b"second"

@@ -1,4 +1,4 @@
-"""The ledger, copied and written into another Redis: nothing is missing there, whatever happened meanwhile."""
+"""The ledger, copied and written into another Redis: nothing is missing there, whatever happened during the copy."""
 
 import asyncio
 import threading
@@ -51,7 +51,7 @@ async def other(tmp_path: Path) -> AsyncIterator[RelayRedis]:
         await disconnect(client)
 
 
-async def copied(redis: RelayRedis, place: Path, on_entry: Callable[[LedgerEntry], None] | None = None) -> LedgerCounts:
+async def copy(redis: RelayRedis, place: Path, on_entry: Callable[[LedgerEntry], None] | None = None) -> LedgerCounts:
     """Into the file *place*."""
     writer = LedgerWriter(place)
 
@@ -68,28 +68,28 @@ async def copied(redis: RelayRedis, place: Path, on_entry: Callable[[LedgerEntry
 async def content(redis: RelayRedis) -> dict[str, Any]:
     """Every key of ours, with what it holds and whether it stays; who is there and who is awake left out."""
     names = sorted([name.decode() async for name in redis.scan_iter(match="*")])
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     for name in set(names) - {WAKE, CLOSED}:
         match (await redis.type(name)).decode():
             case "string":
-                held: Any = await redis.get(name)
+                value: Any = await redis.get(name)
             case "hash":
-                held = await redis.hgetall(name)  # type: ignore[misc]
+                value = await redis.hgetall(name)  # type: ignore[misc]
             case "list":
-                held = await redis.lrange(name, 0, -1)  # type: ignore[misc]
+                value = await redis.lrange(name, 0, -1)  # type: ignore[misc]
             case "set":
-                held = await redis.smembers(name)  # type: ignore[misc]
+                value = await redis.smembers(name)  # type: ignore[misc]
             case "zset":
-                held = sorted(await redis.zrange(name, 0, -1, withscores=True))
+                value = sorted(await redis.zrange(name, 0, -1, withscores=True))
             case _:
-                held = await redis.xrange(name)
+                value = await redis.xrange(name)
         if name == DUE:  # They are looked at soon; when, is counted from now.
-            held = [run_id for run_id, _ in held]
-        found[name] = held, await redis.pttl(name) > 0
-    return found
+            value = [run_id for run_id, _ in value]
+        entries[name] = value, await redis.pttl(name) > 0
+    return entries
 
 
-async def test_it_comes_back_as_it_was_with_all_indexes(redis: RelayRedis, other: RelayRedis, tmp_path: Path) -> None:
+async def test_it_is_restored_unchanged_with_all_indexes(redis: RelayRedis, other: RelayRedis, tmp_path: Path) -> None:
     """Runs of each status, callbacks, tasks, notifications and what else is kept; key by key."""
     store = Store(redis)
     for number, event in enumerate((None, events.RunCancelled(), events.Approved(shot_id="s1")), 1):
@@ -97,9 +97,9 @@ async def test_it_comes_back_as_it_was_with_all_indexes(redis: RelayRedis, other
         if event is not None:
             await record(store, f"run_{number}", event)
     await start(store, a_run("run_4", notify_url=None, labels={}))
-    gone = await store.load("run_2")
-    assert gone is not None
-    assert await store.remove(gone, now=5.0)
+    run_there = await store.load("run_2")
+    assert run_there is not None
+    assert await store.remove(run_there, now=5.0)
     inbox = Inbox(redis, keep_s=3600.0)
     await inbox.accept(a_callback("cb_1"), fingerprint="f", task=HOOK)
     await store.asked_before("key", RunId("run_1"), plan="p")
@@ -108,14 +108,14 @@ async def test_it_comes_back_as_it_was_with_all_indexes(redis: RelayRedis, other
     await redis.set(f"{PREFIX}process:one", b"who is there", px=15_000)
     await redis.set("a stranger's", b"own")
 
-    counts = await copied(redis, tmp_path / "ledger")
+    counts = await copy(redis, tmp_path / "ledger")
     await load_ledger(other, entries_in(tmp_path / "ledger"), prefix=PREFIX)
     await load_ledger(other, entries_in(tmp_path / "ledger"), prefix=PREFIX)
-    wanted = await content(redis)
+    entries = await content(redis)
     for name in (f"{PREFIX}process:one", "a stranger's"):
-        del wanted[name]
+        del entries[name]
 
-    assert await content(other) == wanted
+    assert await content(other) == entries
     assert (counts.runs, counts.open_runs, counts.callbacks) == (3, 3, 1)
     assert await Store(other).load("run_1") == await store.load("run_1")
     assert [run.id for run in await Store(other).runs(limit=9)] == [run.id for run in await store.runs(limit=9)]
@@ -128,24 +128,24 @@ async def test_long_keys_are_copied_whole(redis: RelayRedis, other: RelayRedis, 
     await redis.hset(f"{PREFIX}counts", mapping={f"n{number}": number for number in range(1700)})  # type: ignore[misc]
     await redis.rpush(f"{PREFIX}refused", *map(str, range(1234)))  # type: ignore[misc]
 
-    await copied(redis, tmp_path / "ledger")
+    await copy(redis, tmp_path / "ledger")
     await load_ledger(other, entries_in(tmp_path / "ledger"), prefix=PREFIX)
 
     assert await content(other) == await content(redis)
 
 
-async def test_what_has_expired_meanwhile_stays_away(redis: RelayRedis, other: RelayRedis) -> None:
+async def test_what_has_expired_since_is_not_written_back(redis: RelayRedis, other: RelayRedis) -> None:
     """And what has not ends when it would have ended."""
     soon, late = int(time.time() * 1000) - 1, int(time.time() * 1000) + 90_000
     over = LedgerEntry(key=f"{PREFIX}asked:a", kind="string", value=b"x", expires_at_ms=soon)
-    kept = LedgerEntry(key=f"{PREFIX}asked:b", kind="string", value=b"x", expires_at_ms=late)
+    entry = LedgerEntry(key=f"{PREFIX}asked:b", kind="string", value=b"x", expires_at_ms=late)
 
-    assert await load_ledger(other, [over, kept], prefix=PREFIX) == 1
-    assert [await other.exists(entry.key) for entry in (over, kept)] == [0, 1]
-    assert await other.execute_command("PEXPIRETIME", kept.key) == late
+    assert await load_ledger(other, [over, entry], prefix=PREFIX) == 1
+    assert [await other.exists(entry.key) for entry in (over, entry)] == [0, 1]
+    assert await other.execute_command("PEXPIRETIME", entry.key) == late
 
 
-async def test_keys_of_before_stay_under_their_own_beginning(other: RelayRedis) -> None:
+async def test_former_keys_keep_their_prefix(other: RelayRedis) -> None:
     """So that they are moved by what moves them at a start; the indexes of their runs as well."""
     old = "before:"
     run = LedgerEntry(key=f"{old}run:run_1", kind="hash", value=[b"revision", b"removed"])
@@ -155,11 +155,11 @@ async def test_keys_of_before_stay_under_their_own_beginning(other: RelayRedis) 
 
 
 @pytest.mark.parametrize("moment", range(12))
-async def test_whatever_happens_meanwhile_nothing_falls_between_two_keys(
+async def test_nothing_falls_between_two_keys_whatever_changes_during_the_copy(
     redis: RelayRedis, redis_url: str, other: RelayRedis, tmp_path: Path, moment: int
 ) -> None:
     """
-    A callback at a hook becomes a run, that run ends, and its end is told: as one step, at each moment of the copy.
+    A callback at a hook becomes a run, that run ends, and its end is announced: at each moment of the copy.
 
     In the copy the callback has its task or its run; a run that has ended has what is to be told of it; each is found
     by its status.
@@ -168,7 +168,7 @@ async def test_whatever_happens_meanwhile_nothing_falls_between_two_keys(
     await Inbox(redis, keep_s=3600.0).accept(a_callback("cb_1"), fingerprint="f", task=HOOK)
     await start(store, a_run("run_before"))
     await record(store, "run_before", events.Approved(shot_id="s1"))
-    seen = 0
+    count = 0
 
     async def happens() -> None:
         client = connect(redis_url, timeout_s=90)
@@ -179,20 +179,20 @@ async def test_whatever_happens_meanwhile_nothing_falls_between_two_keys(
         await disconnect(client)
 
     def on_entry(_: LedgerEntry) -> None:
-        nonlocal seen
-        if seen == moment:
+        nonlocal count
+        if count == moment:
             beside(happens())
-        seen += 1
+        count += 1
 
-    await copied(redis, tmp_path / "ledger", on_entry)
+    await copy(redis, tmp_path / "ledger", on_entry)
     await load_ledger(other, entries_in(tmp_path / "ledger"), prefix=PREFIX)
 
-    ended = await Store(other).load("run_before")
-    assert ended is not None
-    told = {each.notice.type for each in await Outbox(other).recent(limit=9, run_id="run_before")}
-    if ended.status is RunStatus.FAILED:
-        assert "run.failed" in told
-    assert [run.id for run in await Store(other).runs(limit=9, status=ended.status) if run.id == ended.id]
+    run_there = await Store(other).load("run_before")
+    assert run_there is not None
+    types = {each.notice.type for each in await Outbox(other).recent(limit=9, run_id="run_before")}
+    if run_there.status is RunStatus.FAILED:
+        assert "run.failed" in types
+    assert [run.id for run in await Store(other).runs(limit=9, status=run_there.status) if run.id == run_there.id]
     has_task = await other.zscore(QUEUE, HOOK.id) is not None and await other.exists(task_keys(HOOK.id)[0])
     assert await other.zscore(RUNS, "run_hook") is not None or has_task
 

@@ -35,10 +35,10 @@ def look(run: Run, age: float) -> Run:
 
 
 def rendered(run: Run, name: str, *, called_back: bool) -> Run:
-    done = events.Rendered(
+    render = events.Rendered(
         shot_id=name, take=1, job_ids=(f"job_{name}",), video_url="https://v", called_back=called_back
     )
-    return apply(run, done, NOW + 60)
+    return apply(run, render, NOW + 60)
 
 
 def take_of(run: Run, name: str = "s1") -> Take:
@@ -51,17 +51,17 @@ def age_of_next_look(run: Run) -> float:
     return take_of(run).due_at - NOW
 
 
-def test_the_first_look_up_comes_when_the_terms_say() -> None:
+def test_the_first_look_up_is_due_when_the_terms_say() -> None:
     """Nothing is known yet about such jobs."""
     assert age_of_next_look(in_flight(a_run())) == Terms().lookup_after_s
 
 
-def test_it_comes_sooner_once_such_jobs_are_known_to_be_quicker() -> None:
+def test_it_is_due_sooner_once_such_jobs_are_known_to_be_quicker() -> None:
     """A lost callback costs the seconds by which it is late, not the rest of a cautious default."""
     assert 40 < age_of_next_look(in_flight(a_run(), expected_s=40.0)) < 50
 
 
-def test_it_never_comes_later_than_the_terms_say() -> None:
+def test_it_is_never_due_later_than_the_terms_say() -> None:
     """The setting is a promise, whatever was learned."""
     assert age_of_next_look(in_flight(a_run(), expected_s=5_000.0)) == Terms().lookup_after_s
 
@@ -72,7 +72,7 @@ def test_the_second_waits_for_the_time_that_such_jobs_take() -> None:
 
 
 def test_then_look_ups_become_rarer_with_the_age_of_the_job_up_to_ten_minutes() -> None:
-    """So many GETs in all as the logarithm of the wait, and no result expires between two of them."""
+    """The number of GETs grows as the logarithm of the wait, and no result expires between two of them."""
     run = in_flight(a_run())
     waits = []
     for age in (100, 150, 1_000, 100_000):
@@ -90,8 +90,8 @@ def test_a_job_that_expires_is_asked_about_right_after_that() -> None:
     assert age_of_next_look(look(run, 170)) == pytest.approx(255)
 
 
-def test_missed_callbacks_are_counted_and_none_at_all_is_called_by_its_name() -> None:
-    """One may be an accident; two, or the only one there was to come, say that nobody reaches us."""
+def test_missed_callbacks_are_counted_and_their_total_absence_is_named() -> None:
+    """One may be an accident; two, or the only one that was expected, say that nothing reaches us."""
     run = in_flight(in_flight(a_run("s1", "s2"), "s1"), "s2")
     one = rendered(run, "s1", called_back=False)
     two = rendered(one, "s2", called_back=False)
@@ -102,14 +102,14 @@ def test_missed_callbacks_are_counted_and_none_at_all_is_called_by_its_name() ->
     assert seems_unreachable(rendered(in_flight(a_run()), "s1", called_back=False))
 
 
-def test_a_callback_that_comes_after_the_look_up_was_not_missed() -> None:
+def test_a_callback_that_arrives_after_the_look_up_was_not_missed() -> None:
     """It says that we are reached, and takes nothing back."""
-    found = rendered(in_flight(a_run()), "s1", called_back=False)
-    told = apply(found, events.CalledBack(shot_id="s1", take=1), NOW + 61)
+    run_at_sweep = rendered(in_flight(a_run()), "s1", called_back=False)
+    run_at_callback = apply(run_at_sweep, events.CalledBack(shot_id="s1", take=1), NOW + 61)
 
-    assert callbacks_missed(told) == 0
-    assert take_of(told) == replace(take_of(found), called_back=True)
-    assert apply(told, events.CalledBack(shot_id="s1", take=1), NOW + 62) is told
+    assert callbacks_missed(run_at_callback) == 0
+    assert take_of(run_at_callback) == replace(take_of(run_at_sweep), called_back=True)
+    assert apply(run_at_callback, events.CalledBack(shot_id="s1", take=1), NOW + 62) is run_at_callback
 
 
 @pytest.mark.parametrize("unsure", [False, True])
@@ -120,12 +120,12 @@ def test_an_adopted_job_that_the_provider_does_not_know_frees_its_shot_at_once(u
         run = apply(run, events.Submitting(shot_id="s1", take=1, intent="i", seed=None, first_frame=None), NOW)
         run = apply(run, events.SubmitLost(shot_id="s1", take=1, problem=GONE), NOW)
     run = apply(run, events.Adopted(shot_id="s1", job_id="job_typo"), NOW + 1)
-    freed = apply(run, events.PollFailed(shot_id="s1", take=1, problem=GONE, gone=True), NOW + 2)
-    again = apply(freed, events.Adopted(shot_id="s1", job_id="job_right"), NOW + 3)
+    run_freed = apply(run, events.PollFailed(shot_id="s1", take=1, problem=GONE, gone=True), NOW + 2)
+    again = apply(run_freed, events.Adopted(shot_id="s1", job_id="job_right"), NOW + 3)
 
-    assert take_of(freed).status is (TakeStatus.UNSURE if unsure else TakeStatus.FAILED)
-    assert take_of(freed).job_id is None
-    assert "job_typo" in str(take_of(freed).error)
+    assert take_of(run_freed).status is (TakeStatus.UNSURE if unsure else TakeStatus.FAILED)
+    assert take_of(run_freed).job_id is None
+    assert "job_typo" in str(take_of(run_freed).error)
     assert [take.job_id for take in again.shots[0].takes][-1] == "job_right"
 
 

@@ -37,12 +37,12 @@ FENCED = {b"framerelay:queue", b"framerelay:due", b"framerelay:callbacks", b"fra
 Content = dict[bytes, tuple[bytes, bool]]
 
 
-class Killed(BaseException):
+class Kill(BaseException):
     """The process is gone between two commands."""
 
 
 def older(url: str) -> RelayRedis:
-    """A client that speaks of the same things by their names of before, in scripts as well."""
+    """A client that uses the former names of the same keys, in scripts as well."""
     redis = connect(url)
     packing, register = redis.connection_pool.connection_class, redis.register_script
 
@@ -61,7 +61,7 @@ def older(url: str) -> RelayRedis:
 
 
 def a_run(name: str) -> Run:
-    """It waits from its first moment, which is told."""
+    """It waits from its first moment, which is announced."""
     shots = tuple(
         Shot(id=f"s{each}", scene=str(each), origin="continue", source=None, input={"prompt": "雨夜"}, gated=each == 1)
         for each in range(2)
@@ -86,9 +86,9 @@ async def fill(redis: RelayRedis, folder: Path) -> None:
     await record(store, run_ids[1], events.Submitting(shot_id="s0", take=1, intent="i", seed=None, first_frame=None))
     for run_id in run_ids[2:]:
         await record(store, run_id, events.RunCancelled())
-    removed = await store.load(run_ids[3])
-    assert removed is not None
-    await store.remove(removed, now=time.time())
+    run_there = await store.load(run_ids[3])
+    assert run_there is not None
+    await store.remove(run_there, now=time.time())
     for number in range(5):
         callback, rest = a_callback(f"cb_{number % 4}{number % 2}")
         await inbox.accept(callback, **rest)
@@ -96,8 +96,8 @@ async def fill(redis: RelayRedis, folder: Path) -> None:
     for kind, keep in (("cb_r", inbox.refuse), ("cb_q", inbox.hold)):
         await keep(Callback(id=kind, received_at=1.0, outcome="accepted", body=b"x"))
     outbox = Outbox(redis)
-    claimed, _ = await outbox.claim(room=1, lease_s=60.0)
-    await outbox.put_back(claimed[0], wait_s=60.0)
+    claims, _ = await outbox.claim(room=1, lease_s=60.0)
+    await outbox.put_back(claims[0], wait_s=60.0)
     await store.places.enter("jobs", TakePlace(run_id=run_ids[0], shot_id="s0", take=1), Allowance(begin_with=1))
     await store.places.enter("jobs", TakePlace(run_id=run_ids[1], shot_id="s0", take=1), Allowance(begin_with=1))
     await LookUps(redis).rest("jobs", 60.0)
@@ -138,13 +138,13 @@ def server(redis_url: str, _emptier: redis_sync.Redis, monkeypatch: pytest.Monke
 
 @pytest.fixture
 async def before(server: redis_sync.Redis, redis_url: str, tmp_path: Path) -> Content:
-    """What a version of before has kept."""
+    """What an earlier version has kept."""
     redis = older(redis_url)
     await fill(redis, tmp_path)
     await disconnect(redis)
-    kept = content(server)
-    assert not [key for key in kept if b"{" in key]
-    return kept
+    content_there = content(server)
+    assert not [key for key in content_there if b"{" in key]
+    return content_there
 
 
 @pytest.fixture
@@ -154,13 +154,13 @@ async def client(redis_url: str) -> AsyncIterator[RelayRedis]:
     await disconnect(redis)
 
 
-def put(server: redis_sync.Redis, kept: Content) -> None:
+def put(server: redis_sync.Redis, content_there: Content) -> None:
     server.flushall()
-    for key, (value, ends) in kept.items():
+    for key, (value, ends) in content_there.items():
         server.restore(key, 100_000 if ends else 0, value)
 
 
-def check(server: redis_sync.Redis, kept: Content) -> None:
+def check(server: redis_sync.Redis, content_there: Content) -> None:
     """All is where it belongs, as it was; older versions find a text, and a note that says that they are too old."""
     now = content(server)
     for key in FENCED:
@@ -169,10 +169,10 @@ def check(server: redis_sync.Redis, kept: Content) -> None:
     assert server.hget("framerelay:schema", "readable_from") == b"3"
     for key in (SCHEMA_KEY.encode(), b"framerelay:schema"):
         del now[key]
-    assert now == moved(kept)
+    assert now == moved(content_there)
 
 
-async def test_all_of_it_is_found_under_the_keys_of_today(
+async def test_everything_is_found_under_the_present_keys(
     client: RelayRedis, server: redis_sync.Redis, before: Content
 ) -> None:
     """Byte for byte, with the time that it has left; what is somebody else's stays."""
@@ -186,19 +186,19 @@ async def test_all_of_it_is_found_under_the_keys_of_today(
 
 
 async def entering(url: str, *, calls: int = 1000) -> None:
-    """A process that is killed behind so many commands, before it has the answer of the last."""
+    """A process that is killed after that many commands, before it has the answer to the last."""
     redis = connect(url)
     execute = redis.execute_command
 
-    async def counted(*words: Any, **options: Any) -> Any:
+    async def count(*words: Any, **options: Any) -> Any:
         nonlocal calls
         calls -= 1
         answer = await execute(*words, **options) if calls >= 0 else None
         if calls <= 0:
-            raise Killed
+            raise Kill
         return answer
 
-    redis.execute_command = counted  # type: ignore[method-assign]  # A kill at one place, wherever it is called from.
+    redis.execute_command = count  # type: ignore[method-assign]  # A kill at one place, wherever it is called from.
     try:
         await schema.enter(redis)
     finally:
@@ -208,12 +208,12 @@ async def entering(url: str, *, calls: int = 1000) -> None:
 async def test_a_move_that_was_killed_at_any_moment_is_done_by_the_next_start(
     redis_url: str, server: redis_sync.Redis, before: Content
 ) -> None:
-    """Each command is whole or not there at all; behind each one of them the process ends."""
+    """Each command is whole or not there at all; after each one of them the process ends."""
     for calls in range(1, 1000):
         put(server, before)
         try:
             await entering(redis_url, calls=calls)
-        except Killed:
+        except Kill:
             pass
         else:
             break
@@ -231,7 +231,7 @@ async def test_a_server_that_was_killed_in_between_has_whole_pieces(
     for calls in (2, 3, 6):  # The first one finds that it does not know the script.
         with running(tmp_path / str(calls), *durable) as one, redis_sync.Redis(port=one.port) as client:
             put(client, before)
-            with suppress(Killed):
+            with suppress(Kill):
                 await entering(one.url, calls=calls)
             one.kill()
         with running(tmp_path / str(calls), *durable) as again, redis_sync.Redis(port=again.port) as client:
@@ -243,29 +243,29 @@ async def test_a_server_that_was_killed_in_between_has_whole_pieces(
 async def test_any_number_of_programs_may_start_at_once(
     redis_url: str, server: redis_sync.Redis, before: Content
 ) -> None:
-    """Some of them are killed; who has entered finds everything."""
+    """Some of them are killed; one that has entered finds everything."""
 
-    async def found() -> int:
+    async def entries_there() -> int:
         redis = connect(redis_url)
         await schema.enter(redis)
         number = len(await Store(redis).runs(limit=9)) + len(await Inbox(redis, keep_s=9.0).recent(limit=99))
         await disconnect(redis)
         return number
 
-    async def killed(calls: int) -> None:
-        with suppress(Killed):
+    async def kill(calls: int) -> None:
+        with suppress(Kill):
             await entering(redis_url, calls=calls)
 
     async with asyncio.TaskGroup() as group:
-        seen = [group.create_task(found()) for _ in range(4)]
+        tasks = [group.create_task(entries_there()) for _ in range(4)]
         for calls in range(1, 6):
-            group.create_task(killed(calls))
+            group.create_task(kill(calls))
 
-    assert [each.result() for each in seen] == [9] * 4
+    assert [each.result() for each in tasks] == [9] * 4
     check(server, before)
 
 
-async def test_what_an_older_program_does_meanwhile_is_refused_whole_or_moved(
+async def test_writes_of_an_older_program_are_refused_whole_or_migrated(
     redis_url: str, server: redis_sync.Redis, before: Content, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
@@ -275,7 +275,7 @@ async def test_what_an_older_program_does_meanwhile_is_refused_whole_or_moved(
     """
     old, redis = older(redis_url), connect(redis_url)
     old_store, old_inbox = Store(old), Inbox(old, keep_s=1000.0)
-    kept: set[str] = set()
+    callback_ids: set[str] = set()
     execute, number = redis.execute_command, 0
 
     async def work() -> None:
@@ -284,16 +284,16 @@ async def test_what_an_older_program_does_meanwhile_is_refused_whole_or_moved(
         callback, rest = a_callback(f"cb_old{number}")
         with suppress(StoreUnavailable):
             assert await old_inbox.accept(callback, **rest)
-            kept.add(callback.id)
+            callback_ids.add(callback.id)
         with suppress(StoreUnavailable):
             await start(old_store, a_run(f"run_old{number}"))
-            kept.add(f"run_old{number}")
-        loaded = await old_store.load("run_" + "b" * 24)
-        if loaded is not None:
-            await record(old_store, loaded.id, events.RunCancelled())
-            kept.add("cancelled")
+            callback_ids.add(f"run_old{number}")
+        run_there = await old_store.load("run_" + "b" * 24)
+        if run_there is not None:
+            await record(old_store, run_there.id, events.RunCancelled())
+            callback_ids.add("cancelled")
         with suppress(StoreUnavailable):
-            kept.update(await old_store.overdue(time.time() + 1e6, put_off_s=9.0, at_most=9))
+            callback_ids.update(await old_store.overdue(time.time() + 1e6, put_off_s=9.0, at_most=9))
 
     async def beside(*words: Any, **options: Any) -> Any:
         await work()
@@ -308,12 +308,16 @@ async def test_what_an_older_program_does_meanwhile_is_refused_whole_or_moved(
     store, inbox = Store(redis), Inbox(redis, keep_s=9.0)
     callbacks, runs = await inbox.recent(limit=999), await store.runs(limit=999)
     assert number > 10
-    assert {each.id for each in callbacks if "old" in each.id} == {each for each in kept if each.startswith("cb_")}
-    assert {run.id for run in runs if "old" in run.id} == {each for each in kept if each.startswith("run_old")}
+    assert {each.id for each in callbacks if "old" in each.id} == {
+        each for each in callback_ids if each.startswith("cb_")
+    }
+    assert {run.id for run in runs if "old" in run.id} == {each for each in callback_ids if each.startswith("run_old")}
     there = [key.decode().split(":")[2] async for key in redis.scan_iter("{framerelay}:run:run_old*")]
-    assert set(there) <= kept
+    assert set(there) <= callback_ids
     assert [run.status.value for run in runs if run.id == "run_" + "b" * 24] == ["cancelled"]
-    assert 0 < len([each for each in kept if each.startswith("cb_")]) < number, "it was never refused, or always"
+    assert 0 < len([each for each in callback_ids if each.startswith("cb_")]) < number, (
+        "it was never refused, or always"
+    )
     for run in runs:
         assert await store.history(run.id)
         assert await redis.zscore("{framerelay}:due", run.id) is not None or run.status.value != "running"

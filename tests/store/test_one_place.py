@@ -1,4 +1,4 @@
-"""All processes keep files in one place: who would keep them in another one is told so before anything is split."""
+"""All processes keep files in one place: one that would use another is told so before anything is split."""
 
 import shutil
 import socket
@@ -26,7 +26,7 @@ def bucket(place: Path, storage: MemoryStore) -> BucketStore:
     return BucketStore(MediaFiles(place), storage, name="s3://films/studio")
 
 
-async def test_whoever_shares_the_folder_starts_and_another_one_is_told_which_machine_has_which(
+async def test_a_process_that_shares_the_folder_starts_and_another_is_told_which_machine_has_which(
     redis: RelayRedis, tmp_path: Path
 ) -> None:
     """Nothing is left in the folder that was refused, and it is refused again."""
@@ -35,10 +35,10 @@ async def test_whoever_shares_the_folder_starts_and_another_one_is_told_which_ma
     await agree(redis, folder(tmp_path / "a"))
 
     for _ in range(2):
-        with pytest.raises(PlaceDiffers) as caught:
+        with pytest.raises(PlaceDiffers) as failure:
             await agree(redis, theirs)
         for words in (str(tmp_path / "a" / "media"), str(tmp_path / "b" / "media"), socket.gethostname()):
-            assert words in caught.value.message
+            assert words in failure.value.message
     assert not (tmp_path / "b").exists()
 
 
@@ -50,14 +50,14 @@ async def test_the_first_of_two_that_begin_at_once_wins(redis: RelayRedis, tmp_p
 
     with pytest.raises(PlaceDiffers):
         await agree(redis, theirs)
-    known = await place_of_all(redis)
-    assert known is not None
-    assert known.id == await ours.place_id()
+    place = await place_of_all(redis)
+    assert place is not None
+    assert place.id == await ours.place_id()
 
 
 @pytest.mark.parametrize("kind", ["folder", "bucket"])
 async def test_an_id_is_given_once(kind: str, tmp_path: Path) -> None:
-    """Whoever is later gets the one that is there, whole."""
+    """The later one gets the one that is there, whole."""
     media: MediaStore = folder(tmp_path) if kind == "folder" else bucket(tmp_path, MemoryStore())
 
     assert await media.place_id() is None
@@ -77,9 +77,9 @@ async def test_files_that_move_with_their_id_are_the_same_place(redis: RelayRedi
     await agree(redis, folder(tmp_path / "b"))
     await agree(redis, bucket(tmp_path / "c", storage))
 
-    known = await place_of_all(redis)
-    assert known is not None
-    assert str(known) == "s3://films/studio"
+    place = await place_of_all(redis)
+    assert place is not None
+    assert str(place) == "s3://films/studio"
 
 
 async def test_a_machine_that_was_forgotten_on_the_way_to_a_bucket_is_refused(

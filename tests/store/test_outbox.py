@@ -25,7 +25,7 @@ FAILED = Delivery(at=1.0, status=500, outcome="answered 500", took_ms=3)
 
 
 def a_run(name: str = "run_1", **more: Any) -> Run:
-    """It waits from its first moment, which is told."""
+    """It waits from its first moment, which is announced."""
     shot = Shot(id="s1", scene="a", origin="continue", source=None, input={}, gated=True)
     fields: dict[str, Any] = {"title": "t", "model": "m", "created_at": 1.0, "updated_at": 1.0, "terms": Terms()}
     return Run(id=RunId(name), shots=(shot,), **{**fields, "notify_url": "https://hooks.example.com/x", **more})
@@ -37,11 +37,11 @@ async def outbox(redis: ArqRedis) -> Outbox:
     return Outbox(redis)
 
 
-async def claimed(outbox: Outbox, **more: Any) -> list[NoticeClaim]:
+async def claim(outbox: Outbox, **more: Any) -> list[NoticeClaim]:
     return (await outbox.claim(**{"room": 9, "lease_s": 60.0, **more}))[0]
 
 
-async def test_what_is_to_be_told_is_saved_with_the_change_and_wakes_a_sender(redis: ArqRedis, outbox: Outbox) -> None:
+async def test_notices_are_saved_with_the_change_and_wake_a_sender(redis: ArqRedis, outbox: Outbox) -> None:
     """In one step with the run; nothing where nobody asked for it."""
     await start(Store(redis), a_run())
     await start(Store(redis), a_run("run_2", notify_url=None))
@@ -53,7 +53,7 @@ async def test_what_is_to_be_told_is_saved_with_the_change_and_wakes_a_sender(re
 
 
 async def test_a_save_that_lost_a_race_tells_nothing(redis: ArqRedis, outbox: Outbox) -> None:
-    """The winner's change is told, once."""
+    """The winner's change is announced, once."""
     store = Store(redis)
     await start(store, a_run())
     await start(store, a_run())
@@ -62,11 +62,11 @@ async def test_a_save_that_lost_a_race_tells_nothing(redis: ArqRedis, outbox: Ou
     assert len(await outbox.recent(limit=9)) == 1
 
 
-async def test_what_was_told_is_not_told_again(redis: ArqRedis, outbox: Outbox) -> None:
+async def test_what_was_sent_is_not_sent_again(redis: ArqRedis, outbox: Outbox) -> None:
     """A notice of the same id with a later change: what came of it stays."""
     store = Store(redis)
     run = await start(store, a_run())
-    (first,) = await claimed(outbox)
+    (first,) = await claim(outbox)
     await outbox.settle(first, SENT, NotificationState.DELIVERED, wait_s=None)
     later = replace(run, revision=run.revision + 1)
     assert await store.save(later, before=run, event={}, steps=[], wake_at=None, notices=[first.notice])
@@ -75,33 +75,37 @@ async def test_what_was_told_is_not_told_again(redis: ArqRedis, outbox: Outbox) 
     assert [each.state for each in await outbox.recent(limit=9)] == [NotificationState.DELIVERED]
 
 
-async def test_of_many_senders_one_has_it_until_its_lease_ends(redis: ArqRedis, outbox: Outbox) -> None:
+async def test_only_one_of_many_senders_has_it_until_its_lease_ends(redis: ArqRedis, outbox: Outbox) -> None:
     """Nobody sends what another one is sending; a sender that died keeps it for so long and no longer."""
     await start(Store(redis), a_run())
-    got = [each for each in await asyncio.gather(*(claimed(outbox, lease_s=0.2) for _ in range(9))) if each]
+    claims = [each for each in await asyncio.gather(*(claim(outbox, lease_s=0.2) for _ in range(9))) if each]
     _, next_in_s = await outbox.claim(room=9, lease_s=0.2)
     deadline = time.monotonic() + 90
-    while not (again := await claimed(outbox)):
+    while not (again := await claim(outbox)):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
 
-    assert len(got) == 1
+    assert len(claims) == 1
     assert next_in_s is not None
     assert 0 < next_in_s <= 0.2
-    assert again[0].notice == got[0][0].notice
+    assert again[0].notice == claims[0][0].notice
 
 
-async def test_what_came_of_each_try_is_kept_and_decides_what_follows(redis: ArqRedis, outbox: Outbox) -> None:
+async def test_the_outcome_of_each_try_is_kept_and_decides_what_follows(redis: ArqRedis, outbox: Outbox) -> None:
     """Tried again in its time, with the number of tries; settled when it was taken."""
     await start(Store(redis), a_run())
-    (first,) = await claimed(outbox)
+    (first,) = await claim(outbox)
     await outbox.settle(first, FAILED, NotificationState.WAITING, wait_s=0.0)
-    (second,) = await claimed(outbox)
+    (second,) = await claim(outbox)
     await outbox.settle(second, SENT, NotificationState.DELIVERED, wait_s=None)
-    shown = await outbox.find(first.notice.id)
+    notification = await outbox.find(first.notice.id)
 
-    assert shown is not None
-    assert (shown.state, shown.next_at, shown.deliveries) == (NotificationState.DELIVERED, None, (FAILED, SENT))
+    assert notification is not None
+    assert (notification.state, notification.next_at, notification.deliveries) == (
+        NotificationState.DELIVERED,
+        None,
+        (FAILED, SENT),
+    )
     assert (first.tries, second.tries) == (0, 1)
     assert await outbox.claim(room=9, lease_s=1.0) == ([], None)
 
@@ -109,29 +113,29 @@ async def test_what_came_of_each_try_is_kept_and_decides_what_follows(redis: Arq
 async def test_what_was_put_back_was_not_tried(redis: ArqRedis, outbox: Outbox) -> None:
     """Another one goes before it; the day and the ladder do not count that."""
     await start(Store(redis), a_run())
-    (first,) = await claimed(outbox)
+    (first,) = await claim(outbox)
     await outbox.put_back(first, wait_s=0.0)
-    (again,) = await claimed(outbox)
-    shown = await outbox.find(first.notice.id)
+    (again,) = await claim(outbox)
+    notification = await outbox.find(first.notice.id)
 
     assert (again.tries, again.since) == (0, first.since)
-    assert shown is not None
-    assert shown.deliveries == ()
+    assert notification is not None
+    assert notification.deliveries == ()
 
 
 async def test_a_replay_is_not_swallowed_by_the_try_that_is_under_way(redis: ArqRedis, outbox: Outbox) -> None:
-    """Whoever asks meanwhile gets one more, with a day of its own; what came of the other is kept as well."""
+    """A request in between gets one more, with a day of its own; what came of the other is kept as well."""
     await start(Store(redis), a_run())
-    (under_way,) = await claimed(outbox)
+    (under_way,) = await claim(outbox)
     assert await outbox.send_again(under_way.notice.id)
     await outbox.settle(under_way, SENT, NotificationState.DELIVERED, wait_s=None)
-    (again,) = await claimed(outbox)
+    (again,) = await claim(outbox)
 
     assert again.notice == under_way.notice
     assert (again.tries, again.since >= under_way.since) == (0, True)
-    shown = await outbox.find(again.notice.id)
-    assert shown is not None
-    assert (shown.state, shown.deliveries) == (NotificationState.WAITING, (SENT,))
+    notification = await outbox.find(again.notice.id)
+    assert notification is not None
+    assert (notification.state, notification.deliveries) == (NotificationState.WAITING, (SENT,))
     assert not await outbox.send_again("ntf_gone")
 
 
@@ -148,11 +152,11 @@ async def test_lists_are_read_page_by_page_newest_first(redis: ArqRedis, outbox:
     assert await outbox.recent(limit=3, after="ntf_gone") == []
 
 
-async def test_what_is_over_its_time_leaves_by_itself(redis: ArqRedis, outbox: Outbox) -> None:
+async def test_expired_notifications_are_removed(redis: ArqRedis, outbox: Outbox) -> None:
     """Record, deliveries and places in lists; one that is still to be sent is then forgotten, too."""
     store = Store(redis, notices_keep_s=0.2)
     await start(store, a_run())
-    (first,) = await claimed(outbox, lease_s=0.0)
+    (first,) = await claim(outbox, lease_s=0.0)
     deadline = time.monotonic() + 90
     while await outbox.find(first.notice.id):
         assert time.monotonic() < deadline
@@ -162,10 +166,10 @@ async def test_what_is_over_its_time_leaves_by_itself(redis: ArqRedis, outbox: O
     assert await outbox.claim(room=9, lease_s=1.0) == ([], None)
     await start(store, a_run("run_2"))
     assert len(await outbox.recent(limit=9)) == 1
-    kept = {key.decode() for key in await redis.keys("{framerelay}:*notif*")} | {
+    keys = {key.decode() for key in await redis.keys("{framerelay}:*notif*")} | {
         key.decode() for key in await redis.keys("{framerelay}:deliveries:*")
     }
-    assert not {key for key in kept if first.notice.id in key or key.endswith(":run_1")}
+    assert not {key for key in keys if first.notice.id in key or key.endswith(":run_1")}
 
 
 @pytest.mark.usefixtures("gives_redis_up_soon")

@@ -28,7 +28,7 @@ async def names(places: Places) -> list[str]:
     return [place.shot_id for place in await places.waiting("p")]
 
 
-async def test_so_many_are_let_in_as_were_given_and_the_rest_wait_in_turn(places: Places) -> None:
+async def test_as_many_are_let_in_as_there_are_places_and_the_rest_wait_in_turn(places: Places) -> None:
     """Asking again neither gives a second place nor loses the turn."""
     assert await enter(places, *"abcdefg") == [True] * 5 + [False] * 2
     assert await enter(places, "a", "g", "f") == [True, False, False]
@@ -38,7 +38,7 @@ async def test_so_many_are_let_in_as_were_given_and_the_rest_wait_in_turn(places
 
 
 async def test_the_end_of_a_job_lets_the_next_one_in(places: Places) -> None:
-    """Whoever frees a place need not know how many there are."""
+    """The one who frees a place need not know how many there are."""
     await enter(places, *"abcdefg")
 
     assert await places.leave("p", take("c")) == (take("f"),)
@@ -54,8 +54,8 @@ async def test_runs_take_turns_however_much_they_ask_for(places: Places) -> None
 
     order = []
     last = take("a")
-    while entered := await places.leave("p", last):
-        (last,) = entered
+    while entries := await places.leave("p", last):
+        (last,) = entries
         order.append(last.shot_id)
 
     assert order.index("x") <= 2

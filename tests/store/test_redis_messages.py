@@ -35,17 +35,17 @@ SCRIPT = "ERR Error running script (call to f_1): @user_script:5: @user_script: 
 )
 def test_what_the_server_answers_tells_what_to_do(answer: str, words: str) -> None:
     """By way of the classes that redis-py makes of it; one line, whatever the server said."""
-    said = redis_words(BaseParser.parse_error(answer))
-    assert words in said
-    assert "\n" not in said
-    assert unavailable(BaseParser.parse_error(answer)).message == said
+    words_said = redis_words(BaseParser.parse_error(answer))
+    assert words in words_said
+    assert "\n" not in words_said
+    assert unavailable(BaseParser.parse_error(answer)).message == words_said
 
 
-def test_what_was_said_while_connecting_is_not_called_unreachable() -> None:
+def test_an_error_while_connecting_is_not_called_unreachable() -> None:
     """redis-py wraps the server's refusal in an error of its own."""
-    wrapped = RedisConnectionError(BaseParser.parse_error("NOAUTH Authentication required."))
+    error = RedisConnectionError(BaseParser.parse_error("NOAUTH Authentication required."))
 
-    assert "wants a password" in redis_words(wrapped)
+    assert "wants a password" in redis_words(error)
 
 
 async def trouble_at(url: str, *, timeout_s: float = 10) -> str:
@@ -71,11 +71,11 @@ async def trouble_at(url: str, *, timeout_s: float = 10) -> str:
 )
 async def test_a_server_that_is_not_there_cannot_be_reached(url: str, reason: str) -> None:
     """The system's reason without its number, never the address with its password."""
-    said = await trouble_at(url)
-    assert said.startswith(f"Redis cannot be reached ({reason}")
-    assert "FRAMERELAY_REDIS_URL is right" in said
-    assert "Error" not in said
-    assert "s3cret" not in said
+    words_said = await trouble_at(url)
+    assert words_said.startswith(f"Redis cannot be reached ({reason}")
+    assert "FRAMERELAY_REDIS_URL is right" in words_said
+    assert "Error" not in words_said
+    assert "s3cret" not in words_said
 
 
 @pytest.mark.anyio

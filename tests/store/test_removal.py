@@ -64,9 +64,9 @@ async def test_a_removed_run_takes_everything_of_its_own_along(redis: ArqRedis, 
     assert await store.history(RUN) == []
     assert [each.id for each in await store.runs(limit=9)] == [OTHER]
     assert await store.runs(limit=9, status=RunStatus.CANCELLED) == []
-    left = {key async for key in redis.scan_iter("{framerelay}:*") if b":arq:" not in key} - others
+    keys = {key async for key in redis.scan_iter("{framerelay}:*") if b":arq:" not in key} - others
     mark = f"{PREFIX}run:{RUN}".encode()
-    assert left - {b"{framerelay}:wake", b"{framerelay}:queue"} == {mark, b"{framerelay}:runs-removed"}
+    assert keys - {b"{framerelay}:wake", b"{framerelay}:queue"} == {mark, b"{framerelay}:runs-removed"}
     assert await redis.pttl(mark) > 0
 
 
@@ -80,13 +80,13 @@ async def test_a_run_that_goes_on_is_not_removed(redis: ArqRedis, tmp_path: Path
     assert f"{RUN}/s1.1.mp4" in names(files.root)
 
 
-async def test_a_cancelled_run_goes_though_its_last_clip_comes_meanwhile(redis: ArqRedis, tmp_path: Path) -> None:
+async def test_a_cancelled_run_is_removed_though_its_last_clip_is_arriving(redis: ArqRedis, tmp_path: Path) -> None:
     """What was read is old by then; but nobody can act on such a run, so nothing is there to ask a person about."""
     store, files = Store(redis), with_files(tmp_path)
     await start(store, a_run(RUN))
-    ended = (await record(store, RUN, events.RunCancelled())).run
+    run_there = (await record(store, RUN, events.RunCancelled())).run
 
-    await remove(store, FolderStore(files), replace(ended, revision=0))
+    await remove(store, FolderStore(files), replace(run_there, revision=0))
 
     assert await store.load(RUN) is None
     assert f"{RUN}/s1.1.mp4" not in names(files.root)
@@ -102,7 +102,7 @@ async def failed_run(store: Store) -> Run:
 
 
 async def test_a_resume_that_is_faster_than_the_removal_keeps_everything(redis: ArqRedis, tmp_path: Path) -> None:
-    """Whoever removes looked at a run that is no more: not a file is touched."""
+    """The remover looked at a run that no longer exists: not a file is touched."""
     store, files = Store(redis), with_files(tmp_path)
     run = await failed_run(store)
     before = names(files.root)
@@ -112,15 +112,15 @@ async def test_a_resume_that_is_faster_than_the_removal_keeps_everything(redis: 
         await remove(store, FolderStore(files), run)
 
     assert names(files.root) == before
-    kept = await store.load(RUN)
-    assert kept is not None
-    assert kept.status is RunStatus.RUNNING
+    run_there = await store.load(RUN)
+    assert run_there is not None
+    assert run_there.status is RunStatus.RUNNING
 
 
 @pytest.mark.parametrize(
     "event", [events.Resumed(), events.Adopted(shot_id="s1", job_id="job_1"), events.Retaken(shot_id="s1")]
 )
-async def test_a_removal_that_is_faster_than_a_decision_leaves_nothing_half_there(
+async def test_a_removal_that_is_faster_than_a_decision_leaves_nothing_half_removed(
     redis: ArqRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: events.Event
 ) -> None:
     """The person is told that there is no such run; nothing of it is written, and no task goes to the queue."""
@@ -149,12 +149,12 @@ async def test_a_removed_run_is_not_made_again(redis: ArqRedis, tmp_path: Path) 
     store = Store(redis)
     await start(store, a_run(RUN))
     await remove(store, FolderStore(MediaFiles(tmp_path)), (await record(store, RUN, events.RunCancelled())).run)
-    queued = await redis.zcard("{framerelay}:queue")
+    length = await redis.zcard("{framerelay}:queue")
 
     with pytest.raises(Conflict, match="removed"):
         await start(store, a_run(RUN))
 
-    assert await redis.zcard("{framerelay}:queue") == queued
+    assert await redis.zcard("{framerelay}:queue") == length
     assert await store.runs(limit=9) == []
 
 
@@ -183,8 +183,8 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(tmp_path: Path)
     """Old drafts of ours only: not what is being written now, nor anything with another name or in another folder."""
     files = with_files(tmp_path)
     old = time.time() - 1000
-    left = files.root / RUN / ".s1.1.mp4.0a1b2c3d.part"
-    kept = [
+    draft_file = files.root / RUN / ".s1.1.mp4.0a1b2c3d.part"
+    files_there = [
         files.root / RUN / ".s1.2.mp4.0a1b2c3d.part",
         files.root / RUN / "s1.1.part",
         files.root / RUN / ".part",
@@ -192,48 +192,48 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(tmp_path: Path)
         tmp_path / ".s1.1.mp4.0a1b2c3d.part",
     ]
     (files.root / "mine").mkdir()
-    for path in [left, *kept]:
+    for path in [draft_file, *files_there]:
         path.write_bytes(b"half")
         os.utime(path, (old, old))
-    os.utime(kept[0])
+    os.utime(files_there[0])
 
     assert remove_unfinished_files(files, older_than=time.time() - 900) == 1
 
-    assert not left.exists()
-    assert all(path.exists() for path in kept)
+    assert not draft_file.exists()
+    assert all(path.exists() for path in files_there)
     assert remove_unfinished_files(MediaFiles(tmp_path / "nowhere"), older_than=time.time()) == 0
 
 
 def test_shots_of_a_film_that_was_cut_short_wait_a_day_for_the_next_join(tmp_path: Path) -> None:
     """A film of a hundred shots takes longer than what else is half written."""
     files = with_files(tmp_path)
-    waiting, left = (files.root / RUN / f".shot-{letter * 32}.mp4" for letter in "ab")
-    for path, age_s in ((waiting, 80_000), (left, 90_000)):
+    waiting, draft_file = (files.root / RUN / f".shot-{letter * 32}.mp4" for letter in "ab")
+    for path, age_s in ((waiting, 80_000), (draft_file, 90_000)):
         path.write_bytes(b"shot")
         os.utime(path, (time.time() - age_s,) * 2)
 
     assert remove_unfinished_files(files, older_than=time.time() - 180) == 1
-    assert (waiting.exists(), left.exists()) == (True, False)
+    assert (waiting.exists(), draft_file.exists()) == (True, False)
 
 
 def test_a_frame_that_was_cut_short_is_cleared_away_too(tmp_path: Path) -> None:
     """As `media.child.png` writes it; hidden files of a person's own stay."""
     files = with_files(tmp_path)
-    left = [
+    drafts = [
         files.root / RUN / name
         for name in (".s1.1.last.png.k3_x9a2b", ".s1.1.first.jpg.abcdefgh", ".film.mp4.0a1b2c3d.part")
     ]
-    kept = [
+    files_there = [
         files.root / RUN / name
         for name in (".DS_Store", ".s1.1.last.png", ".notes.txt.abcdefgh", ".s1.1.last.png.backup-1")
     ]
-    for path in [*left, *kept]:
+    for path in [*drafts, *files_there]:
         path.write_bytes(b"half")
         os.utime(path, (1, 1))
 
     assert remove_unfinished_files(files, older_than=time.time() - 180) == 3
-    assert not any(path.exists() for path in left)
-    assert all(path.exists() for path in kept)
+    assert not any(path.exists() for path in drafts)
+    assert all(path.exists() for path in files_there)
 
 
 def test_what_a_living_process_writes_stays_however_old_and_goes_with_it(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_what_a_living_process_writes_stays_however_old_and_goes_with_it(tmp_pat
 
 
 def test_only_folders_in_which_something_happened_are_looked_into(tmp_path: Path) -> None:
-    """With a hundred thousand runs that have ended, a look each minute costs a look at the media folder."""
+    """With a hundred thousand runs that have ended, a check each minute costs reading the media folder."""
     files = with_files(tmp_path)
     drafts = [files.root / run_id / ".s1.1.mp4.0a1b2c3d.part" for run_id in (RUN, OTHER)]
     for draft in drafts:

@@ -51,13 +51,13 @@ async def store(redis: ArqRedis) -> Store:
     return store
 
 
-async def numbers(store: Store, limit: int = 10, after: str | None = None, **wanted: object) -> list[int]:
-    runs = await store.runs(limit=limit, after=after, query=RunQuery(**wanted))  # type: ignore[arg-type]
+async def numbers(store: Store, limit: int = 10, after: str | None = None, **query: object) -> list[int]:
+    runs = await store.runs(limit=limit, after=after, query=RunQuery(**query))  # type: ignore[arg-type]
     return [int(run.id.removeprefix("run_")) for run in runs]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found"),
+    ("query", "numbers_there"),
     [
         ({}, [4, 3, 2, 1]),
         ({"labels": (("project", "rain"),)}, [4, 2, 1]),
@@ -79,9 +79,11 @@ async def numbers(store: Store, limit: int = 10, after: str | None = None, **wan
         ({"status": RunStatus.RUNNING, "text": "rain"}, [2, 1]),
     ],
 )
-async def test_what_is_wanted_is_what_is_found(store: Store, wanted: dict[str, object], found: list[int]) -> None:
+async def test_what_is_wanted_is_what_is_found(
+    store: Store, query: dict[str, object], numbers_there: list[int]
+) -> None:
     """Newest first; all that is asked for holds."""
-    assert await numbers(store, **wanted) == found
+    assert await numbers(store, **query) == numbers_there
 
 
 async def test_what_an_index_does_not_tell_apart_is_compared(store: Store) -> None:
@@ -94,8 +96,8 @@ async def test_what_an_index_does_not_tell_apart_is_compared(store: Store) -> No
     assert await numbers(store, text="夜雨夜") == [6]
 
 
-async def test_pages_go_on_behind_the_last_one(store: Store) -> None:
-    """Also behind a run that has left the index since."""
+async def test_pages_continue_after_the_last_one(store: Store) -> None:
+    """Also after a run that has left the index since."""
     assert await numbers(store, limit=1, text="rain") == [4]
     assert await numbers(store, limit=1, text="rain", after="run_0004") == [2]
     await record(store, "run_0004", events.Approved(shot_id="s1"))
@@ -124,7 +126,7 @@ async def test_labels_that_change_with_a_run_move_it(store: Store) -> None:
 
 
 async def test_a_run_of_a_version_without_indexes_is_put_into_them_once(store: Store, redis: ArqRedis) -> None:
-    """One that has changed meanwhile has put itself there, and is left alone."""
+    """One that has changed in between has put itself there, and is left alone."""
     run = await store.load("run_0003")
     assert run is not None
     for name in indexes_of(run).split("\n"):
@@ -140,16 +142,16 @@ async def test_a_run_of_a_version_without_indexes_is_put_into_them_once(store: S
 async def test_a_page_costs_the_page_though_many_are_stored(store: Store, redis: ArqRedis) -> None:
     """One thing wanted: as many calls for a page of two among sixty as among four."""
 
-    async def calls(wanted: RunQuery) -> int:
+    async def calls(query: RunQuery) -> int:
         before = (await redis.info("commandstats"))["cmdstat_hgetall"]["calls"]
-        await store.runs(limit=2, query=wanted)
+        await store.runs(limit=2, query=query)
         return int((await redis.info("commandstats"))["cmdstat_hgetall"]["calls"] - before)
 
-    wanted = RunQuery(labels=(("project", "rain"),))
-    assert await calls(wanted) == 2
+    expected = RunQuery(labels=(("project", "rain"),))
+    assert await calls(expected) == 2
     for number in range(5, 65):
         await start(store, a_run(number, "more", project="rain"))
-    assert await calls(wanted) == 2
+    assert await calls(expected) == 2
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -170,6 +172,6 @@ def test_whatever_begins_a_word_finds_its_run(title: str, labels: dict[str, str]
         return
     word = at.draw(st.sampled_from(words))
     change: Callable[[str], str] = at.draw(st.sampled_from([str, str.upper, str.lower]))
-    asked = RunQuery(text=change(word))
-    assert set(asked.indexes) <= set(names)
-    assert asked.is_met(run)
+    query = RunQuery(text=change(word))
+    assert set(query.indexes) <= set(names)
+    assert query.is_met(run)

@@ -39,17 +39,17 @@ class Meeting(Store):
     def __init__(self, redis: ArqRedis, *, writers: int) -> None:
         super().__init__(redis)
         self._all_are_here = asyncio.Barrier(writers)
-        self._expected = writers
+        self._writers = writers
 
     async def load(self, run_id: str) -> Run | None:
         run = await super().load(run_id)
-        if self._expected:
-            self._expected -= 1
+        if self._writers:
+            self._writers -= 1
             await self._all_are_here.wait()
         return run
 
 
-async def test_a_run_comes_back_as_it_was_saved(redis: ArqRedis) -> None:
+async def test_a_run_is_loaded_as_it_was_saved(redis: ArqRedis) -> None:
     """Every field, Chinese text included."""
     store, run = Store(redis), a_run()
     await start(store, run)
@@ -70,7 +70,7 @@ async def test_a_new_run_is_saved_with_its_first_task_and_its_next_look(redis: A
     assert await redis.zscore(DUE, "run_1") is not None
 
 
-async def test_of_many_writers_one_wins_and_the_others_build_on_it(redis: ArqRedis) -> None:
+async def test_one_of_many_writers_wins_and_the_others_build_on_it(redis: ArqRedis) -> None:
     """Fifty scenes begun at once: no intent is lost, each revision is used once."""
     store = Meeting(redis, writers=50)
     await start(store, a_run(scenes=50))
@@ -83,7 +83,7 @@ async def test_of_many_writers_one_wins_and_the_others_build_on_it(redis: ArqRed
     assert all(len(shot.takes) == 1 for shot in run.shots)
 
 
-async def test_of_many_intents_for_one_take_exactly_one_is_stored(redis: ArqRedis) -> None:
+async def test_exactly_one_of_many_intents_for_one_take_is_stored(redis: ArqRedis) -> None:
     """The gate in front of money holds between processes."""
     store = Meeting(redis, writers=20)
     await start(store, a_run())
@@ -101,11 +101,11 @@ async def test_a_save_from_an_old_revision_writes_nothing(redis: ArqRedis) -> No
 
     stale = replace(run, title="stale", revision=9)
     older = replace(run, revision=5)
-    saved = await store.save(
+    is_saved = await store.save(
         stale, before=older, event={}, steps=[*steps_due(replace(run, id=RunId("x")), 1)], wake_at=5
     )
 
-    assert not saved
+    assert not is_saved
     assert (await redis.zcard(QUEUE), len(await store.history(run.id))) == before
     assert await store.load(run.id) == run
 
@@ -172,7 +172,7 @@ async def test_overdue_runs_are_given_to_one_sweep_at_a_time(redis: ArqRedis) ->
     assert (first, second, later) == (["run_1"], [], ["run_1"])
 
 
-async def test_a_run_whose_time_is_too_far_off_is_overdue_too(redis: ArqRedis) -> None:
+async def test_a_run_due_too_far_in_the_future_is_overdue(redis: ArqRedis) -> None:
     """The clock was set back since; without it a lost callback cost as much as the step."""
     store = Store(redis)
     run = await start(store, a_run())
@@ -247,7 +247,7 @@ async def test_a_redis_that_is_gone_is_one_foreseen_error() -> None:
 
 
 async def test_runs_are_listed_by_status_wherever_they_move(redis: ArqRedis) -> None:
-    """A run stands under exactly the status that it has, newest first; the place behind one that moved is kept."""
+    """A run is listed under exactly the status that it has, newest first; the place after one that moved is kept."""
     store = Store(redis)
     for number in range(4):
         await start(store, replace(a_run(f"run_{number}"), created_at=number))
@@ -264,7 +264,7 @@ async def test_runs_are_listed_by_status_wherever_they_move(redis: ArqRedis) -> 
 
 
 async def test_a_page_of_one_status_costs_the_page(redis: ArqRedis) -> None:
-    """The one cancelled run behind three hundred others is found without reading them."""
+    """The one cancelled run after three hundred others is found without reading them."""
     store = Store(redis)
     for number in range(300):
         await start(store, replace(a_run(f"run_{number}"), created_at=number))
@@ -289,20 +289,20 @@ async def test_a_run_saved_without_the_index_is_listed_and_found_by_status_once_
     assert [run.id for run in await store.runs(limit=9, status=RunStatus.RUNNING)] == ["run_1"]
 
 
-async def named(store: Store, text: str) -> str | None:
+async def id_of(store: Store, text: str) -> str | None:
     """The id of the run that *text* means."""
     run = await store.find_by_name(text)
     return run and run.id
 
 
 async def test_the_beginning_of_an_id_is_enough_while_no_other_begins_so(redis: ArqRedis) -> None:
-    """At least four signs behind run_; a whole id goes before those that it is the beginning of; last is the newest."""
+    """At least four characters after run_; a whole id precedes longer ones that begin with it; last is the newest."""
     store = Store(redis)
-    assert await named(store, "last") is None
+    assert await id_of(store, "last") is None
     for place, name in enumerate(("run_abcdef", "run_abcxyz", "run_abcxyz2", "run_zzzz")):
         await start(store, replace(a_run(name), created_at=place))
 
-    for text, meant in {
+    for text, run_id in {
         **{
             "run_abcd": "run_abcdef",
             "run_abcdef": "run_abcdef",
@@ -312,15 +312,15 @@ async def test_the_beginning_of_an_id_is_enough_while_no_other_begins_so(redis: 
         **{"run_zzzz": "run_zzzz", "last": "run_zzzz", "run_zzz": None, "run_": None, "": None, "abcd": None},
         **{"run_abcdefg": None, "LAST": None, "run_ABCD": None, "[run_abcd": None, "run_abcd*": None},
     }.items():
-        assert await named(store, text) == meant, text
+        assert await id_of(store, text) == run_id, text
     with pytest.raises(
         IdAmbiguous, match="several ids begin with run_abcx: run_abcxyz, run_abcxyz2; give more"
-    ) as raised:
+    ) as failure:
         await store.find_by_name("run_abcx")
-    assert raised.value.candidates == ("run_abcxyz", "run_abcxyz2")
+    assert failure.value.candidates == ("run_abcxyz", "run_abcxyz2")
 
 
-async def test_of_many_that_begin_so_some_are_named(redis: ArqRedis) -> None:
+async def test_of_many_ids_with_the_same_beginning_some_are_named(redis: ArqRedis) -> None:
     """A sentence, not a page; one that was removed does not count."""
     store = Store(redis)
     for number in range(9):
@@ -332,11 +332,11 @@ async def test_of_many_that_begin_so_some_are_named(redis: ArqRedis) -> None:
         assert run is not None
         assert await store.remove(run, now=2)
 
-    assert await named(store, "run_same") == "run_same8"
-    assert await named(store, "run_same1") is None
+    assert await id_of(store, "run_same") == "run_same8"
+    assert await id_of(store, "run_same1") is None
 
 
-async def test_runs_of_before_the_index_are_found_by_the_first_who_asks(redis: ArqRedis) -> None:
+async def test_runs_older_than_the_index_are_indexed_by_the_first_query(redis: ArqRedis) -> None:
     """However many there are; those that were saved since are in it already."""
     store = Store(redis)
     await redis.zadd(RUNS, {f"run_old{number:05}": number for number in range(2500)})
@@ -344,6 +344,6 @@ async def test_runs_of_before_the_index_are_found_by_the_first_who_asks(redis: A
     await redis.zrem(RUNS_BY_ID, "run_older")
     await start(store, a_run("run_newer"))
 
-    assert await named(store, "run_older") == "run_older"
+    assert await id_of(store, "run_older") == "run_older"
     assert await store.ids_beginning("run_old0249", at_most=20) == [f"run_old0249{number}" for number in range(10)]
     assert await redis.zcard(RUNS_BY_ID) == await redis.zcard(RUNS) == 2502

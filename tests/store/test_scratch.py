@@ -1,4 +1,4 @@
-"""What lies on the disk beside object storage is bounded, and nothing leaves that is not kept there."""
+"""What is on the disk besides object storage is bounded, and nothing is removed that is not kept there."""
 
 import os
 import time
@@ -41,7 +41,7 @@ def lay(media: BucketStore, path: str, *, age_s: float) -> Path:
     return place
 
 
-async def test_the_copies_that_were_used_longest_ago_leave_first(tmp_path: Path) -> None:
+async def test_the_least_recently_used_copies_are_removed_first(tmp_path: Path) -> None:
     """Until there is room; each is had again from the storage."""
     media = media_with(tmp_path)
     names = [f"{RUN}/s{number}.1.mp4" for number in range(5)]
@@ -57,21 +57,21 @@ async def test_the_copies_that_were_used_longest_ago_leave_first(tmp_path: Path)
 
 
 async def test_what_is_not_kept_and_what_is_in_use_stays_whatever_the_bound(tmp_path: Path) -> None:
-    """A clip that is still to be put there lies on this disk alone."""
+    """A clip that is still to be put there is only on this disk."""
     media = media_with(tmp_path)
     unkept = lay(media, f"{RUN}/s1.1.mp4", age_s=9 * IN_USE_S)
     torn = lay(media, f"{RUN}/s2.1.mp4", age_s=9 * IN_USE_S)
     await media.bucket.put_async(f"{RUN}/s2.1.mp4", b"x" * (SIZE - 1))  # An earlier one of another length.
-    used = lay(media, f"{RUN}/s3.1.mp4", age_s=1)
+    file_in_use = lay(media, f"{RUN}/s3.1.mp4", age_s=1)
     await media.keep(f"{RUN}/s3.1.mp4")
 
     assert await clear_copies(media, bytes_max=1, now=time.time()) == 0
-    assert all(place.exists() for place in (unkept, torn, used))
+    assert all(place.exists() for place in (unkept, torn, file_in_use))
     assert media.unkept_bytes == 2 * SIZE, "no further clips are fetched while these alone are too much"
 
 
-async def test_while_the_storage_is_away_nothing_leaves(tmp_path: Path) -> None:
-    """And it is said that there is no room, by who would fetch more."""
+async def test_while_the_storage_is_away_nothing_is_removed(tmp_path: Path) -> None:
+    """And a worker that would fetch more reports that there is no room."""
     media = media_with(tmp_path, Away)
     place = lay(media, f"{RUN}/s1.1.mp4", age_s=9 * IN_USE_S)
 
@@ -81,19 +81,19 @@ async def test_while_the_storage_is_away_nothing_leaves(tmp_path: Path) -> None:
     assert media.unkept_bytes == SIZE
 
 
-async def test_copies_of_a_run_that_another_machine_removed_leave_too(redis: RelayRedis, tmp_path: Path) -> None:
+async def test_copies_of_a_run_that_another_machine_removed_are_removed_too(redis: RelayRedis, tmp_path: Path) -> None:
     """A run of which Redis knows nothing at all stays: it may be another Redis."""
     media = media_with(tmp_path)
-    gone, strange = lay(media, f"{RUN}/s1.1.mp4", age_s=0), lay(media, f"{OTHER}/s1.1.mp4", age_s=0)
-    for place in (gone, strange):
+    file, strange = lay(media, f"{RUN}/s1.1.mp4", age_s=0), lay(media, f"{OTHER}/s1.1.mp4", age_s=0)
+    for place in (file, strange):
         os.utime(place.parent, (time.time() - 2 * ABANDONED_S,) * 2)
     await redis.hset(run_key(RUN), "revision", "removed")
     await redis.pexpire(run_key(RUN), 60_000)
 
     await clear_abandoned_copies(media.files, Store(redis), now=time.time())
-    assert (gone.exists(), strange.exists()) == (False, True)
+    assert (file.exists(), strange.exists()) == (False, True)
 
 
 async def test_a_folder_without_object_storage_is_never_cleared(redis: RelayRedis, tmp_path: Path) -> None:
-    """What lies there is all that there is."""
+    """Without object storage those are the only copies."""
     await keep_scratch(FolderStore(MediaFiles(tmp_path)), Store(redis), bytes_max=1)

@@ -1,4 +1,4 @@
-"""What was paid for twice is said and counted once, whichever way the second job came to be known."""
+"""What was paid for twice is reported and counted once, however the second job became known."""
 
 import pytest
 from arq.connections import ArqRedis

@@ -32,12 +32,12 @@ def task(name: str) -> Task:
 @pytest.fixture
 def spool(tmp_path: Path) -> Iterator[Spool]:
     """In a folder that is made when it is needed."""
-    made = Spool(tmp_path / "data" / "spool", callbacks_max=3, bytes_max=1000)
-    yield made
-    made.close()
+    one_spool = Spool(tmp_path / "data" / "spool", callbacks_max=3, bytes_max=1000)
+    yield one_spool
+    one_spool.close()
 
 
-async def test_what_was_spooled_reaches_redis_as_it_came(redis: ArqRedis, spool: Spool, tmp_path: Path) -> None:
+async def test_spooled_callbacks_reach_redis_unchanged(redis: ArqRedis, spool: Spool, tmp_path: Path) -> None:
     """Id, time, body and task are those of the moment at which it was received."""
     await spool.keep(callback("cb_1", b"\xff raw"), fingerprint="f", task=task("cb_1"))
     inbox = Inbox(redis, keep_s=100)
@@ -94,22 +94,22 @@ async def test_it_is_bounded_in_number_and_bytes_and_has_room_again(redis: ArqRe
 
 
 @pytest.mark.usefixtures("gives_redis_up_soon")
-async def test_what_lies_there_at_the_start_counts(spool: Spool, tmp_path: Path) -> None:
+async def test_files_that_are_there_at_the_start_count(spool: Spool, tmp_path: Path) -> None:
     """A receiver that is restarted again and again in an outage does not begin at nothing each time."""
     for number in range(3):
         await spool.keep(callback(f"cb_{number}"), fingerprint=f"f{number}", task=None)
     client = connect("unix:///nowhere/redis.sock")
-    restarted = Spool(tmp_path / "data" / "spool", callbacks_max=3)
+    second = Spool(tmp_path / "data" / "spool", callbacks_max=3)
     with pytest.raises(StoreUnavailable):
-        await restarted.drain(Inbox(client, keep_s=100))
+        await second.drain(Inbox(client, keep_s=100))
 
     with pytest.raises(StorageFailed, match="full"):
-        await restarted.keep(callback("cb_3"), fingerprint="f3", task=None)
-    restarted.close()
+        await second.keep(callback("cb_3"), fingerprint="f3", task=None)
+    second.close()
     await disconnect(client)
 
 
-async def test_a_disk_that_refuses_is_said_and_leaves_nothing_half(
+async def test_a_disk_error_is_reported_and_leaves_no_partial_file(
     spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A failing sync is a callback that was not kept."""
@@ -136,7 +136,7 @@ async def test_a_disk_that_hangs_costs_little_more_than_a_second(spool: Spool, m
     over.set()
 
 
-async def test_a_file_that_cannot_be_read_stands_in_nobodys_way(
+async def test_an_unreadable_file_does_not_block_the_others(
     redis: ArqRedis, spool: Spool, tmp_path: Path, caplog: Any
 ) -> None:
     """It is put aside for a person, and what a kill left half written is removed in time."""

@@ -40,8 +40,8 @@ def without_uploads() -> Callable[[str], AbstractAsyncContextManager[str]]:
     """``async with without_uploads(url) as gateway``: the provider behind a gateway that has no upload."""
 
     def change(request: Request, _: int, body: Json) -> Response | Json:
-        gone = JSONResponse({"error": {"code": "NotFound", "message": "no such route"}}, 404)
-        return gone if request.url.path == "/v1/files/upload" else body
+        absence = JSONResponse({"error": {"code": "NotFound", "message": "no such route"}}, 404)
+        return absence if request.url.path == "/v1/files/upload" else body
 
     return partial(gateway, change=change)
 

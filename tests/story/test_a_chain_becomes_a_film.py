@@ -16,7 +16,7 @@ CHAIN = {
 async def test_three_chained_shots_become_one_film(start_provider: Any, start_relay: Any) -> None:
     """Each shot begins with the last frame of the one before; one submit each; one film at the end; nobody polled."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
-        run = await relay.ended(await relay.run(CHAIN))
+        run = await relay.wait_for_end(await relay.run(CHAIN))
         journal = await provider.journal()
 
     assert run["status"] == "succeeded", run["error"]

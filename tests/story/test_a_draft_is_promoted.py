@@ -26,18 +26,18 @@ async def test_a_draft_is_picked_from_retaken_and_made_large_from_frames_of_its_
     """The second take is picked, a prompt changed; the final has both, and not one frame of the draft."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
         draft = await relay.run(BOARD)
-        await relay.ended(draft)
+        await relay.wait_for_end(draft)
         await relay.api.post(f"/v1/runs/{draft}/shots/s1/pick", json={"take": 2})
-        await relay.ended(draft)
+        await relay.wait_for_end(draft)
         await relay.api.post(f"/v1/runs/{draft}/shots/s3/retake", json={"prompt": "far away"})
-        small = await relay.ended(draft)
+        small = await relay.wait_for_end(draft)
         outlook = (await relay.api.post(f"/v1/runs/{draft}/promote", json={"dry_run": True})).json()
         before = len((await provider.journal())["submits"])
-        promoted = await relay.api.post(f"/v1/runs/{draft}/promote")
-        final = await relay.ended(promoted.json()["id"])
+        response = await relay.api.post(f"/v1/runs/{draft}/promote")
+        final = await relay.wait_for_end(response.json()["id"])
         journal = await provider.journal()
         media = relay.settings.data_dir / "media"
-        begun = [first_frame(media, shot) for shot in final["shots"]]
+        frames = [first_frame(media, shot) for shot in final["shots"]]
         ends = [end_of(media, shot) for shot in final["shots"]]
         of_the_draft = {end_of(media, shot) for shot in small["shots"]}
 
@@ -48,7 +48,7 @@ async def test_a_draft_is_picked_from_retaken_and_made_large_from_frames_of_its_
     assert [(job["input"]["resolution"], job["input"]["duration"]) for job in jobs] == [("720p", 5)] * 3
     assert {(job["input"]["resolution"], job["input"]["duration"]) for job in journal["jobs"][:before]} == {("480p", 4)}
     assert jobs[0]["input"]["seed"] == 8, "that of the second take, which was picked"
-    assert begun == [None, ends[0], ends[1]]
+    assert frames == [None, ends[0], ends[1]]
     assert not of_the_draft & set(ends)
     assert {shot["takes"][0]["video"]["height"] for shot in final["shots"]} != {
         shot["takes"][-1]["video"]["height"] for shot in small["shots"]

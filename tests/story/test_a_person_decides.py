@@ -15,15 +15,15 @@ async def test_a_clip_that_we_refused_to_fetch_is_fetched_after_a_resume(start_p
     async with start_provider() as provider:
         async with start_relay(provider.url, trusted_hosts=frozenset()) as relay:
             run_id = await relay.run(ONE)
-            refused = await relay.ended(run_id)
+            refused_run = await relay.wait_for_end(run_id)
         async with start_relay(provider.url) as relay:
-            resumed = await relay.api.post(f"/v1/runs/{run_id}/resume")
-            run = await relay.ended(run_id)
+            response = await relay.api.post(f"/v1/runs/{run_id}/resume")
+            run = await relay.wait_for_end(run_id)
             again = await relay.api.post(f"/v1/runs/{run_id}/resume")
         journal = await provider.journal()
 
-    assert (refused["status"], refused["error"]["code"]) == ("failed", "address_forbidden")
-    assert (resumed.status_code, resumed.json()["submits_to_come"]) == (200, 0)
+    assert (refused_run["status"], refused_run["error"]["code"]) == ("failed", "address_forbidden")
+    assert (response.status_code, response.json()["submits_to_come"]) == (200, 0)
     assert run["status"] == "succeeded", run["error"]
     assert len(journal["submits"]) == 1
     assert (again.status_code, again.json()["error"]["message"]) == (409, "the run has succeeded")
@@ -36,38 +36,38 @@ async def test_a_job_that_was_paid_for_and_lost_is_brought_in(start_provider: An
         start_relay(provider.url, lookup_after_s=0.5) as relay,
     ):
         run_id = await relay.run(ONE)
-        held = await relay.ended(run_id)
+        held_run = await relay.wait_for_end(run_id)
         job_id = (await provider.journal())["jobs"][0]["id"]
         body = {"job_id": job_id, "run": run_id, "shot": "s1"}
-        adopted = await relay.api.post("/v1/jobs/adopt", json=body)
-        run = await relay.ended(run_id)
+        response = await relay.api.post("/v1/jobs/adopt", json=body)
+        run = await relay.wait_for_end(run_id)
         while run["status"] == "waiting":
-            run = await relay.ended(run_id)
+            run = await relay.wait_for_end(run_id)
         missing = await relay.api.post("/v1/jobs/adopt", json={**body, "shot": "s9"})
-        unnamed = await relay.api.post("/v1/jobs/adopt", json={"run": run_id, "shot": "s1"})
+        unnamed_response = await relay.api.post("/v1/jobs/adopt", json={"run": run_id, "shot": "s1"})
         journal = await provider.journal()
 
-    assert held["status"] == "waiting"
-    assert adopted.status_code == 200, adopted.text
+    assert held_run["status"] == "waiting"
+    assert response.status_code == 200, response.text
     assert run["status"] == "succeeded", run["error"]
     assert run["shots"][0]["takes"][0]["job_id"] == job_id
     assert len(journal["submits"]) == 1
-    assert (missing.status_code, unnamed.status_code) == (404, 422)
+    assert (missing.status_code, unnamed_response.status_code) == (404, 422)
 
 
 async def test_a_shot_is_made_once_more_and_the_film_with_it(start_provider: Any, start_relay: Any) -> None:
     """Another prompt and seed for the last shot: one submit, and the film is joined again."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run_id = await relay.run(TWO)
-        before = await relay.ended(run_id)
+        before = await relay.wait_for_end(run_id)
         retake = f"/v1/runs/{run_id}/shots/s2/retake"
-        asked = await relay.api.post(retake, json={"prompt": "from above", "seed": 40})
-        run = await relay.ended(run_id)
+        response = await relay.api.post(retake, json={"prompt": "from above", "seed": 40})
+        run = await relay.wait_for_end(run_id)
         late = await relay.api.post(retake, json={"revision": before["revision"]})
         journal = await provider.journal()
 
     assert before["status"] == "succeeded", before["error"]
-    assert (asked.status_code, asked.json()["status"], asked.json()["submits_to_come"]) == (200, "running", 1)
+    assert (response.status_code, response.json()["status"], response.json()["submits_to_come"]) == (200, "running", 1)
     assert run["status"] == "succeeded", run["error"]
     assert (run["shots"][1]["picked"], run["shots"][1]["takes"][1]["seed"]) == (2, 40)
     assert run["film"] is not None
@@ -79,15 +79,15 @@ async def test_a_retake_of_an_earlier_shot_leaves_the_later_one_stale(start_prov
     """It was paid for and stays, the film shows all of both; the old take picked again, all fits as before."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run_id = await relay.run(TWO)
-        before = await relay.ended(run_id)
+        before = await relay.wait_for_end(run_id)
         shot_id = f"/v1/runs/{run_id}/shots/s1"
         outlook = await relay.api.post(f"{shot_id}/retake", json={"seed": 40, "dry_run": True})
-        refused = await relay.api.post(f"{shot_id}/retake", json={"dry_run": True, "revision": before["revision"] - 1})
-        unchanged = await relay.shown(run_id)
-        asked = await relay.api.post(f"{shot_id}/retake", json={"seed": 40})
-        run = await relay.ended(run_id)
-        picked = await relay.api.post(f"{shot_id}/pick", json={"take": 1})
-        after = await relay.ended(run_id)
+        response = await relay.api.post(f"{shot_id}/retake", json={"dry_run": True, "revision": before["revision"] - 1})
+        unchanged_run = await relay.view(run_id)
+        asked_response = await relay.api.post(f"{shot_id}/retake", json={"seed": 40})
+        run = await relay.wait_for_end(run_id)
+        picked_response = await relay.api.post(f"{shot_id}/pick", json={"take": 1})
+        after = await relay.wait_for_end(run_id)
         journal = await provider.journal()
 
     assert outlook.json() == {
@@ -99,8 +99,11 @@ async def test_a_retake_of_an_earlier_shot_leaves_the_later_one_stale(start_prov
         "would": "shot s1 is made again, for 1 job; "
         "s2 is made from the old take, and is stale until it is retaken as well",
     }
-    assert (refused.status_code, unchanged) == (409, before)
-    assert (asked.status_code, picked.status_code) == (200, 200), (asked.text, picked.text)
+    assert (response.status_code, unchanged_run) == (409, before)
+    assert (asked_response.status_code, picked_response.status_code) == (200, 200), (
+        asked_response.text,
+        picked_response.text,
+    )
     assert [shot["stale"] for shot in run["shots"]] == [False, True]
     assert [shot["stale"] for shot in after["shots"]] == [False, False]
     assert run["film"]["frames"] == before["film"]["frames"] + 1, "no frame is repeated at that seam"
@@ -115,10 +118,10 @@ async def test_a_run_whose_budget_ends_one_before_the_last_shot_goes_on_with_mor
     three = {**TWO, "budget": {"jobs": 2}, "shots": [*TWO["shots"], {"id": "s3", "prompt": "away"}]}
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run_id = await relay.run(three)
-        waiting = await relay.ended(run_id)
+        waiting = await relay.wait_for_end(run_id)
         less = await relay.api.post(f"/v1/runs/{run_id}/resume", json={"budget": {"jobs": 1}})
         more = await relay.api.post(f"/v1/runs/{run_id}/resume", json={"budget": {"jobs": 3}})
-        run = await relay.ended(run_id)
+        run = await relay.wait_for_end(run_id)
         journal = await provider.journal()
 
     assert (waiting["status"], waiting["error"]["code"], waiting["spent"]["jobs"]) == ("waiting", "budget_reached", 2)
@@ -126,26 +129,26 @@ async def test_a_run_whose_budget_ends_one_before_the_last_shot_goes_on_with_mor
     assert (less.status_code, more.status_code, more.json()["submits_to_come"]) == (409, 200, 1)
     assert (run["status"], run["spent"]["jobs"]) == ("succeeded", 3), run["error"]
     assert len(journal["submits"]) == 3
-    kept = [shot["takes"][0]["job_id"] for shot in waiting["shots"][:2]]
-    assert [shot["takes"][0]["job_id"] for shot in run["shots"][:2]] == kept
+    job_ids = [shot["takes"][0]["job_id"] for shot in waiting["shots"][:2]]
+    assert [shot["takes"][0]["job_id"] for shot in run["shots"][:2]] == job_ids
 
 
 async def test_the_prompt_that_was_changed_at_an_approval_is_the_one_that_is_submitted(
     start_provider: Any, start_relay: Any
 ) -> None:
     """With seed and length; the shot before it is left alone."""
-    gated = {**TWO, "shots": [*ONE["shots"], {"id": "s2", "prompt": "closer", "gate": "approve"}]}  # type: ignore[misc]
+    board = {**TWO, "shots": [*ONE["shots"], {"id": "s2", "prompt": "closer", "gate": "approve"}]}  # type: ignore[misc]
     async with start_provider() as provider, start_relay(provider.url) as relay:
-        run_id = await relay.run(gated)
-        waiting = await relay.ended(run_id)
+        run_id = await relay.run(board)
+        waiting = await relay.wait_for_end(run_id)
         body = {"prompt": "from above", "seed": 40, "input": {"duration": 8}}
-        approved = await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve", json=body)
+        response = await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve", json=body)
         again = await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve", json={"prompt": "late"})
-        run = await relay.ended(run_id)
+        run = await relay.wait_for_end(run_id)
         journal = await provider.journal()
 
     assert waiting["error"]["code"] == "approval_needed"
-    assert (approved.status_code, again.status_code) == (200, 409), approved.text
+    assert (response.status_code, again.status_code) == (200, 409), response.text
     assert run["status"] == "succeeded", run["error"]
     first, second = (job["input"] for job in journal["jobs"])
     assert (first["prompt"], first["seed"]) == ("a car", 7)

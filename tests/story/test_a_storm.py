@@ -54,9 +54,9 @@ async def test_a_storm_ends_in_a_film_with_one_submit_per_take(
     ):
         end = (await relay.api.post("/v1/files", content=a_picture)).json()["name"]
         run_id = await relay.run(board(end))
-        run = await relay.ended(run_id)
+        run = await relay.wait_for_end(run_id)
         while run["status"] == "waiting":  # An unsure take is held until its callback, or its end.
-            run = await relay.ended(run_id)
+            run = await relay.wait_for_end(run_id)
         journal = await provider.journal()
 
     assert run["status"] == "succeeded", run["error"]

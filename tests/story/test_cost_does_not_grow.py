@@ -46,15 +46,15 @@ async def test_a_whole_film_asks_redis_for_no_scan(redis: ArqRedis, start_provid
     async with start_provider() as provider, start_relay(provider.url, runs_keep_s=600.0) as relay:
         await redis.config_resetstat()
         run_id = await relay.run(FILM)
-        run = await relay.ended(run_id)
+        run = await relay.wait_for_end(run_id)
         for path in ("/v1/runs", "/v1/runs?status=succeeded", "/v1/callbacks", f"/v1/runs/{run_id}/events", "/readyz"):
             assert (await relay.api.get(path)).status_code == 200
         assert (await relay.api.delete(f"/v1/runs/{run_id}")).status_code == 200
-        asked = await commands(redis)
+        counts = await commands(redis)
 
     assert run["status"] == "succeeded", run["error"]
-    assert asked["zadd"] > 10
-    assert not {name.partition("|")[0] for name in asked} & LOOKS_AT_EVERYTHING, asked
+    assert counts["zadd"] > 10
+    assert not {name.partition("|")[0] for name in counts} & LOOKS_AT_EVERYTHING, counts
 
 
 async def test_an_event_costs_the_same_with_ten_runs_and_with_two_thousand(
@@ -71,7 +71,7 @@ async def test_an_event_costs_the_same_with_ten_runs_and_with_two_thousand(
 
 
 async def cost_among(redis: ArqRedis, relay: Any, numbers: range) -> Counter[str]:
-    """With so many more runs stored; each of them has its place in the time-table, none is due."""
+    """With that many more runs stored; each of them has its place in the schedule, none is due."""
     for some in batched(numbers, 50):  # Two thousand at once would wait for each other longer than Redis may take.
         await asyncio.gather(*(start(relay.store, a_run(f"run_x{number}")) for number in some))
     await redis.delete(QUEUE, WAKE)
@@ -88,17 +88,17 @@ async def cost_of_one_callback(redis: ArqRedis, relay: Any, name: str) -> Counte
     before = await commands(redis)
 
     answer = await relay.api.post(f"/webhook/{token}", json={"id": name, "status": "running"})
-    claimed, *_ = await claim(
+    claims, *_ = await claim(
         keys=[QUEUE, WAKE, DUE, READ_AGAIN, SCHEMA_KEY], args=[5, 6000, 1_200_000, SCHEMA, ",join,", 1, 1]
     )
-    seen = await record(relay.store, name, events.JobSeen(shot_id="s1", take=1, job_ids=("j",), word="running"))
-    await relay.store.schedule(seen.run, steps=[], wake_at=time.time() + 999)
+    outcome = await record(relay.store, name, events.JobSeen(shot_id="s1", take=1, job_ids=("j",), word="running"))
+    await relay.store.schedule(outcome.run, steps=[], wake_at=time.time() + 999)
     assert (await relay.api.get("/v1/runs?status=running&limit=5")).status_code == 200
-    cancelled = await record(relay.store, name, events.RunCancelled())
-    assert await relay.store.remove(cancelled.run, now=time.time())
+    cancelled_outcome = await record(relay.store, name, events.RunCancelled())
+    assert await relay.store.remove(cancelled_outcome.run, now=time.time())
 
     cost = await commands(redis) - before
-    assert (answer.status_code, len(claimed), seen.changed) == (200, 2, True)
+    assert (answer.status_code, len(claims), outcome.changed) == (200, 2, True)
     return cost
 
 

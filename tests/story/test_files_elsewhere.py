@@ -24,11 +24,11 @@ BOARD: dict[str, Any] = {
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch, presence: None) -> None:
-    """The looks follow each other at once; how many there are stays."""
+    """The checks follow each other at once; their number stays the same."""
     monkeypatch.setattr(waits, "AGAIN_S_MAX", 0.05)
 
 
-async def begun(stack: AsyncExitStack, start_provider: StartProvider, start_relay: StartRelay) -> tuple[Any, Any]:
+async def start_both(stack: AsyncExitStack, start_provider: StartProvider, start_relay: StartRelay) -> tuple[Any, Any]:
     """A provider, and a receiver with a worker that says that it is there."""
     provider = await stack.enter_async_context(start_provider())
     relay = await stack.enter_async_context(start_relay(provider.url))
@@ -52,8 +52,8 @@ async def test_a_frame_that_one_worker_does_not_see_is_handed_on_when_it_shows(
     existing = MediaFiles.existing
 
     async with AsyncExitStack() as stack:
-        provider, relay = await begun(stack, start_provider, start_relay)
-        held = await relay.ended(await relay.run(BOARD))
+        provider, relay = await start_both(stack, start_provider, start_relay)
+        held_run = await relay.wait_for_end(await relay.run(BOARD))
 
         def shows_late(self: MediaFiles, path: str) -> Path:
             nonlocal looks
@@ -63,8 +63,8 @@ async def test_a_frame_that_one_worker_does_not_see_is_handed_on_when_it_shows(
             return existing(self, path)
 
         monkeypatch.setattr(MediaFiles, "existing", shows_late)
-        await relay.api.post(f"/v1/runs/{held['id']}/shots/s2/approve")
-        run = await relay.ended(held["id"])
+        await relay.api.post(f"/v1/runs/{held_run['id']}/shots/s2/approve")
+        run = await relay.wait_for_end(held_run["id"])
         journal = await provider.journal()
 
     assert looks == 4
@@ -88,13 +88,13 @@ async def test_a_file_that_nobody_sees_fails_the_run_after_all_have_looked(
 
     monkeypatch.setattr("framerelay.processors.deps.has_other_workers", another_runs)
     async with AsyncExitStack() as stack:
-        _, relay = await begun(stack, start_provider, start_relay)
-        held = await relay.ended(await relay.run(BOARD))
-        folder = relay.settings.data_dir / "media" / held["id"]
+        _, relay = await start_both(stack, start_provider, start_relay)
+        held_run = await relay.wait_for_end(await relay.run(BOARD))
+        folder = relay.settings.data_dir / "media" / held_run["id"]
         (folder / "s1.1.last.png").unlink()
         (folder / "s1.1.mp4").unlink()
-        await relay.api.post(f"/v1/runs/{held['id']}/shots/s2/approve")
-        run = await relay.ended(held["id"])
+        await relay.api.post(f"/v1/runs/{held_run['id']}/shots/s2/approve")
+        run = await relay.wait_for_end(held_run["id"])
         looks = [key async for key in redis.scan_iter(match="{framerelay}:used:looked-for:*")]
 
     assert (run["status"], run["error"]["code"]) == ("failed", "not_found")
@@ -105,9 +105,9 @@ async def test_a_file_that_nobody_sees_fails_the_run_after_all_have_looked(
 async def test_a_worker_that_says_that_it_is_there_is_company_for_another_one(
     start_provider: StartProvider, start_relay: StartRelay, hasty: None, redis: Any, wait_until: Any
 ) -> None:
-    """By what each writes into Redis; a receiver is none, and nobody is his own company."""
+    """By what each writes into Redis; a receiver does not count, and a worker is not its own company."""
     async with AsyncExitStack() as stack:
-        await begun(stack, start_provider, start_relay)
+        await start_both(stack, start_provider, start_relay)
 
         async def parts() -> dict[str, processes.Process]:
             return {each.part: each for each in await processes.processes(redis)}

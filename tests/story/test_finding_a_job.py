@@ -64,12 +64,12 @@ class Cutting:
         self.searches.append(request.path_params["ref"])
         if self.before:
             return self.before.pop(0)
-        return self._told() if self.searches[-1] in self.posts else JSONResponse({}, 404)
+        return self._answer() if self.searches[-1] in self.posts else JSONResponse({}, 404)
 
     async def _job(self, _: Request) -> Response:
-        return self._told()
+        return self._answer()
 
-    def _told(self) -> Response:
+    def _answer(self) -> Response:
         job = {"id": "7", "status": "done", "url": f"{self.url}/clip.mp4", "ref": next(iter(self.posts), None)}
         return JSONResponse(job)
 
@@ -114,16 +114,16 @@ BOARD = {"provider": "mine", "model": "m", "shots": [{"id": "s1", "prompt": "a c
 async def test_a_job_whose_submit_was_cut_is_found_by_our_reference(
     before: list[tuple[int, Any]], cutting: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
 ) -> None:
-    """Whatever the search is answered meanwhile: one POST, one job, and its clip is in the film."""
+    """Whatever the search answers: one POST, one job, and its clip is in the film."""
     answers = [JSONResponse(body, status) for status, body in before]
     async with cutting(*answers) as provider, start_relay("http://127.0.0.1:9") as relay:
         run_id = await relay.run(BOARD)
 
-        async def is_done() -> bool:  # Meanwhile it waits: a person may look at the provider's own list.
-            return bool((await relay.shown(run_id))["status"] == "succeeded")
+        async def is_done() -> bool:  # Until then it waits: a person may look at the provider's own list.
+            return bool((await relay.view(run_id))["status"] == "succeeded")
 
         await wait_until(is_done, "its clip is there")
-        run = await relay.shown(run_id)
+        run = await relay.view(run_id)
         history = [each.fields["event"] for each in await relay.store.history(run_id)]
     assert history.count("job_not_found") == len(before)
     (take,) = run["shots"][0]["takes"]
@@ -144,11 +144,11 @@ async def test_a_callback_without_an_id_that_has_our_reference_finds_the_job_at_
         run_id = await relay.run(BOARD)
 
         async def is_held() -> bool:
-            shot = (await relay.shown(run_id))["shots"][0]
+            shot = (await relay.view(run_id))["shots"][0]
             return [take["status"] for take in shot["takes"]] == ["unsure"]
 
         async def is_done() -> bool:
-            return bool((await relay.shown(run_id))["status"] == "succeeded")
+            return bool((await relay.view(run_id))["status"] == "succeeded")
 
         await wait_until(is_held, "its submit was cut")
         run = await relay.store.load(run_id)
@@ -165,12 +165,12 @@ async def test_a_callback_without_an_id_that_has_our_reference_finds_the_job_at_
 async def test_a_job_that_is_not_found_is_not_submitted_again(
     cutting: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
 ) -> None:
-    """It may appear later: the take is held, and looked for ever more rarely."""
+    """It may appear later: the take is held, and searched for less and less often."""
     never = [JSONResponse({}, 404)] * 100
     async with cutting(*never) as provider, start_relay("http://127.0.0.1:9") as relay:
         run_id = await relay.run(BOARD)
         await wait_until(lambda: len(provider.searches) >= 4, "it is looked for several times")
-        run = await relay.shown(run_id)
+        run = await relay.view(run_id)
 
         assert (run["shots"][0]["takes"][0]["status"], run["status"]) == ("unsure", "running"), "nobody is asked as yet"
         assert len(provider.posts) == 1
@@ -186,16 +186,16 @@ async def test_searches_take_turns_with_look_ups(
     redis: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A provider that wants a rest is not searched meanwhile, though the next search is due at once."""
+    """A provider that asks for a pause is not searched during it, though the next search is due at once."""
     async with cutting(JSONResponse({}, 429, {"Retry-After": "900"})) as provider:
         monkeypatch.setattr("framerelay.runs.takes.FIND_AGAIN_S", (0.01, 0.01))
         async with start_relay("http://127.0.0.1:9") as relay:
             run_id = await relay.run(BOARD)
 
             async def is_put_off() -> bool:
-                queued = await redis.zrange("{framerelay}:queue", 0, -1, withscores=True)
-                return any(run_id.encode() in name and at > (time.time() + 100) * 1000 for name, at in queued)
+                tasks = await redis.zrange("{framerelay}:queue", 0, -1, withscores=True)
+                return any(run_id.encode() in name and at > (time.time() + 100) * 1000 for name, at in tasks)
 
             await wait_until(is_put_off, "the next search waits for the end of the rest")
             assert len(provider.searches) == 1
-            assert (await relay.shown(run_id))["shots"][0]["takes"][0]["status"] == "unsure"
+            assert (await relay.view(run_id))["shots"][0]["takes"][0]["status"] == "unsure"

@@ -44,43 +44,43 @@ def kept_last_frame(relay: Any, run: dict[str, Any]) -> Image.Image:
 async def test_by_default_our_exact_frame_is_uploaded(start_provider: Any, start_relay: Any) -> None:
     """The provider gets the very bytes that we keep."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
-        run = await relay.ended(await relay.run(chain()))
-        given = await given_to(provider)
-        kept = kept_last_frame(relay, run)
+        run = await relay.wait_for_end(await relay.run(chain()))
+        picture = await given_to(provider)
+        frame = kept_last_frame(relay, run)
 
     assert first_frame_of(run)["source"] == "upload"
-    assert given.tobytes() == kept.tobytes()
+    assert picture.tobytes() == frame.tobytes()
 
 
 async def test_the_providers_own_last_frame_is_used_when_it_returned_one(start_provider: Any, start_relay: Any) -> None:
     """`return_last_frame`: no wait for the clip; ours is taken and kept all the same."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
-        run = await relay.ended(await relay.run(chain(return_last_frame=True)))
-        given = await given_to(provider)
-        kept = kept_last_frame(relay, run)
+        run = await relay.wait_for_end(await relay.run(chain(return_last_frame=True)))
+        picture = await given_to(provider)
+        frame = kept_last_frame(relay, run)
 
     assert first_frame_of(run)["source"] == "provider"
     assert run["shots"][0]["takes"][0]["provider_frame"] is not None
-    assert given.size == kept.size
+    assert picture.size == frame.size
 
 
 async def test_served_by_a_signed_link_when_the_provider_takes_no_uploads(
     start_provider: Any, start_relay: Any, without_uploads: Any
 ) -> None:
-    """The link opens that one file to whoever has it, for a while."""
+    """Anyone who has the link can open that one file, for a while."""
     async with start_provider() as provider, without_uploads(provider.url) as gateway, start_relay(gateway) as relay:
-        run = await relay.ended(await relay.run(chain()))
-        given = await given_to(provider)
-        kept = kept_last_frame(relay, run)
+        run = await relay.wait_for_end(await relay.run(chain()))
+        picture = await given_to(provider)
+        frame = kept_last_frame(relay, run)
 
     assert first_frame_of(run)["source"] == "serve"
-    assert given.tobytes() == kept.tobytes()
+    assert picture.tobytes() == frame.tobytes()
 
 
 async def test_served_when_the_settings_say_so(start_provider: Any, start_relay: Any) -> None:
     """`FRAMERELAY_HANDOFF=serve`, even if the provider has a frame of its own."""
     async with start_provider() as provider, start_relay(provider.url, handoff="serve") as relay:
-        run = await relay.ended(await relay.run(chain(return_last_frame=True)))
+        run = await relay.wait_for_end(await relay.run(chain(return_last_frame=True)))
 
     assert run["status"] == "succeeded", run["error"]
     assert first_frame_of(run)["source"] == "serve"
@@ -94,14 +94,14 @@ async def test_a_bridge_begins_with_one_frame_and_ends_on_another(
         name = (await relay.api.post("/v1/files", content=a_picture)).json()["name"]
         board = chain()
         board["shots"][1] |= {"from": "bridge", "last_frame": name}
-        run = await relay.ended(await relay.run(board))
+        run = await relay.wait_for_end(await relay.run(board))
         journal = await provider.journal()
 
     assert run["status"] == "succeeded", run["error"]
     assert set(journal["jobs"][1]["given"]) == {"first_frame", "last_frame"}
 
 
-async def test_a_cut_begins_anew_and_a_branch_goes_on_from_any_earlier_shot(
+async def test_a_cut_begins_afresh_and_a_branch_continues_any_earlier_shot(
     start_provider: Any, start_relay: Any
 ) -> None:
     """The film drops only frames that repeat the one shown right before."""
@@ -112,7 +112,7 @@ async def test_a_cut_begins_anew_and_a_branch_goes_on_from_any_earlier_shot(
         {"id": "s4", "prompt": "d", "from": "s1"},
     ]
     async with start_provider() as provider, start_relay(provider.url) as relay:
-        run = await relay.ended(await relay.run({"title": "t", "model": MODEL, "shots": shots}))
+        run = await relay.wait_for_end(await relay.run({"title": "t", "model": MODEL, "shots": shots}))
 
     assert run["status"] == "succeeded", run["error"]
     sources = [shot["takes"][0]["first_frame"] for shot in run["shots"]]
@@ -126,12 +126,12 @@ async def test_a_gated_shot_waits_for_a_person_and_takes_wait_for_a_pick(start_p
     shots = [{"id": "s1", "prompt": "a", "takes": 2, "seed": 5}, {"id": "s2", "prompt": "b", "gate": "approve"}]
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run_id = await relay.run({"title": "t", "model": MODEL, "shots": shots})
-        choosing = await relay.ended(run_id)
+        choosing = await relay.wait_for_end(run_id)
         await relay.api.post(f"/v1/runs/{run_id}/shots/s1/pick", json={"take": 2})
-        asking = await relay.ended(run_id)
+        asking = await relay.wait_for_end(run_id)
         submits = len((await provider.journal())["submits"])
         await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve")
-        run = await relay.ended(run_id)
+        run = await relay.wait_for_end(run_id)
 
     assert (choosing["status"], choosing["error"]["code"]) == ("waiting", "pick_needed")
     assert [take["seed"] for take in choosing["shots"][0]["takes"]] == [5, 6]
@@ -144,7 +144,7 @@ async def test_a_gated_shot_waits_for_a_person_and_takes_wait_for_a_pick(start_p
 async def test_the_budget_stops_a_run_and_says_so(start_provider: Any, start_relay: Any) -> None:
     """Hard: no submit past it."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
-        run = await relay.ended(await relay.run({**chain(), "budget": {"jobs": 1}}))
+        run = await relay.wait_for_end(await relay.run({**chain(), "budget": {"jobs": 1}}))
         journal = await provider.journal()
 
     assert (run["status"], run["error"]["code"]) == ("waiting", "budget_reached")
@@ -169,7 +169,7 @@ async def the_only_run(relay: Any, wait_until: Any) -> dict[str, Any]:
 
     await wait_until(is_there, "a run of the hook")
     assert len(runs) == 1
-    run: dict[str, Any] = await relay.ended(runs[0]["id"])
+    run: dict[str, Any] = await relay.wait_for_end(runs[0]["id"])
     return run
 
 
@@ -180,14 +180,14 @@ async def test_a_job_submitted_elsewhere_becomes_a_run_of_its_own(
     async with start_provider(repeat=1.0) as provider, start_relay(provider.url) as relay:
         await submit_elsewhere(provider, relay, "mine", "sk-sandbox")
         run = await the_only_run(relay, wait_until)
-        kept = sorted(file.name for file in (relay.settings.data_dir / "media" / run["id"]).iterdir())
+        names = sorted(file.name for file in (relay.settings.data_dir / "media" / run["id"]).iterdir())
 
     assert run["status"] == "succeeded", run["error"]
     assert run["hook"] == "mine"
-    assert {"start.1.mp4", "start.1.last.png"} <= set(kept)
+    assert {"start.1.mp4", "start.1.last.png"} <= set(names)
 
 
-async def test_a_hook_with_a_storyboard_goes_on_from_the_frame_that_came_in(
+async def test_a_hook_with_a_storyboard_goes_on_from_the_frame_it_received(
     start_provider: Any, start_relay: Any, wait_until: Any, tmp_path: Path
 ) -> None:
     """`framerelay.yaml` names the shots that follow."""

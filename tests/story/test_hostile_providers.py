@@ -44,11 +44,11 @@ ONE = {"title": "one", "model": "m", "provider": "mine", "shots": [{"id": "s1", 
 
 @dataclass
 class Gateway:
-    """What it was asked, and what it answers: a submit by *create*, a look-up by *look_up*, a search by *found*."""
+    """What it was asked, and what it answers: a submit by *create*, a look-up by *look_up*, a search by *listing*."""
 
     create: Callable[[int], Response]
     look_up: Callable[[str], Response] = lambda _: JSONResponse({"status": "running"})
-    found: Callable[[str], Response] = lambda _: JSONResponse({"data": []})
+    listing: Callable[[str], Response] = lambda _: JSONResponse({"data": []})
     url: str = ""
     put_at: str = ""
     submits: list[Json] = field(default_factory=list)
@@ -77,11 +77,11 @@ class Gateway:
 
     async def _find(self, request: Request) -> Response:
         self.searches.append(request.query_params["ref"])
-        return self.found(request.query_params["ref"])
+        return self.listing(request.query_params["ref"])
 
 
 @pytest.fixture
-def relayed(
+def relay_of(
     tmp_path: Path, start_relay: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., AbstractAsyncContextManager[Any]]:
     """``async with relayed(gateway, create="…", more="…") as relay``: with the profile of that gateway."""
@@ -113,23 +113,23 @@ def accepts(number: int) -> Response:
     return JSONResponse({"id": f"job-{number}"})
 
 
-async def test_a_request_that_cannot_be_made_is_no_submit_that_nobody_knows_the_end_of(relayed: Any) -> None:
-    """Nothing left, so nothing is held: words that no header can carry failed behind the intent, and stuck there."""
+async def test_a_request_that_cannot_be_made_is_no_submit_that_nobody_knows_the_end_of(relay_of: Any) -> None:
+    """Nothing left, so nothing is held: words that no header can carry failed after the intent, and stuck there."""
     gateway = Gateway(create=accepts)
-    made = {**ONE, "shots": [{"id": "s1", "prompt": "雨夜"}]}
-    async with relayed(gateway, create='headers: {X-Prompt: "{prompt}"}') as relay:
-        run = await relay.ended(await relay.run(made))
+    board = {**ONE, "shots": [{"id": "s1", "prompt": "雨夜"}]}
+    async with relay_of(gateway, create='headers: {X-Prompt: "{prompt}"}') as relay:
+        run = await relay.wait_for_end(await relay.run(board))
 
     assert gateway.submits == []
     assert (run["status"], run["spent"]) == ("failed", {"jobs": 0})
     assert "X-Prompt" in run["error"]["message"]
 
 
-@pytest.mark.parametrize("found", ["another", "without_reference", "of_another_shot"])
+@pytest.mark.parametrize("case", ["another", "without_reference", "of_another_shot"])
 async def test_a_job_that_a_search_brings_is_ours_only_by_its_reference(
-    found: str, relayed: Any, wait_until: Any
+    case: str, relay_of: Any, wait_until: Any
 ) -> None:
-    """A provider that does not know the query answers with the last job of the account, whoever made that."""
+    """A provider that does not know the query answers with the last job of the account, whichever client made it."""
 
     def create(number: int) -> Response:
         return JSONResponse({"id": "job-1"}) if number == 1 else Response("gone", 502)
@@ -140,12 +140,12 @@ async def test_a_job_that_a_search_brings_is_ours_only_by_its_reference(
             "without_reference": {"id": "job-9", "status": "running"},
             "of_another_shot": {"id": "job-1", "status": "running", "ref": reference},
         }
-        return JSONResponse({"data": [jobs[found]]})
+        return JSONResponse({"data": [jobs[case]]})
 
-    gateway = Gateway(create=create, found=search)
+    gateway = Gateway(create=create, listing=search)
     more = f'{POLLED}recover: {{reference: {{sent_as: ref, get: "/find?ref={{take}}", record: "data[0]"}}}}\n'
     scenes = [{"id": f"c{at}", "shots": [{"id": f"s{at}", "prompt": "x"}]} for at in (1, 2)]
-    async with relayed(gateway, more=more) as relay:
+    async with relay_of(gateway, more=more) as relay:
         run_id = await relay.run({"title": "two", "model": "m", "provider": "mine", "scenes": scenes})
         await wait_until(lambda: gateway.searches, "it was searched for")
         await wait_until(lambda: len(gateway.searches) > 1 or len(gateway.submits) > 2, "and again")
@@ -156,16 +156,16 @@ async def test_a_job_that_a_search_brings_is_ours_only_by_its_reference(
     assert len(gateway.submits) == 2
 
 
-async def test_ours_is_found_among_several(relayed: Any, wait_until: Any) -> None:
+async def test_ours_is_found_among_several(relay_of: Any, wait_until: Any) -> None:
     """Whatever its place."""
 
     def search(reference: str) -> Response:
         mine = {"id": "job-7", "status": "running", "request": {"ref": reference}}
         return JSONResponse({"data": [{"id": "job-9", "status": "running"}, mine]})
 
-    gateway = Gateway(create=lambda _: Response("gone", 502), found=search)
+    gateway = Gateway(create=lambda _: Response("gone", 502), listing=search)
     more = f'{POLLED}recover: {{reference: {{sent_as: ref, get: "/find?ref={{take}}", record: data}}}}\n'
-    async with relayed(gateway, more=more) as relay:
+    async with relay_of(gateway, more=more) as relay:
         run_id = await relay.run(ONE)
 
         async def is_found() -> bool:
@@ -176,7 +176,7 @@ async def test_ours_is_found_among_several(relayed: Any, wait_until: Any) -> Non
 
 
 async def test_a_picture_is_put_to_no_internal_address_that_a_provider_names(
-    relayed: Any, a_picture: bytes, wait_until: Any
+    relay_of: Any, a_picture: bytes, wait_until: Any
 ) -> None:
     """Our bytes would be sent to whatever listens inside; the picture goes in another form that is accepted."""
     inside: list[str] = []
@@ -194,7 +194,7 @@ async def test_a_picture_is_put_to_no_internal_address_that_a_provider_names(
         )
         async with (
             serving(Starlette(routes=[Route("/admin", put, methods=["PUT"])]), listener),
-            relayed(gateway, more=more) as relay,
+            relay_of(gateway, more=more) as relay,
         ):
             name = (await relay.api.post("/v1/files", content=a_picture)).json()["name"]
             shots = [{"id": "s1", "prompt": "x", "first_frame": name}]
@@ -205,13 +205,13 @@ async def test_a_picture_is_put_to_no_internal_address_that_a_provider_names(
     assert gateway.submits[0]["first"].startswith("data:image/png;base64,")
 
 
-async def test_a_second_job_is_asked_about_at_its_own_address(relayed: Any, wait_until: Any) -> None:
+async def test_a_second_job_is_asked_about_at_its_own_address(relay_of: Any, wait_until: Any) -> None:
     """At the one that the take's own submit named it was the first job once more, and the second clip was lost."""
     gateway = Gateway(create=accepts)
     gateway.create = lambda number: JSONResponse({"id": f"job-{number}", "at": f"{gateway.url}/jobs/job-{number}"})
     gateway.look_up = lambda job: JSONResponse({"id": job, "status": "running"})
     get = '"{kept.status}", fallback: "/jobs/{id}"'
-    async with relayed(gateway, create="keep: {status: at}", get=get, more="") as relay:
+    async with relay_of(gateway, create="keep: {status: at}", get=get, more="") as relay:
         run_id = await relay.run(ONE)
 
         async def ids() -> list[tuple[str, ...]]:
@@ -221,7 +221,7 @@ async def test_a_second_job_is_asked_about_at_its_own_address(relayed: Any, wait
             return await ids() == [("job-1",)]
 
         await wait_until(is_submitted, "it was submitted")
-        end = int((await relay.shown(run_id))["shots"][0]["takes"][0]["submitted"]) + 400_000
+        end = int((await relay.view(run_id))["shots"][0]["takes"][0]["submitted"]) + 400_000
         address = TakeAddress(run_id=run_id, shot_id="s1", take=1, ends_at=end, provider="mine")
         await relay.api.post(f"/webhook/{relay.tokens.mint(address)}", json={"id": "job-2", "status": "done"})
 

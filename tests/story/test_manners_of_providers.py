@@ -25,20 +25,20 @@ async def until_asked(relay: Any, run_id: str, wait_until: WaitUntil) -> Json:
     """The run as it is shown when a person is asked about its one take."""
 
     async def is_asked() -> bool:
-        (take,) = (await relay.shown(run_id))["shots"][0]["takes"] or [{"question": None}]
+        (take,) = (await relay.view(run_id))["shots"][0]["takes"] or [{"question": None}]
         return bool(take["question"])
 
     await wait_until(is_asked, "a person is asked")
-    shown: Json = await relay.shown(run_id)
-    return shown
+    run: Json = await relay.view(run_id)
+    return run
 
 
 async def test_look_ups_that_lag_behind_callbacks_cost_seconds_and_raise_no_alarm(
     start_provider: Any, start_relay: Any
 ) -> None:
-    """Each shot waited for the fallback look-up, and the public URL was said to be unreachable."""
+    """Each shot waited for the fallback look-up, and the public URL was reported as unreachable."""
     async with start_provider(lag=1.0) as provider, start_relay(provider.url, lookup_after_s=500.0) as relay:
-        run = await relay.ended(await relay.run(TWO))
+        run = await relay.wait_for_end(await relay.run(TWO))
         look_ups = [job["look_ups"] for job in (await provider.journal())["jobs"]]
 
     assert run["status"] == "succeeded", run["error"]
@@ -49,16 +49,16 @@ async def test_look_ups_that_lag_behind_callbacks_cost_seconds_and_raise_no_alar
 
 async def test_a_404_for_a_moment_after_the_callback_costs_seconds_too(start_behind: Behind) -> None:
     """Read replicas of the provider's own; a hook's first callback meets it as well."""
-    asked = Counter[str]()
+    counts = Counter[str]()
 
     def change(method: str, _: int, body: Json) -> Response | Json:
         if method == "POST":
             return body
-        asked[body["id"]] += 1
-        return JSONResponse({"code": 404, "message": "task does not exist"}) if asked[body["id"]] <= 2 else body
+        counts[body["id"]] += 1
+        return JSONResponse({"code": 404, "message": "task does not exist"}) if counts[body["id"]] <= 2 else body
 
     async with start_behind(change, lookup_after_s=500.0) as (relay, _):
-        run = await relay.ended(await relay.run(TWO))
+        run = await relay.wait_for_end(await relay.run(TWO))
 
     assert run["status"] == "succeeded", run["error"]
     assert run["callbacks_missed"] == 0
@@ -71,10 +71,10 @@ async def test_a_hook_whose_first_look_up_finds_no_job_yet_asks_again(
     answers = iter([JSONResponse({"error": {"code": "NotFound", "message": "no such job"}}, 404), "running"])
 
     def change(method: str, _: int, body: Json) -> Response | Json:
-        found = next(answers, None) if method == "GET" else None
-        if found == "running":
+        answer = next(answers, None) if method == "GET" else None
+        if answer == "running":
             body["output"] = {"task_id": body["id"], "status": "running"}
-        return found if isinstance(found, Response) else body
+        return answer if isinstance(answer, Response) else body
 
     async with start_behind(change, lookup_after_s=500.0) as (relay, provider):
         address = f"{relay.settings.listen_url}/webhook/{relay.tokens.mint(HookAddress(hook='mine'))}"
@@ -99,7 +99,7 @@ async def test_a_refusal_inside_a_200_stops_the_shot_with_the_providers_words(
 ) -> None:
     """It was held for two days as an outcome that nobody knows."""
     async with start_provider(refuse_with_200=1.0) as provider, start_relay(provider.url) as relay:
-        run = await relay.ended(await relay.run(TWO))
+        run = await relay.wait_for_end(await relay.run(TWO))
         jobs = (await provider.journal())["jobs"]
 
     assert (run["status"], run["spent"], jobs) == ("failed", {"jobs": 0}, [])
@@ -116,7 +116,7 @@ async def test_a_job_that_is_done_with_an_error_has_failed(start_behind: Behind)
         return {"id": body["id"], "status": "completed", "error": {"code": "x_1", "message": "a face was seen"}}
 
     async with start_behind(change) as (relay, _):
-        run = await relay.ended(await relay.run(ONE))
+        run = await relay.wait_for_end(await relay.run(ONE))
 
     assert run["status"] == "failed"
     assert run["error"]["message"] == "shot s1: the provider says: a face was seen"
@@ -125,7 +125,7 @@ async def test_a_job_that_is_done_with_an_error_has_failed(start_behind: Behind)
 async def test_a_busy_provider_that_says_so_is_asked_again(start_provider: Any, start_relay: Any) -> None:
     """A 503 in its own words accepted nothing; each shot is made, and paid for, once."""
     async with start_provider(busy=0.6) as provider, start_relay(provider.url) as relay:
-        run = await relay.ended(await relay.run(TWO))
+        run = await relay.wait_for_end(await relay.run(TWO))
         journal = await provider.journal()
 
     assert run["status"] == "succeeded", run["error"]
@@ -140,7 +140,7 @@ async def test_a_bare_503_is_held(start_behind: Behind) -> None:
         return Response("<html>busy</html>", 503) if method == "POST" else body
 
     async with start_behind(change, {"lose": 1.0}, unsure_hold_s=1000.0) as (relay, provider):
-        run = await relay.ended(await relay.run(ONE))
+        run = await relay.wait_for_end(await relay.run(ONE))
         journal = await provider.journal()
 
     assert (run["status"], run["error"]["code"]) == ("waiting", "outcome_unknown")
@@ -151,23 +151,23 @@ async def test_a_submit_of_which_nothing_is_heard_is_asked_about_and_made_again(
     start_behind: Behind, wait_until: WaitUntil
 ) -> None:
     """It sat silently for two days. Page, command and JSON ask; both jobs count."""
-    lost = iter([True])
+    losses = iter([True])
 
     def change(method: str, _: int, body: Json) -> Response | Json:
-        return Response("bad gateway", 502) if method == "POST" and next(lost, False) else body
+        return Response("bad gateway", 502) if method == "POST" and next(losses, False) else body
 
     async with start_behind(change, {"lose": 1.0}, ask_after_s=0.1, lookup_after_s=0.1) as (relay, provider):
         run_id = await relay.run(ONE)
-        asked = await until_asked(relay, run_id, wait_until)
+        asked_run = await until_asked(relay, run_id, wait_until)
         page = (await relay.api.get(f"/runs/{run_id}")).text
         retake = f"/v1/runs/{run_id}/shots/s1/retake"
         outlook = (await relay.api.post(retake, json={"dry_run": True})).json()
         assert (await relay.api.post(retake, json={})).status_code == 200
-        run = await relay.ended(run_id)
+        run = await relay.wait_for_end(run_id)
         jobs = (await provider.journal())["jobs"]
 
-    assert (asked["status"], asked["error"]["code"]) == ("waiting", "nothing_heard")
-    assert "both are paid for" in asked["error"]["message"]
+    assert (asked_run["status"], asked_run["error"]["code"]) == ("waiting", "nothing_heard")
+    assert "both are paid for" in asked_run["error"]["message"]
     assert "both are paid for" in outlook["would"]
     assert "both are paid for" in page
     assert (run["status"], run["spent"], len(jobs)) == ("succeeded", {"jobs": 2}, 2)
@@ -184,19 +184,19 @@ async def test_a_status_that_is_not_known_is_shown_and_a_person_is_asked(
 
     async with start_behind(change, {"lose": 1.0}, ask_after_s=0.1, lookup_after_s=0.1) as (relay, _):
         run_id = await relay.run(ONE)
-        asked = await until_asked(relay, run_id, wait_until)
+        run = await until_asked(relay, run_id, wait_until)
         word.clear()
         await wait_until(lambda: _succeeded(relay, run_id), "it goes on by itself")
 
-    (take,) = asked["shots"][0]["takes"]
+    (take,) = run["shots"][0]["takes"]
     assert (take["provider_status"], take["provider_status_known"]) == ("archiviert", False)
-    assert asked["error"]["code"] == "status_unknown"
-    assert "archiviert" in asked["error"]["message"]
-    assert [warning["code"] for warning in asked["warnings"]] == ["status_unknown"]
+    assert run["error"]["code"] == "status_unknown"
+    assert "archiviert" in run["error"]["message"]
+    assert [warning["code"] for warning in run["warnings"]] == ["status_unknown"]
 
 
 async def _succeeded(relay: Any, run_id: str) -> bool:
-    return bool((await relay.shown(run_id))["status"] == "succeeded")
+    return bool((await relay.view(run_id))["status"] == "succeeded")
 
 
 async def test_an_address_of_a_clip_is_read_as_it_was_meant(start_behind: Behind) -> None:
@@ -216,7 +216,7 @@ async def test_an_address_of_a_clip_is_read_as_it_was_meant(start_behind: Behind
 
     board = {**TWO, "shots": [*TWO["shots"], {"id": "s3", "prompt": "still closer"}]}
     async with start_behind(change) as (relay, _):
-        run = await relay.ended(await relay.run(board))
+        run = await relay.wait_for_end(await relay.run(board))
 
     assert run["status"] == "succeeded", run["error"]
 
@@ -232,7 +232,7 @@ async def test_a_last_frame_that_nobody_may_open_costs_no_clip(start_behind: Beh
 
     board = {**TWO, "defaults": {"return_last_frame": True}}
     async with start_behind(change) as (relay, _):
-        run = await relay.ended(await relay.run(board))
+        run = await relay.wait_for_end(await relay.run(board))
 
     assert run["status"] == "succeeded", run["error"]
     assert run["shots"][1]["takes"][0]["first_frame"]["source"] == "upload"
@@ -246,7 +246,7 @@ async def test_a_last_frame_that_nobody_may_open_costs_no_clip(start_behind: Beh
         (lambda _: Response("{}", headers={"Content-Encoding": "br"}), "is encoded"),
     ],
 )
-async def test_an_answer_that_makes_no_sense_is_asked_about_as_well(
+async def test_an_answer_that_makes_no_sense_raises_a_question_too(
     answer: Callable[[str], Response | Json],
     words: str,
     start_behind: Behind,
@@ -260,9 +260,9 @@ async def test_an_answer_that_makes_no_sense_is_asked_about_as_well(
 
     async with start_behind(change, {"lose": 1.0}, ask_after_s=0.1, lookup_after_s=0.1) as (relay, _):
         run_id = await relay.run(ONE)
-        asked = await until_asked(relay, run_id, wait_until)
+        run = await until_asked(relay, run_id, wait_until)
         is_odd.clear()
         await wait_until(lambda: _succeeded(relay, run_id), "it goes on by itself")
 
-    assert asked["error"]["code"] == "status_unknown"
-    assert words in asked["error"]["message"]
+    assert run["error"]["code"] == "status_unknown"
+    assert words in run["error"]["message"]

@@ -115,7 +115,7 @@ async def test_a_gateway_of_odd_manners_makes_a_film_within_its_budget(odd: Odd,
     shots = [{"id": f"s{number}", "prompt": f"shot {number}", "duration": 5} for number in (1, 2, 3)]
     board = {"provider": "odd", "model": "m", "budget": {"money": 1.4}, "currency": "EUR", "shots": shots}
     async with start_relay("http://127.0.0.1:9", lookup_after_s=300.0) as relay:
-        run = await relay.ended(await relay.run(board))
+        run = await relay.wait_for_end(await relay.run(board))
 
         assert [shot["status"] for shot in run["shots"]] == ["done"] * 3, run["error"]
         assert run["status"] == "succeeded"

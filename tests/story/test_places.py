@@ -1,4 +1,4 @@
-"""The tour: a provider takes so many jobs at once, and they are shared out over all workers and runs."""
+"""The tour: a provider takes a limited number of jobs at once, and all workers and runs share them."""
 
 import asyncio
 import threading
@@ -38,7 +38,7 @@ SIZE = {"width": 160, "height": 96, "frames": 6}
 @dataclass
 class Narrow:
     """
-    The jobs API of somebody who refuses all but so many jobs at once; a job ends when it is told to, or by itself.
+    A jobs API that refuses more than a number of jobs at once; a job ends when it is told to, or by itself.
 
     ``submits``: the run and the shot of each job, in their order. ``most``: jobs that were there at once.
     """
@@ -50,7 +50,7 @@ class Narrow:
     refusals: int = 0
     most: int = 0
     submits: list[str] = field(default_factory=list)
-    ended: list[asyncio.Event] = field(default_factory=list)
+    ends: list[asyncio.Event] = field(default_factory=list)
 
     def app(self) -> Starlette:
         """Over HTTP."""
@@ -60,35 +60,35 @@ class Narrow:
     @property
     def in_flight(self) -> int:
         """Jobs that have not ended."""
-        return sum(not ended.is_set() for ended in self.ended)
+        return sum(not event.is_set() for event in self.ends)
 
     def end(self, number: int) -> None:
         """That job is done."""
-        self.ended[number].set()
+        self.ends[number].set()
 
     async def _submit(self, request: Request) -> Response:
-        given = (await request.json())["input"]
+        fields = (await request.json())["input"]
         if self.in_flight >= self.places:
             self.refusals += 1
             return JSONResponse({"error": {"code": "RateLimited", "message": "too many jobs at once"}}, 429)
-        number = len(self.ended)
-        self.ended.append(asyncio.Event())
-        self.submits.append(given["prompt"])
+        number = len(self.ends)
+        self.ends.append(asyncio.Event())
+        self.submits.append(fields["prompt"])
         self.most = max(self.most, self.in_flight)
-        call_back = BackgroundTask(self._call_back, number, given["callback_url"])
+        call_back = BackgroundTask(self._call_back, number, fields["callback_url"])
         return JSONResponse({"id": str(number), "status": "processing"}, background=call_back)
 
     async def _call_back(self, number: int, url: str) -> None:
         if not self.waits:
             await asyncio.sleep(0.03)
             self.end(number)
-        await self.ended[number].wait()
+        await self.ends[number].wait()
         async with httpx.AsyncClient(trust_env=False, verify=False) as http:
             await http.post(url, json={"id": str(number), "status": "succeeded"})
 
     async def _look_up(self, request: Request) -> Response:
         number = request.path_params["number"]
-        if not self.ended[number].is_set():
+        if not self.ends[number].is_set():
             return JSONResponse({"id": str(number), "status": "processing"})
         videos = [{"url": f"{self.url}/clip.mp4"}]
         return JSONResponse({"id": str(number), "status": "succeeded", "output": {"videos": videos}})
@@ -117,8 +117,8 @@ def narrow(clip: Path) -> Callable[..., AbstractAsyncContextManager[Narrow]]:
             provider.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             async with serving(provider.app(), listener):
                 yield provider
-                for ended in provider.ended:
-                    ended.set()
+                for event in provider.ends:
+                    event.set()
 
     return start
 
@@ -140,7 +140,7 @@ def working(redis_url: str, lent_decoders: Any) -> Working:
 
 @pytest.fixture
 def at_once(tmp_path: Path) -> Callable[[int], None]:
-    """``at_once(5)``: so many are given in the settings file, and need not be learned."""
+    """``at_once(5)``: that many are given in the settings file, and need not be learned."""
 
     def write(number: int) -> None:
         (tmp_path / "framerelay.yaml").write_text(f"providers: {{jobs: {{jobs_at_once: {number}}}}}", encoding="utf-8")
@@ -170,7 +170,7 @@ async def test_five_places_are_enough_for_all_jobs_of_two_workers(
     if given:
         at_once(5)
     async with narrow(5) as provider, start_relay(provider.url) as relay, working(relay):
-        run = await relay.ended(await relay.run(board("many", jobs)))
+        run = await relay.wait_for_end(await relay.run(board("many", jobs)))
 
         assert run["status"] == "succeeded"
         assert sorted(provider.submits) == sorted(f"many {number}" for number in range(jobs))
@@ -200,7 +200,7 @@ async def test_a_small_run_takes_turns_with_a_large_one(
             await wait_until(lambda number=number: len(provider.submits) > number, f"submit {number}")
             provider.end(number)
 
-        assert [(await relay.ended(run))["status"] for run in (large, small)] == ["succeeded"] * 2
+        assert [(await relay.wait_for_end(run))["status"] for run in (large, small)] == ["succeeded"] * 2
         order = [prompt.partition(" ")[0] for prompt in provider.submits]
         assert order[:8].count("small") == 3, order
 
@@ -225,7 +225,7 @@ async def test_a_cancelled_run_frees_its_place_when_its_job_ends_and_keeps_no_ot
         await wait_until(lambda: len(provider.submits) == 2, "the second run is let in")
         provider.end(1)
 
-        assert (await relay.ended(second))["status"] == "succeeded"
+        assert (await relay.wait_for_end(second))["status"] == "succeeded"
         assert [prompt.partition(" ")[0] for prompt in provider.submits] == ["first", "second"]
         assert await inside(relay) == await waiting(relay) == []
 
@@ -249,7 +249,7 @@ async def test_a_job_that_ends_while_a_shot_is_being_held_wakes_it_all_the_same(
         async def other_has_entered() -> bool:
             return not await waiting(relay)
 
-        async def recorded(store: Any, run_id: str, event: Any) -> Any:
+        async def record_late(store: Any, run_id: str, event: Any) -> Any:
             if isinstance(event, events.PlaceWanted) and not over.is_set():
                 over.set()
                 await wait_until(lambda: len(provider.submits) == 1, "the other one is in flight")
@@ -257,11 +257,11 @@ async def test_a_job_that_ends_while_a_shot_is_being_held_wakes_it_all_the_same(
                 await wait_until(other_has_entered, "its place is this one's")
             return await record(store, run_id, event)
 
-        monkeypatch.setattr(places_module, "record", recorded)
+        monkeypatch.setattr(places_module, "record", record_late)
         run_id = await relay.run(board("both", 2))
         await wait_until(lambda: len(provider.submits) == 2, "the one that was held is submitted")
         provider.end(1)
-        assert (await relay.ended(run_id))["status"] == "succeeded"
+        assert (await relay.wait_for_end(run_id))["status"] == "succeeded"
 
 
 async def test_two_takes_of_a_shot_do_not_hold_each_other(
@@ -273,18 +273,18 @@ async def test_two_takes_of_a_shot_do_not_hold_each_other(
 ) -> None:
     """The one without a place must not hold the shot under the feet of the other, which prepares its submit."""
     at_once(1)
-    prepared, asked = submit_module.prepare, asyncio.Event()
+    prepare, halt = submit_module.prepare, asyncio.Event()
     enter = places_module.enter
 
     async def entered(deps: Any, run: Any, shot: Any, take: int, provider: Any) -> bool:
         has_place = await enter(deps, run, shot, take, provider)
         if not has_place:
-            asked.set()
+            halt.set()
         return has_place
 
     async def slowly_prepared(*about: Any) -> Any:
-        await asked.wait()
-        return await prepared(*about)
+        await halt.wait()
+        return await prepare(*about)
 
     monkeypatch.setattr(places_module, "enter", entered)
     monkeypatch.setattr(submit_module, "prepare", slowly_prepared)
@@ -293,7 +293,7 @@ async def test_two_takes_of_a_shot_do_not_hold_each_other(
         for number in range(2):
             await wait_until(lambda number=number: len(provider.submits) > number, f"take {number + 1} is submitted")
             provider.end(number)
-        assert (await relay.ended(run_id))["status"] == "succeeded"
+        assert (await relay.wait_for_end(run_id))["status"] == "succeeded"
         assert await inside(relay) == await waiting(relay) == []
         history = await relay.store.history(run_id)
         assert [each.fields["event"] for each in history].count("place_wanted") == 1, "it asked again and again"
@@ -310,7 +310,7 @@ async def test_a_worker_that_dies_before_its_submit_leaves_the_place_to_the_next
     """Its take still has the place that it got, and nobody needs another one for it."""
     at_once(1)
     monkeypatch.setattr(serve, "GRACE_S", 0.1)
-    prepared, there = submit_module.prepare, asyncio.Event()
+    prepare, there = submit_module.prepare, asyncio.Event()
 
     async def never_prepared(*_: Any) -> None:
         there.set()
@@ -324,23 +324,23 @@ async def test_a_worker_that_dies_before_its_submit_leaves_the_place_to_the_next
         assert len(await inside(relay)) == 1
         assert provider.submits == []
 
-        monkeypatch.setattr(submit_module, "prepare", prepared)
+        monkeypatch.setattr(submit_module, "prepare", prepare)
         async with working(relay):
-            assert (await relay.ended(run_id))["status"] == "succeeded"
+            assert (await relay.wait_for_end(run_id))["status"] == "succeeded"
         assert provider.refusals == 0
 
 
 async def test_a_place_that_nobody_will_ever_give_back_is_found(
     narrow: Any, start_relay: Any, at_once: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a run that was removed, or a take that its worker died with: whoever is refused a place looks."""
+    """Of a run that was removed, or a take that its worker died with: the one that is refused a place looks."""
     at_once(1)
     monkeypatch.setattr(places_module, "LOST_S", 0.0)
-    gone = TakePlace(run_id="run_gone", shot_id="s1", take=1)
+    place = TakePlace(run_id="run_gone", shot_id="s1", take=1)
     async with narrow(1) as provider, start_relay(provider.url) as relay:
-        assert (await relay.store.places.enter("jobs", gone, Allowance(jobs_at_once=1))).has_place
+        assert (await relay.store.places.enter("jobs", place, Allowance(jobs_at_once=1))).has_place
 
-        assert (await relay.ended(await relay.run(board("next", 2))))["status"] == "succeeded"
+        assert (await relay.wait_for_end(await relay.run(board("next", 2))))["status"] == "succeeded"
         assert await inside(relay) == await waiting(relay) == []
 
 
@@ -358,7 +358,7 @@ async def test_a_refusal_with_nothing_in_flight_is_waited_out(
         await wait_until(rests, "it rests")
         assert await inside(relay) == []
         provider.places = 1
-        assert (await relay.ended(run_id))["status"] == "succeeded"
+        assert (await relay.wait_for_end(run_id))["status"] == "succeeded"
 
 
 async def test_a_shot_that_cannot_be_submitted_after_all_leaves_its_place_to_the_next_one(
@@ -366,16 +366,16 @@ async def test_a_shot_that_cannot_be_submitted_after_all_leaves_its_place_to_the
 ) -> None:
     """What is asked of the provider is made when the place is there; a mock, since it fails for many a reason."""
     at_once(1)
-    prepared = submit_module.prepare
+    prepare = submit_module.prepare
 
     async def badly_prepared(deps: Any, run: Any, shot: Any) -> Any:
         if shot.id == "s0":
             raise RequestInvalid("there is no such picture", param="first_frame")
-        return await prepared(deps, run, shot)
+        return await prepare(deps, run, shot)
 
     monkeypatch.setattr(submit_module, "prepare", badly_prepared)
     async with narrow(1) as provider, start_relay(provider.url) as relay:
-        assert (await relay.ended(await relay.run(board("both", 2))))["status"] == "failed"
+        assert (await relay.wait_for_end(await relay.run(board("both", 2))))["status"] == "failed"
         assert provider.submits == ["both 1"]
         assert await inside(relay) == await waiting(relay) == []
 
@@ -389,12 +389,12 @@ async def test_a_run_that_is_cancelled_before_its_submit_leaves_its_place_to_the
 ) -> None:
     """It had its place, its picture was on the way, and then a person stopped it."""
     at_once(1)
-    prepared, there, go_on = submit_module.prepare, asyncio.Event(), asyncio.Event()
+    prepare, there, go_on = submit_module.prepare, asyncio.Event(), asyncio.Event()
 
     async def slowly_prepared(*about: Any) -> Any:
         there.set()
         await go_on.wait()
-        return await prepared(*about)
+        return await prepare(*about)
 
     monkeypatch.setattr(submit_module, "prepare", slowly_prepared)
     async with narrow(1) as provider, start_relay(provider.url) as relay:
@@ -404,11 +404,11 @@ async def test_a_run_that_is_cancelled_before_its_submit_leaves_its_place_to_the
         second = await relay.run(board("second", 1))
         go_on.set()
 
-        assert (await relay.ended(second))["status"] == "succeeded"
+        assert (await relay.wait_for_end(second))["status"] == "succeeded"
         assert provider.submits == ["second 0"]
 
 
-async def test_a_place_that_came_after_the_decision_goes_to_the_next_one(
+async def test_a_place_that_arrives_after_the_decision_goes_to_the_next_one(
     narrow: Any, start_relay: Any, working: Working, at_once: Callable[[int], None]
 ) -> None:
     """Its task finds that nothing is to be submitted any more."""
@@ -420,7 +420,7 @@ async def test_a_place_that_came_after_the_decision_goes_to_the_next_one(
         await relay.api.post(f"/v1/runs/{first}/cancel")
         second = await relay.run(board("second", 1))
         async with working(relay):
-            assert (await relay.ended(second))["status"] == "succeeded"
+            assert (await relay.wait_for_end(second))["status"] == "succeeded"
         assert provider.submits == ["second 0"]
 
 
@@ -436,7 +436,7 @@ async def test_a_shot_that_goes_to_another_provider_leaves_its_place_in_the_queu
         async with start_relay(provider.url) as relay:
             first = await relay.run(board("first", 1))
             await wait_until(lambda: len(provider.submits) == 1, "one is in flight")
-            moved = await relay.run(board("moved", 1))
+            moved_run = await relay.run(board("moved", 1))
 
             async def waits(number: int) -> bool:
                 return len(await waiting(relay)) == number
@@ -444,13 +444,13 @@ async def test_a_shot_that_goes_to_another_provider_leaves_its_place_in_the_queu
             await wait_until(lambda: waits(1), "it waits")
             third = await relay.run(board("third", 1))
             await wait_until(lambda: waits(2), "and so does the third")
-            amended = await relay.api.post(f"/v1/runs/{moved}/amend", json=board("moved", 1, provider="other"))
-            assert amended.status_code == 200, amended.text
+            response = await relay.api.post(f"/v1/runs/{moved_run}/amend", json=board("moved", 1, provider="other"))
+            assert response.status_code == 200, response.text
             assert {place.run_id for place in await waiting(relay)} == {third}
-            assert (await relay.ended(moved))["status"] == "succeeded"
+            assert (await relay.wait_for_end(moved_run))["status"] == "succeeded"
             provider.end(0)
             await wait_until(lambda: len(provider.submits) == 2, "the place is the third one's")
             provider.end(1)
-            assert [(await relay.ended(run))["status"] for run in (first, third)] == ["succeeded"] * 2
+            assert [(await relay.wait_for_end(run))["status"] for run in (first, third)] == ["succeeded"] * 2
             assert await inside(relay) == await waiting(relay) == []
         assert (provider.submits, other.submits) == (["first 0", "third 0"], ["moved 0"])

@@ -109,10 +109,10 @@ def settle(folder: Path, url: str, *names: str) -> None:
 
 def board(name: str, shots: int = 3) -> Json:
     one = PROVIDERS[name]
-    made = [{"id": f"s{number}", "prompt": f"a car, {number}"} for number in range(1, shots + 1)]
-    for shot in made[1:]:
+    made_shots = [{"id": f"s{number}", "prompt": f"a car, {number}"} for number in range(1, shots + 1)]
+    for shot in made_shots[1:]:
         shot |= {"model": one.next_model} if one.next_model else {}
-    return {"title": name, "provider": name, "model": one.model, "defaults": one.fields, "shots": made}
+    return {"title": name, "provider": name, "model": one.model, "defaults": one.fields, "shots": made_shots}
 
 
 async def picture(provider: Any, url: str) -> Image.Image:
@@ -124,30 +124,30 @@ async def picture(provider: Any, url: str) -> Image.Image:
 async def assert_exact(provider: Any, relay: Any, run: Json, jobs: list[Json]) -> None:
     """What a provider was given as the first frame of a shot is the last frame of the clip before, pixel for pixel."""
     by_id = {job["id"]: job for job in jobs}
-    done = [(shot["id"], next(take for take in shot["takes"] if take["status"] == "done")) for shot in run["shots"]]
-    assert len(done) == len(run["shots"])
-    for (shot, take), (_, following) in pairwise(done):
-        given = await picture(provider, by_id[following["job_id"]]["given"]["first_frame"]["kept_url"])
+    takes = [(shot["id"], next(take for take in shot["takes"] if take["status"] == "done")) for shot in run["shots"]]
+    assert len(takes) == len(run["shots"])
+    for (shot, take), (_, following) in pairwise(takes):
+        picture_given = await picture(provider, by_id[following["job_id"]]["given"]["first_frame"]["kept_url"])
         name = f"{shot}.{take['number']}.last.png"
-        kept = Image.open(relay.settings.data_dir / "media" / run["id"] / name).convert("RGB")
-        assert (given.size, given.tobytes()) == (kept.size, kept.tobytes())
+        frame = Image.open(relay.settings.data_dir / "media" / run["id"] / name).convert("RGB")
+        assert (picture_given.size, picture_given.tobytes()) == (frame.size, frame.tobytes())
 
 
 async def gone_on(relay: Any, run_id: str) -> tuple[Json, int]:
     """The run when it has succeeded, and how often a person had to ask for a new take."""
-    asked = 0
+    questions = 0
     async with asyncio.timeout(90):
-        while (run := await relay.ended(run_id))["status"] != "succeeded":
+        while (run := await relay.wait_for_end(run_id))["status"] != "succeeded":
             stuck = [shot["id"] for shot in run["shots"] if needs_somebody(shot)]
             if stuck:
-                asked += 1
-                assert asked <= 3, run["error"]
+                questions += 1
+                assert questions <= 3, run["error"]
                 answer = await relay.api.post(
                     f"/v1/runs/{run_id}/shots/{stuck[0]}/retake", json={"prompt": "a calm car"}
                 )
                 assert answer.status_code == 200, answer.text
             await asyncio.sleep(0.02)
-    return run, asked
+    return run, questions
 
 
 def needs_somebody(shot: Json) -> bool:
@@ -184,14 +184,14 @@ async def test_three_shots_through_every_trouble(
     async with start_provider(options=options) as provider:
         settle(tmp_path, provider.url, name)
         async with start_relay(provider.url, **waits) as relay:
-            run, asked = await gone_on(relay, await relay.run(board(name)))
+            run, is_asked = await gone_on(relay, await relay.run(board(name)))
             journal = await provider.journal()
             await assert_exact(provider, relay, run, journal["jobs"])
             callbacks = (await relay.api.get("/v1/callbacks")).json()["data"]
 
     jobs, takes = journal["jobs"], [take for shot in run["shots"] for take in shot["takes"]]
-    refused = journal["submits"][0]
-    assert refused["job_id"] is None
+    submit = journal["submits"][0]
+    assert submit["job_id"] is None
     assert run["spent"] == {"jobs": len(jobs)} == {"jobs": len(takes)}
     assert {take["job_id"] for take in takes if take["job_id"]} <= {job["id"] for job in jobs}
     assert [job["dialect"] for job in jobs] == [name] * len(jobs)
@@ -199,7 +199,7 @@ async def test_three_shots_through_every_trouble(
     assert [outcome["outcome"] for job in jobs for outcome in job["callbacks"] if outcome["tries"]].count(200) == len(
         [outcome for job in jobs for outcome in job["callbacks"] if outcome["tries"]]
     )
-    assert asked == one.person_is_asked
+    assert is_asked == one.person_is_asked
     assert bool(callbacks) == one.calls_back
     assert {callback["outcome"] for callback in callbacks} <= {"accepted", "late"}
     if not one.calls_back:
@@ -217,35 +217,37 @@ async def test_the_test_callback_of_a_console_is_answered_as_it_wants_and_kept(
     async with start_provider(options={"webhook_secret": WEBHOOK_SECRET}) as provider:
         settle(tmp_path, provider.url, "kling")
         async with start_relay(provider.url) as relay:
-            run = await relay.ended(await relay.run(board("kling", shots=1)))
-            named = TakeAddress(run_id=run["id"], shot_id="s1", take=1, ends_at=int(time.time()) + 60, provider="kling")
-            path, job_id = f"/webhook/{relay.tokens.mint(named)}", run["shots"][0]["takes"][0]["job_id"]
+            run = await relay.wait_for_end(await relay.run(board("kling", shots=1)))
+            address = TakeAddress(
+                run_id=run["id"], shot_id="s1", take=1, ends_at=int(time.time()) + 60, provider="kling"
+            )
+            path, job_id = f"/webhook/{relay.tokens.mint(address)}", run["shots"][0]["takes"][0]["job_id"]
             test = {"id": "913827032734642185", "status": "submitted", "outputs": [], "message": ""}
             answers = [await relay.api.post(path, json={**test, "id": each}) for each in (test["id"], job_id)]
-            kept = (await relay.api.get("/v1/callbacks")).json()["data"]
+            callbacks = (await relay.api.get("/v1/callbacks")).json()["data"]
 
     assert [answer.status_code for answer in answers] == [200, 401]
-    assert [each["outcome"] for each in kept][:2] == ["quarantined", "quarantined"]
+    assert [each["outcome"] for each in callbacks][:2] == ["quarantined", "quarantined"]
 
 
-@pytest.mark.parametrize(("free", "spent"), [("[failed]", 0.5), ("[]", 1.0)])
+@pytest.mark.parametrize(("free", "amount"), [("[failed]", 0.5), ("[]", 1.0)])
 async def test_a_failed_job_that_is_not_billed_leaves_its_money_for_another(
-    start_provider: Any, start_relay: Any, tmp_path: Path, free: str, spent: float
+    start_provider: Any, start_relay: Any, tmp_path: Path, free: str, amount: float
 ) -> None:
     """By what the profile says of it; where it says nothing, what was put aside for it counts as spent."""
     price = "price: {currency: USD, per_clip: 0.5}"
     mine = f"profile: 1\nid: mine\nextends: kling\nbilling: {{free: {free}}}\nmodels: {{kling-3.0: {{{price}}}}}\n"
     (tmp_path / "mine.yaml").write_text(mine, encoding="utf-8")
     faults = Exactly(hits=frozenset({("moderate", "1")}))
-    made = {"provider": "mine", "model": "kling-3.0", "shots": [{"id": "s1", "prompt": "a"}]}
+    board = {"provider": "mine", "model": "kling-3.0", "shots": [{"id": "s1", "prompt": "a"}]}
     async with start_provider(options={"faults": faults}) as provider:
         lines = f"{{profile: ./mine.yaml, url: '{provider.url}/kling'}}"
         (tmp_path / "framerelay.yaml").write_text(ONE_LINE.format(line=lines), encoding="utf-8")
         async with start_relay(provider.url) as relay:
-            run = await relay.ended(await relay.run(made))
+            run = await relay.wait_for_end(await relay.run(board))
 
     assert len(run["shots"][0]["takes"]) == 2
-    assert (run["status"], run["cost"]["spent"]) == ("succeeded", spent), run["error"]
+    assert (run["status"], run["cost"]["spent"]) == ("succeeded", amount), run["error"]
 
 
 ONE_LINE = "providers: {{mine: {line}}}\n"
@@ -254,7 +256,7 @@ ONE_LINE = "providers: {{mine: {line}}}\n"
 async def generating(relay: Any, provider: Any, run_id: str) -> None:
     """Until the first shot's job is known here, and done there."""
     async with asyncio.timeout(90):
-        while (await relay.shown(run_id))["shots"][0]["status"] != "generating":
+        while (await relay.view(run_id))["shots"][0]["status"] != "generating":
             await asyncio.sleep(0.02)
         while (await provider.journal())["jobs"][0]["state"] != "succeeded":
             await asyncio.sleep(0.02)
@@ -263,20 +265,20 @@ async def generating(relay: Any, provider: Any, run_id: str) -> None:
 async def test_a_take_is_asked_for_where_it_was_submitted_whatever_the_settings_say_by_now(
     start_provider: Any, provider_in: Any, start_relay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The provider's name stands for another one by now, with another key; the next shot goes there, and it alone."""
+    """The provider's name means another one by now, with another key; only the next shot goes there."""
     monkeypatch.setenv("FAL_KEY", "sk-fal")
     settings = tmp_path / "framerelay.yaml"
     elsewhere = {"key": "sk-fal", "faults": Exactly(hits=frozenset({("lose", "1", "succeeded")}))}
-    made = board("kling", shots=2) | {"provider": "mine"}
-    made["shots"][0]["model"] = "bytedance/seedance-2.0/text-to-video"
+    made_board = board("kling", shots=2) | {"provider": "mine"}
+    made_board["shots"][0]["model"] = "bytedance/seedance-2.0/text-to-video"
     async with provider_in(tmp_path / "fal", options=elsewhere) as fal, start_provider() as kling:
         settings.write_text(ONE_LINE.format(line=f"{{profile: fal, url: '{fal.url}/fal'}}"), encoding="utf-8")
         async with start_relay(kling.url, lookup_after_s=900.0) as relay:
-            run_id = await relay.run(made)
+            run_id = await relay.run(made_board)
             await generating(relay, fal, run_id)
         settings.write_text(ONE_LINE.format(line=f"{{profile: kling, url: '{kling.url}/kling'}}"), encoding="utf-8")
         async with start_relay(kling.url, lookup_after_s=900.0) as relay:
-            run = await relay.ended(run_id)
+            run = await relay.wait_for_end(run_id)
         there, here = await fal.journal(), await kling.journal()
 
     assert run["status"] == "succeeded", run["error"]
@@ -295,23 +297,27 @@ async def test_a_provider_without_a_key_holds_up_its_own_shots_alone(
         {**keyless, "shots": [{"id": "a1", "prompt": "x"}, {"id": "a2", "prompt": "y"}]},
         {"id": "keyed", "shots": [{"id": "k1", "prompt": "x"}, {"id": "k2", "prompt": "y"}]},
     ]
-    made = {"title": "two", "provider": "kling", "model": "kling-3.0", "scenes": scenes}
+    board = {"title": "two", "provider": "kling", "model": "kling-3.0", "scenes": scenes}
     async with start_provider() as provider:
         settle(tmp_path, provider.url, "ark", "kling")
         async with start_relay(provider.url, worker=False) as relay:
-            run_id = await relay.run(made)
+            run_id = await relay.run(board)
         monkeypatch.delenv("ARK_API_KEY")
         async with start_relay(provider.url) as relay:
-            held = await relay.ended(run_id)
+            held_run = await relay.wait_for_end(run_id)
         monkeypatch.setenv("ARK_API_KEY", KEY)
         async with start_relay(provider.url) as relay:
             assert (await relay.api.post(f"/v1/runs/{run_id}/resume")).status_code == 200
-            run = await relay.ended(run_id)
+            run = await relay.wait_for_end(run_id)
 
-    assert [shot["status"] for shot in held["shots"]][2:] == ["done", "done"]
-    assert held["spent"] == {"jobs": 2}
-    assert (held["status"], held["error"]["family"], held["error"]["code"]) == ("waiting", "account", "key_missing")
-    assert "ARK_API_KEY" in held["error"]["message"]
+    assert [shot["status"] for shot in held_run["shots"]][2:] == ["done", "done"]
+    assert held_run["spent"] == {"jobs": 2}
+    assert (held_run["status"], held_run["error"]["family"], held_run["error"]["code"]) == (
+        "waiting",
+        "account",
+        "key_missing",
+    )
+    assert "ARK_API_KEY" in held_run["error"]["message"]
     assert run["status"] == "succeeded", run["error"]
 
 
@@ -327,21 +333,21 @@ async def test_a_run_for_which_a_key_is_missing_is_not_started(
     """Its first shot would be paid for in vain; it is refused in the words of the plan, and nothing is kept of it."""
     for name in ("ARK_API_KEY", "VOLC_API_KEY"):
         monkeypatch.delenv(name, raising=False)
-    made = board("kling", shots=2)
-    made["shots"][1] |= {"provider": "ark", "model": PROVIDERS["ark"].model}
+    made_board = board("kling", shots=2)
+    made_board["shots"][1] |= {"provider": "ark", "model": PROVIDERS["ark"].model}
     async with start_provider() as provider:
         settle(tmp_path, provider.url, "kling")
         async with start_relay(provider.url) as relay:
             await wait_until(partial(a_worker_is_seen, redis), "the worker says that it is there")
-            refused = await relay.api.post("/v1/runs", json=made)
-            planned = (await relay.api.post("/v1/plan", json=made)).json()["warnings"]
+            response = await relay.api.post("/v1/runs", json=made_board)
+            warnings = (await relay.api.post("/v1/plan", json=made_board)).json()["warnings"]
             runs = (await relay.api.get("/v1/runs")).json()["data"]
             submits = (await provider.journal())["submits"]
 
-    error = refused.json()["error"]
-    assert (refused.status_code, error["code"], runs, submits) == (422, "key_missing", [], [])
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], runs, submits) == (422, "key_missing", [], [])
     assert error["message"].startswith("ark has no key here: set ARK_API_KEY")
-    assert any(each["message"].startswith(error["message"]) for each in planned)
+    assert any(each["message"].startswith(error["message"]) for each in warnings)
 
 
 async def a_worker_is_seen(redis: Any) -> bool:
@@ -349,7 +355,7 @@ async def a_worker_is_seen(redis: Any) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("seen", "is_started"),
+    ("report", "is_started"),
     [
         (None, True),
         ({"keyed": None}, True),
@@ -360,15 +366,15 @@ async def a_worker_is_seen(redis: Any) -> bool:
     ids=["no worker", "an older one", "configured there", "in its variable", "without it"],
 )
 async def test_whether_there_is_a_key_the_workers_say(
-    start_relay: Any, redis: Any, monkeypatch: pytest.MonkeyPatch, seen: Json | None, is_started: bool
+    start_relay: Any, redis: Any, monkeypatch: pytest.MonkeyPatch, report: Json | None, is_started: bool
 ) -> None:
     """A receiver of its own may have none, and is no reason to refuse: it never submits anything."""
     monkeypatch.setattr("framerelay.receiver.provider_keys.READ_WITHIN_S", 0.5)
     for name in ("ARK_API_KEY", "VOLC_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     async with start_relay("http://127.0.0.1:9", worker=False) as relay:
-        if seen is not None:
-            elsewhere = Process(part="worker", host="elsewhere", pid=1, version="0", marks={}, fixed=[], **seen)
+        if report is not None:
+            elsewhere = Process(part="worker", host="elsewhere", pid=1, version="0", marks={}, fixed=[], **report)
             await Presence(redis, lambda: elsewhere).announce()
         answer = await relay.api.post("/v1/runs", json=board("ark", shots=1))
 
@@ -385,8 +391,8 @@ async def test_two_accounts_at_one_provider_are_two(
         lines = f"providers: {{first: {{{address}}}, second: {{{address}, key_env: SECOND_KEY}}}}\n"
         (tmp_path / "framerelay.yaml").write_text(lines, encoding="utf-8")
         async with start_relay(provider.url) as relay:
-            first = await relay.ended(await relay.run(board("kling", shots=1) | {"provider": "first"}))
-            second = await relay.ended(await relay.run(board("kling", shots=1) | {"provider": "second"}))
+            first = await relay.wait_for_end(await relay.run(board("kling", shots=1) | {"provider": "first"}))
+            second = await relay.wait_for_end(await relay.run(board("kling", shots=1) | {"provider": "second"}))
 
     assert first["status"] == "succeeded", first["error"]
     assert (second["status"], second["error"]["family"], second["spent"]) == ("waiting", "account", {"jobs": 0})

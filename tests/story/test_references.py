@@ -34,7 +34,7 @@ async def test_files_are_uploaded_under_their_kind_and_named_in_the_job(
             "reference_images": [picture_name, "https://example.com/look.png"],
             "reference_videos": [video_name],
         }
-        run = await relay.ended(await relay.run({"model": "m", "shots": [shot]}))
+        run = await relay.wait_for_end(await relay.run({"model": "m", "shots": [shot]}))
         (job,) = (await provider.journal())["jobs"]
 
     assert run["status"] == "succeeded"
@@ -48,11 +48,11 @@ async def test_files_are_uploaded_under_their_kind_and_named_in_the_job(
 async def test_a_file_that_is_not_what_it_seems_stops_the_shot_before_money(
     start_provider: Any, start_relay: Any
 ) -> None:
-    """It began like a video, and is none; nothing was submitted."""
+    """It began like a video, and is not one; nothing was submitted."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
-        given = await relay.api.post("/v1/files", content=b"\x00\x00\x00\x18ftypmp42" + bytes(200))
-        shot = {"prompt": "a car", "reference_videos": [given.json()["name"]]}
-        run = await relay.ended(await relay.run({"model": "m", "shots": [shot]}))
+        response = await relay.api.post("/v1/files", content=b"\x00\x00\x00\x18ftypmp42" + bytes(200))
+        shot = {"prompt": "a car", "reference_videos": [response.json()["name"]]}
+        run = await relay.wait_for_end(await relay.run({"model": "m", "shots": [shot]}))
         submits = (await provider.journal())["submits"]
 
     assert run["status"] == "failed"
@@ -77,8 +77,8 @@ shots:
         "m.mp4": ["shots[1].reference_videos[0]"],
     }
     names = {"look.png": "file:given/1.png", "other.png": "file:given/2.png", "m.mp4": "file:given/3.mp4"}
-    given = board.with_files(names)
-    assert given.local_files() == {}
-    assert given.shots[0].input["reference_image_urls"] == ["file:given/1.png"]
-    assert given.shots[1].input["reference_image_urls"] == ["file:given/2.png", "https://example.com/x.png"]
-    assert given.document["shots"][1]["reference_videos"] == ["file:given/3.mp4"]
+    board_sent = board.with_files(names)
+    assert board_sent.local_files() == {}
+    assert board_sent.shots[0].input["reference_image_urls"] == ["file:given/1.png"]
+    assert board_sent.shots[1].input["reference_image_urls"] == ["file:given/2.png", "https://example.com/x.png"]
+    assert board_sent.document["shots"][1]["reference_videos"] == ["file:given/3.mp4"]

@@ -33,12 +33,12 @@ async def history(relay: Any, run_id: str) -> list[tuple[str, str]]:
 
 async def has_all_openings(relay: Any, run_id: str) -> bool:
     """Each take of each shot."""
-    run = await relay.shown(run_id)
+    run = await relay.view(run_id)
     return all(take["opening"] for shot in run["shots"] for take in shot["takes"])
 
 
 def file_of(relay: Any, frame: Any) -> Path:
-    """Where a frame of a run lies."""
+    """Where a frame of a run is."""
     return Path(relay.settings.data_dir) / "media" / str(frame["url"]).partition("/media/")[2]
 
 
@@ -50,8 +50,8 @@ async def test_each_clip_shows_what_it_opens_with_and_how_it_fits(start_provider
     """
     async with start_provider() as provider, start_relay(provider.url) as relay:
         with structlog.testing.capture_logs() as lines:
-            run = await relay.ended(await relay.run(THREE))
-        told = await history(relay, run["id"])
+            run = await relay.wait_for_end(await relay.run(THREE))
+        steps = await history(relay, run["id"])
         first, second, third = (shot["takes"][0] for shot in run["shots"])
         levels = difference(file_of(relay, first["last_frame"]), file_of(relay, second["opening"]))
         with Image.open(file_of(relay, third["opening"])) as opening:
@@ -66,13 +66,13 @@ async def test_each_clip_shows_what_it_opens_with_and_how_it_fits(start_provider
     assert len(small.content) < len(whole.content) / 3
     assert size == (third["video"]["width"], third["video"]["height"])
     assert not [warning for warning in run["warnings"] if warning["code"] == "seam_jumps"]
-    measured = [line for line in lines if line["event"] == "seam_measured"]
-    assert [line["levels"] for line in measured] == [second["seam"]["difference"]]
-    assert told.index(("submitted", "s2")) < told.index(("opening_taken", "s1"))
-    assert told.index(("opening_taken", "s2")) < told.index(("collected", "s2"))
-    assert told[-1] == ("joined", "")
-    assert told.count(("opening_taken", "s1")) == 1
-    assert told.index(("opening_taken", "s3")) < told.index(("collected", "s3"))
+    measurements = [line for line in lines if line["event"] == "seam_measured"]
+    assert [line["levels"] for line in measurements] == [second["seam"]["difference"]]
+    assert steps.index(("submitted", "s2")) < steps.index(("opening_taken", "s1"))
+    assert steps.index(("opening_taken", "s2")) < steps.index(("collected", "s2"))
+    assert steps[-1] == ("joined", "")
+    assert steps.count(("opening_taken", "s1")) == 1
+    assert steps.index(("opening_taken", "s3")) < steps.index(("collected", "s3"))
 
 
 async def test_the_frame_that_the_provider_gave_is_the_one_that_is_compared(
@@ -81,7 +81,7 @@ async def test_the_frame_that_the_provider_gave_is_the_one_that_is_compared(
     """What was handed on is its picture, not ours; it is kept beside ours."""
     board = {**THREE, "defaults": {"return_last_frame": True}, "shots": THREE["shots"][:2]}
     async with start_provider() as provider, start_relay(provider.url) as relay:
-        run = await relay.ended(await relay.run(board))
+        run = await relay.wait_for_end(await relay.run(board))
         first, second = (shot["takes"][0] for shot in run["shots"])
         levels = difference(file_of(relay, first["provider_frame"]), file_of(relay, second["opening"]))
 
@@ -109,7 +109,7 @@ async def test_a_clip_that_is_quicker_than_the_one_before_waits_for_its_frame(
         run_id = await relay.run(board)
 
         async def shot(number: int) -> Any:
-            return (await relay.shown(run_id))["shots"][number]
+            return (await relay.view(run_id))["shots"][number]
 
         async def is_there() -> bool:
             return bool((await shot(1))["status"] == "done")
@@ -135,7 +135,7 @@ async def test_a_clip_whose_opening_cannot_be_taken_is_a_shot_like_any_other(
     monkeypatch.setattr(Decoder, "open", fails)
     async with start_provider() as provider, start_relay(provider.url) as relay:
         with structlog.testing.capture_logs() as lines:
-            run = await relay.ended(await relay.run({**THREE, "shots": THREE["shots"][:2]}))
+            run = await relay.wait_for_end(await relay.run({**THREE, "shots": THREE["shots"][:2]}))
 
     assert run["status"] == "succeeded", run["error"]
     assert [shot["takes"][0]["opening"] for shot in run["shots"]] == [None, None]
@@ -145,10 +145,10 @@ async def test_a_clip_whose_opening_cannot_be_taken_is_a_shot_like_any_other(
 async def test_a_submit_needs_no_place_that_the_opening_before_it_holds(start_provider: Any, start_relay: Any) -> None:
     """One task at a time: whatever waits for the submit would keep it waiting."""
     async with start_provider() as provider, start_relay(provider.url, tasks_max=1) as relay:
-        run = await relay.ended(await relay.run({**THREE, "shots": THREE["shots"][:2]}))
-        told = await history(relay, run["id"])
+        run = await relay.wait_for_end(await relay.run({**THREE, "shots": THREE["shots"][:2]}))
+        steps = await history(relay, run["id"])
 
-    assert ("opening_taken", "s1") not in told[: told.index(("submitted", "s2"))]
+    assert ("opening_taken", "s1") not in steps[: steps.index(("submitted", "s2"))]
 
 
 async def test_a_run_that_has_its_film_does_not_change_any_more(
@@ -157,7 +157,7 @@ async def test_a_run_that_has_its_film_does_not_change_any_more(
     """However long the task for an opening had to rest: what is left is taken before the film is made."""
     monkeypatch.setattr(framerelay.processors.opening, "BEHIND_SUBMITS_S", 60.0)
     async with start_provider() as provider, start_relay(provider.url) as relay:
-        run = await relay.ended(await relay.run(THREE))
+        run = await relay.wait_for_end(await relay.run(THREE))
 
     assert all(shot["takes"][0]["opening"] for shot in run["shots"])
 
@@ -170,20 +170,20 @@ async def test_a_worker_that_dies_before_the_opening_leaves_it_to_the_next(
     start_provider: Any, start_relay: Any, wait_until: Any, monkeypatch: Any, where: Any, what: str
 ) -> None:
     """Its task is run again, after a rest: the clip is not fetched a second time, the opening is taken."""
-    left, does = 1, getattr(where, what)
+    rest, does = 1, getattr(where, what)
 
     async def dies_once(*arguments: Any, **more: Any) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
+        nonlocal rest
+        rest -= 1
+        if rest == 0:
             raise RuntimeError("killed, say")
         await does(*arguments, **more)
 
     monkeypatch.setattr(where, what, dies_once)
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run_id = await relay.run({**THREE, "shots": THREE["shots"][:2]})
-        await relay.ended(run_id)
+        await relay.wait_for_end(run_id)
         await wait_until(partial(has_all_openings, relay, run_id), "both shots have their openings")
-        told = await history(relay, run_id)
+        steps = await history(relay, run_id)
 
-    assert told.count(("collected", "s1")) == 1
+    assert steps.count(("collected", "s1")) == 1

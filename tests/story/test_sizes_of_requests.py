@@ -37,9 +37,9 @@ async def test_a_picture_that_makes_the_request_too_large_is_given_as_a_link(
 ) -> None:
     """By the size of the whole request; a picture that leaves room goes inside it."""
     async with start_provider() as provider:
-        made = settle(tmp_path, provider.url, forms="url, data_uri", megabytes=megabytes)
+        board = settle(tmp_path, provider.url, forms="url, data_uri", megabytes=megabytes)
         async with start_relay(provider.url) as relay:
-            run = await relay.ended(await relay.run(made))
+            run = await relay.wait_for_end(await relay.run(board))
 
     assert run["status"] == "succeeded", run["error"]
     assert run["shots"][1]["takes"][0]["first_frame"]["source"] == source
@@ -50,9 +50,9 @@ async def test_where_there_is_no_other_way_nothing_is_sent(
 ) -> None:
     """The shot fails with a sentence that says what to do."""
     async with start_provider() as provider:
-        made = settle(tmp_path, provider.url, forms="data_uri", megabytes=0.005)
+        board = settle(tmp_path, provider.url, forms="data_uri", megabytes=0.005)
         async with start_relay(provider.url) as relay:
-            run = await relay.ended(await relay.run(made))
+            run = await relay.wait_for_end(await relay.run(board))
             submits = (await provider.journal())["submits"]
 
     assert (run["status"], run["spent"], len(submits)) == ("failed", {"jobs": 1}, 1)
@@ -64,10 +64,10 @@ async def test_a_request_that_is_too_large_for_other_reasons_is_not_sent_either(
 ) -> None:
     """A long prompt, say."""
     async with start_provider() as provider:
-        made = settle(tmp_path, provider.url, forms="url", megabytes=0.005)
-        made["shots"][0]["prompt"] = "x" * 6000
+        board = settle(tmp_path, provider.url, forms="url", megabytes=0.005)
+        board["shots"][0]["prompt"] = "x" * 6000
         async with start_relay(provider.url) as relay:
-            run = await relay.ended(await relay.run(made))
+            run = await relay.wait_for_end(await relay.run(board))
             submits = (await provider.journal())["submits"]
 
     assert (run["status"], run["spent"], submits) == ("failed", {"jobs": 0}, [])

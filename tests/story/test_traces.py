@@ -33,8 +33,8 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
 def of_shot(spans: InMemorySpanExporter, name: str, shot: str) -> ReadableSpan:
     """The span of that name that is about this shot's first take, and ended well."""
     fields = {"framerelay.shot": shot, "framerelay.take": 1}
-    found = [each for each in spans.get_finished_spans() if each.name == name]
-    return next(each for each in found if fields.items() <= (each.attributes or {}).items())
+    ends = [each for each in spans.get_finished_spans() if each.name == name]
+    return next(each for each in ends if fields.items() <= (each.attributes or {}).items())
 
 
 @pytest.mark.parametrize("quick", [True, False])
@@ -45,7 +45,7 @@ async def test_a_hop_is_one_trace(
     if not quick:
         monkeypatch.setattr("framerelay.receiver.callbacks.batch.wants_own_answer", lambda *_: True)
     async with start_provider() as provider, start_relay(provider.url) as relay:
-        run = await relay.ended(await relay.run(CHAIN))
+        run = await relay.wait_for_end(await relay.run(CHAIN))
 
     assert run["status"] == "succeeded", run["error"]
     collect, submit = of_shot(spans, "collect", "s1"), of_shot(spans, "submit", "s2")
@@ -79,9 +79,9 @@ async def test_an_error_is_named_by_its_code(spans: InMemorySpanExporter) -> Non
 async def test_without_an_sdk_nothing_is_recorded_or_stored(start_provider: Any, start_relay: Any) -> None:
     """What a take and a task hold is then what it was before there were traces."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
-        run = await relay.ended(await relay.run(CHAIN))
-        stored = await relay.store.load(run["id"])
+        run = await relay.wait_for_end(await relay.run(CHAIN))
+        run_stored = await relay.store.load(run["id"])
 
     assert traces.begin("callback") is None
     assert traces.traceparent() is None
-    assert [take.trace for shot in stored.shots for take in shot.takes] == [None, None]
+    assert [take.trace for shot in run_stored.shots for take in shot.takes] == [None, None]

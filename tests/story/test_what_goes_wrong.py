@@ -21,7 +21,7 @@ TWO = {
 async def test_lost_callbacks_are_found_by_looking(start_provider: Any, start_relay: Any) -> None:
     """Not one callback arrives: each take is looked up when such jobs are usually done, and the film is finished."""
     async with start_provider(lose=1.0) as provider, start_relay(provider.url, lookup_after_s=0.1) as relay:
-        run = await relay.ended(await relay.run(TWO))
+        run = await relay.wait_for_end(await relay.run(TWO))
         journal = await provider.journal()
         callbacks = (await relay.api.get("/v1/callbacks")).json()["data"]
 
@@ -33,7 +33,7 @@ async def test_lost_callbacks_are_found_by_looking(start_provider: Any, start_re
 async def test_a_callback_may_overtake_the_answer_to_its_own_submit(start_provider: Any, start_relay: Any) -> None:
     """Its token names the take before the job's id is known to us."""
     async with start_provider(early=1.0) as provider, start_relay(provider.url) as relay:
-        run = await relay.ended(await relay.run(TWO))
+        run = await relay.wait_for_end(await relay.run(TWO))
         journal = await provider.journal()
 
     assert run["status"] == "succeeded", run["error"]
@@ -46,9 +46,9 @@ async def test_a_submit_that_was_accepted_but_answered_500_is_settled_by_its_cal
     """Nobody knows if it was accepted: it is held, not posted again, until the job itself calls back."""
     async with start_provider(accept_then_500=1.0) as provider, start_relay(provider.url) as relay:
         run_id = await relay.run(TWO)
-        run = await relay.ended(run_id)
+        run = await relay.wait_for_end(run_id)
         while run["status"] == "waiting":
-            run = await relay.ended(run_id)
+            run = await relay.wait_for_end(run_id)
         journal = await provider.journal()
 
     assert run["status"] == "succeeded", run["error"]
@@ -57,10 +57,10 @@ async def test_a_submit_that_was_accepted_but_answered_500_is_settled_by_its_cal
 
 
 async def test_a_moderated_clip_gets_one_new_take_with_another_seed(start_provider: Any, start_relay: Any) -> None:
-    """Output moderation is said to strike at random: once more, then a person has to decide."""
+    """Output moderation is known to strike at random: once more, then a person has to decide."""
     board = {**TWO, "defaults": {"seed": 7}, "shots": TWO["shots"][:1]}
     async with start_provider(moderate=1.0) as provider, start_relay(provider.url) as relay:
-        run = await relay.ended(await relay.run(board))
+        run = await relay.wait_for_end(await relay.run(board))
 
     assert run["status"] == "failed"
     assert [(take["status"], take["seed"]) for take in run["shots"][0]["takes"]] == [("failed", 7), ("failed", 8)]
@@ -72,14 +72,14 @@ async def test_a_moderated_clip_is_asked_for_once_with_the_other_prompt(start_pr
     first = {"id": "s1", "prompt": "a fight", "on_moderated": {"prompt": "a dance"}}
     board = {**TWO, "style": "in the rain", "defaults": {"seed": 7}, "shots": [first, TWO["shots"][1]]}
     async with start_provider(moderate=1.0) as provider, start_relay(provider.url) as relay:
-        refused = await relay.ended(await relay.run(board))
+        refused_run = await relay.wait_for_end(await relay.run(board))
         both = (await provider.journal())["jobs"]
     faults = Exactly(hits=frozenset({("moderate", "1")}))
     async with start_provider(options={"faults": faults}) as provider, start_relay(provider.url) as relay:
-        run = await relay.ended(await relay.run(board))
+        run = await relay.wait_for_end(await relay.run(board))
         jobs = (await provider.journal())["jobs"]
 
-    assert (refused["status"], [job["input"]["prompt"] for job in both]) == (
+    assert (refused_run["status"], [job["input"]["prompt"] for job in both]) == (
         "failed",
         ["a fight, in the rain", "a dance, in the rain"],
     )
@@ -100,7 +100,7 @@ async def test_a_failed_scene_does_not_stop_the_others(start_provider: Any, star
         ],
     }
     async with start_provider() as provider, start_relay(provider.url) as relay:
-        run = await relay.ended(await relay.run(board))
+        run = await relay.wait_for_end(await relay.run(board))
 
     assert run["status"] == "failed"
     assert [shot["status"] for shot in run["shots"]] == ["failed", "pending", "done", "done"]
@@ -108,22 +108,22 @@ async def test_a_failed_scene_does_not_stop_the_others(start_provider: Any, star
     assert run["spent"] == {"jobs": 2}
 
 
-async def test_a_wrong_key_is_said_at_once(start_provider: Any, start_relay: Any) -> None:
+async def test_a_wrong_key_is_reported_at_once(start_provider: Any, start_relay: Any) -> None:
     """One clear sentence in the run, and nothing is tried again until a person has fixed it and resumes."""
     async with start_provider(options={"key": "sk-another"}) as provider:
         async with start_relay(provider.url) as relay:
             run_id = await relay.run(TWO)
-            held = await relay.ended(run_id)
+            held_run = await relay.wait_for_end(run_id)
             journal = await provider.journal()
         async with start_relay(provider.url, upstream_key=Secret("sk-another")) as relay:
-            resumed = (await relay.api.post(f"/v1/runs/{run_id}/resume")).json()
-            run = await relay.ended(run_id)
+            answer = (await relay.api.post(f"/v1/runs/{run_id}/resume")).json()
+            run = await relay.wait_for_end(run_id)
 
-    assert (held["status"], held["error"]["family"], held["spent"]) == ("waiting", "account", {"jobs": 0})
-    assert "key" in held["error"]["message"]
-    assert held["shots"][0]["next_try"] is None
+    assert (held_run["status"], held_run["error"]["family"], held_run["spent"]) == ("waiting", "account", {"jobs": 0})
+    assert "key" in held_run["error"]["message"]
+    assert held_run["shots"][0]["next_try"] is None
     assert len(journal["submits"]) == 1
-    assert resumed["submits_to_come"] == 2
+    assert answer["submits_to_come"] == 2
     assert run["status"] == "succeeded", run["error"]
 
 
@@ -133,7 +133,7 @@ async def test_an_address_that_expired_is_asked_for_again(start_provider: Any, s
     async with start_provider(options=options) as provider, start_relay(provider.url) as relay:
         run_id = await relay.run({**TWO, "shots": TWO["shots"][:1]})
         journal = await _until_looked_up(provider, times=3)
-        run = await relay.shown(run_id)
+        run = await relay.view(run_id)
 
     assert run["status"] == "running"
     assert len(journal["submits"]) == 1, "a clip that cannot be fetched is not rendered again"
@@ -155,13 +155,13 @@ async def test_a_callback_for_a_cancelled_run_revives_nothing(start_provider: An
         async with asyncio.timeout(60):
             while not (await provider.journal())["jobs"]:
                 await asyncio.sleep(0.02)
-        cancelled = (await relay.api.post(f"/v1/runs/{run_id}/cancel")).json()
+        cancelled_answer = (await relay.api.post(f"/v1/runs/{run_id}/cancel")).json()
         token = relay.tokens.mint(TakeAddress(run_id=run_id, shot_id="s1", take=1))
         answer = await relay.api.post(f"/webhook/{token}", json={"id": "job_x", "status": "succeeded"})
-        later = await relay.shown(run_id)
+        later = await relay.view(run_id)
         journal = await provider.journal()
 
-    assert cancelled["status"] == "cancelled"
+    assert cancelled_answer["status"] == "cancelled"
     assert answer.status_code == 200
     assert later["status"] == "cancelled"
     assert len(journal["submits"]) == 1
@@ -176,12 +176,12 @@ async def test_callbacks_that_were_lost_while_nobody_listened_are_made_up_for_at
         async with start_relay(provider.url, lookup_after_s=900.0) as relay:
             run_id = await relay.run(one)
             async with asyncio.timeout(60):
-                while (await relay.shown(run_id))["shots"][0]["status"] != "generating":
+                while (await relay.view(run_id))["shots"][0]["status"] != "generating":
                     await asyncio.sleep(0.02)
                 while (await provider.journal())["jobs"][0]["state"] != "succeeded":
                     await asyncio.sleep(0.02)
         async with start_relay(provider.url, lookup_after_s=900.0) as relay:
-            run = await relay.ended(run_id)
+            run = await relay.wait_for_end(run_id)
         journal = await provider.journal()
 
     assert run["status"] == "succeeded", run["error"]

@@ -15,7 +15,7 @@ CHAIN = {
 SAMPLE = re.compile(r"^framerelay_(\w+?)(?:_count)?(\{.*\})? ([0-9.e+-]+)$", re.MULTILINE)
 
 
-async def counted(relay: Any) -> dict[str, float]:
+async def counts(relay: Any) -> dict[str, float]:
     """Counters, and of histograms how many they have seen."""
     text = (await relay.api.get("/metrics")).text
     return {f"{name}{labels}": float(number) for name, labels, number in SAMPLE.findall(text)}
@@ -24,12 +24,12 @@ async def counted(relay: Any) -> dict[str, float]:
 async def test_a_film_is_seen_in_figures(start_provider: Any, start_relay: Any) -> None:
     """Two jobs, one hand-off, two downloads, one film; of `up`, on the receiver's own port."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
-        before = await counted(relay)
-        run = await relay.ended(await relay.run(CHAIN))
-        after = await counted(relay)
+        before = await counts(relay)
+        run = await relay.wait_for_end(await relay.run(CHAIN))
+        after = await counts(relay)
 
     assert run["status"] == "succeeded", run["error"]
-    came = {name: number - before.get(name, 0) for name, number in after.items() if number != before.get(name, 0)}
+    growth = {name: number - before.get(name, 0) for name, number in after.items() if number != before.get(name, 0)}
     expected = {
         'jobs_submitted_total{provider="jobs"}': 2,
         "hop_seconds": 1,
@@ -42,11 +42,11 @@ async def test_a_film_is_seen_in_figures(start_provider: Any, start_relay: Any) 
         'task_seconds{task="join",outcome="joined"}': 1,
         'queue_wait_seconds{task="submit"}': 2,
     }
-    assert {name: came.get(name) for name in expected} == expected
-    assert came["downloaded_bytes_total"] == sum(shot["takes"][0]["video"]["bytes"] for shot in run["shots"])
-    assert came["acknowledge_seconds"] >= 2
-    assert came["redis_seconds"] > 20
-    assert "paid_twice_suspected_total" not in came
+    assert {name: growth.get(name) for name in expected} == expected
+    assert growth["downloaded_bytes_total"] == sum(shot["takes"][0]["video"]["bytes"] for shot in run["shots"])
+    assert growth["acknowledge_seconds"] >= 2
+    assert growth["redis_seconds"] > 20
+    assert "paid_twice_suspected_total" not in growth
 
 
 async def test_a_submit_that_is_refused_is_seen_by_its_reason(
@@ -57,14 +57,14 @@ async def test_a_submit_that_is_refused_is_seen_by_its_reason(
         start_provider() as provider,
         start_relay(provider.url, upstream_key=Secret("sk-nobody-knows-this")) as relay,
     ):
-        before = await counted(relay)
+        before = await counts(relay)
         run_id = await relay.run(CHAIN)
 
         async def is_refused() -> bool:
-            return bool((await relay.shown(run_id))["error"])
+            return bool((await relay.view(run_id))["error"])
 
         await wait_until(is_refused, "the submit is refused")
-        after = await counted(relay)
+        after = await counts(relay)
 
     name = 'provider_call_seconds{profile="jobs",call="submit",outcome="upstream_rejected"}'
     assert after[name] > before.get(name, 0)

@@ -15,9 +15,9 @@ def board(*shots: object, **top: object) -> Storyboard:
 
 def mistakes(document: object, **more: Any) -> list[str]:
     """``place: message`` of every mistake in *document*."""
-    with pytest.raises(StoryboardInvalid) as caught:
+    with pytest.raises(StoryboardInvalid) as failure:
         check_storyboard(document, **more)
-    return [str(mistake) for mistake in caught.value.mistakes]
+    return [str(mistake) for mistake in failure.value.mistakes]
 
 
 def mistakes_of_shots(*shots: object, **top: object) -> list[str]:
@@ -25,9 +25,9 @@ def mistakes_of_shots(*shots: object, **top: object) -> list[str]:
 
 
 def mistakes_in(text: str | bytes, form: Any = "yaml") -> tuple[Mistake, ...]:
-    with pytest.raises(StoryboardInvalid) as caught:
+    with pytest.raises(StoryboardInvalid) as failure:
         read_storyboard(text, form=form)
-    return caught.value.mistakes
+    return failure.value.mistakes
 
 
 def sources(storyboard: Storyboard) -> dict[str, str | None]:

@@ -15,13 +15,13 @@ from framerelay.storyboards.storyboard import read_storyboard
 
 def mistakes_in(text: str | bytes, form: Any = "yaml") -> tuple[Mistake, ...]:
     """Every mistake of *text*, which must have one."""
-    with pytest.raises(StoryboardInvalid) as caught:
+    with pytest.raises(StoryboardInvalid) as failure:
         read_storyboard(text, form=form)
-    return caught.value.mistakes
+    return failure.value.mistakes
 
 
 def test_yaml_is_that_of_1_2() -> None:
-    """No text turns into a number, a date or a truth behind the writer's back."""
+    """No text turns into a number, a date or a boolean behind the writer's back."""
     text = "model: no\ntitle: 2024-01-01\ndefaults: {ratio: 16:9, aspect_ratio: 21:9}\nshots: [{prompt: yes, id: on}]"
 
     storyboard = read_storyboard(text, form="yaml")
@@ -45,7 +45,7 @@ def test_numbers_and_quotes_and_escapes_are_read_as_yaml_has_them() -> None:
 
 
 def test_aliases_are_followed() -> None:
-    """A mistake in what is used twice is told at each place."""
+    """A mistake in what is used twice is reported at each place."""
     text = "model: m\nshots:\n  - &a {prompt: x, seed: 7}\n  - *a\n  - {prompt: *a}\n"
 
     (mistake,) = mistakes_in(text)
@@ -135,7 +135,7 @@ def test_a_sign_of_a_chinese_keyboard_is_named(text: str, line: int, sign: str, 
 
 
 def test_wide_signs_in_a_text_are_the_text() -> None:
-    """They are no mistake, and none is blamed on them."""
+    """They are not a mistake, and no mistake is attributed to them."""
     text = "model: m\ntitle: 第一集：雨夜\nshots:\n  - {id: a, prompt: 跑车，停下：远景, seed: 1}\n"
     assert read_storyboard(text, form="yaml").shots[0].input["prompt"] == "跑车，停下：远景"
     (mistake,) = mistakes_in(text.replace("seed: 1}", "seed: 1"))
@@ -145,8 +145,8 @@ def test_wide_signs_in_a_text_are_the_text() -> None:
 def test_a_byte_order_mark_is_no_mistake() -> None:
     """Windows editors write one."""
     text = "title: 霓虹雨夜\nmodel: m\nshots: [{prompt: a}]\n"
-    for marked in ("\ufeff" + text, ("\ufeff" + text).encode(), text.replace("\n", "\r\n")):
-        assert read_storyboard(marked, form="yaml").title == "霓虹雨夜"
+    for marked_text in ("\ufeff" + text, ("\ufeff" + text).encode(), text.replace("\n", "\r\n")):
+        assert read_storyboard(marked_text, form="yaml").title == "霓虹雨夜"
     assert read_storyboard('\ufeff{"model": "m", "shots": [{"prompt": "a"}]}', form="json").model == "m"
 
 
@@ -170,12 +170,12 @@ def test_no_text_keeps_the_reader_busy_for_long(text: str, ends: Any) -> None:
         mistakes_in(text)
 
 
-def test_many_names_that_nobody_knows_are_told_without_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_unknown_names_are_reported_without_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     """Near names are looked for among a few: compared with all, these would take five seconds."""
-    compare, compared = difflib.get_close_matches, list[int]()
+    compare, sizes = difflib.get_close_matches, list[int]()
 
     def counted(word: str, names: Any, **how: Any) -> list[str]:
-        compared.append(len(names))
+        sizes.append(len(names))
         return compare(word, names, **how)
 
     monkeypatch.setattr(difflib, "get_close_matches", counted)
@@ -183,14 +183,14 @@ def test_many_names_that_nobody_knows_are_told_without_delay(monkeypatch: pytest
     shots = [f'{{"id": "{name}{number}", "prompt": "a", "from": "{name}x{number}"}}' for number in range(480)]
 
     assert len(mistakes_in(f'{{"model": "m", "shots": [{",".join(shots)}]}}', "json")) == 480
-    assert len(compared) == 480
-    assert max(compared) == NEAR_NAMES_MAX
+    assert len(sizes) == 480
+    assert max(sizes) == NEAR_NAMES_MAX
 
 
 @settings(max_examples=100)
 @given(st.text(alphabet=st.sampled_from(list("ab:-,{}[]&*!|>'\"%@#?~ \n\t\\0.5é😀")), max_size=40))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    """The parser's own errors never come through, and a line that is told exists."""
+    """The parser's own errors never come through, and a reported line exists."""
     for form in ("yaml", "json"):
         for mistake in mistakes_in(text, form):
             assert mistake.line is None or 1 <= mistake.line <= text.count("\n") + 1

@@ -67,17 +67,17 @@ def run_of(hook: Hook) -> Run:
     return hook_run(hook, run_id=RunId("run_1"), job_id="job_1", model="m1", now=NOW, terms=Terms())
 
 
-def told(path: Path) -> list[str]:
+def mistakes_of(path: Path) -> list[str]:
     """Every mistake of the settings file *path*."""
-    with pytest.raises(StoryboardInvalid) as caught:
+    with pytest.raises(StoryboardInvalid) as failure:
         read_hooks(path)
-    return [str(mistake) for mistake in caught.value.mistakes]
+    return [str(mistake) for mistake in failure.value.mistakes]
 
 
 def collected(run: Run) -> Run:
     """*run* after the adopted job's clip was fetched."""
-    seen = events.Rendered(shot_id=START, take=1, job_ids=("job_1",), video_url="https://e.com/v.mp4")
-    return apply(apply(run, seen, NOW), events.Collected(shot_id=START, take=1, video=CLIP, last_frame=FRAME), NOW)
+    render = events.Rendered(shot_id=START, take=1, job_ids=("job_1",), video_url="https://e.com/v.mp4")
+    return apply(apply(run, render, NOW), events.Collected(shot_id=START, take=1, video=CLIP, last_frame=FRAME), NOW)
 
 
 def test_a_missing_or_empty_file_names_no_hooks(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_hooks_are_read_with_what_they_say(tmp_path: Path) -> None:
     assert [(shot.id, shot.source) for shot in night.storyboard.shots] == [("s1", START), ("s2", "s1")]
 
 
-def test_a_storyboard_is_found_beside_the_settings_file(tmp_path: Path) -> None:
+def test_a_storyboard_is_found_next_to_the_settings_file(tmp_path: Path) -> None:
     """Wherever the program was started; YAML and JSON."""
     board = '{"model": "m", "shots": [{"prompt": "a"}]}'
     write(tmp_path, board, "boards/a.yaml")
@@ -117,16 +117,16 @@ def test_a_hook_that_could_tell_nobody_stops_the_start(tmp_path: Path) -> None:
     board = "{model: m, notify_url: 'http://10.0.0.1:9/x', shots: [{prompt: a}]}"
     path = write(tmp_path, f"hooks:\n  a: {{notify_url: 'https://localhost/x'}}\n  b: {{storyboard: {board}}}\n")
 
-    with pytest.raises(StoryboardInvalid) as caught:
+    with pytest.raises(StoryboardInvalid) as failure:
         read_hooks(path, TrustedHosts([]))
-    assert [(each.place, each.line) for each in caught.value.mistakes] == [
+    assert [(each.place, each.line) for each in failure.value.mistakes] == [
         ("hooks.a.notify_url", 2),
         ("hooks.b.storyboard.notify_url", 3),
     ]
     assert read_hooks(path, TrustedHosts(["localhost", "10.0.0.1:9"])).keys() == {"a", "b"}
 
 
-def test_every_mistake_of_every_hook_is_told_with_its_place(tmp_path: Path) -> None:
+def test_every_mistake_of_every_hook_is_reported_with_its_place(tmp_path: Path) -> None:
     """In this file and in those that it names, all at once."""
     write(tmp_path, "model: m\nshots:\n  - {promt: a}\n", "bad.yaml")
     text = """\
@@ -148,7 +148,7 @@ hooks:
   list: {storyboard: [a]}
   nought: 5
 """
-    assert told(write(tmp_path, text)) == [
+    assert mistakes_of(write(tmp_path, text)) == [
         'line 1, hook: unknown key "hook" (did you mean "hooks"?)',
         'line 4, hooks.night.titel: unknown key "titel" (did you mean "title"?)',
         "line 5, hooks.night.storyboard: in ./bad.yaml, line 3, shots[0].promt: "
@@ -179,21 +179,21 @@ hooks:
 )
 def test_a_settings_file_that_cannot_be_read_is_named(tmp_path: Path, text: str, line: str) -> None:
     """One sentence with the name of the file that a person has to open."""
-    (mistake,) = told(write(tmp_path, text))
+    (mistake,) = mistakes_of(write(tmp_path, text))
 
     assert mistake.startswith(line)
 
 
 def test_a_settings_file_that_is_a_folder_is_named(tmp_path: Path) -> None:
     """What the system says, in one line."""
-    assert told(tmp_path) == [f"{tmp_path.name}: is a directory"]
+    assert mistakes_of(tmp_path) == [f"{tmp_path.name}: is a directory"]
 
 
 def test_a_hook_takes_no_files_of_a_computer(tmp_path: Path) -> None:
     """Nobody is there to upload them when a job calls: it would fail after it was paid for."""
     text = "hooks: {h: {storyboard: {model: m, shots: [{prompt: a, first_frame: a.png}]}}}"
 
-    (mistake,) = told(write(tmp_path, text))
+    (mistake,) = mistakes_of(write(tmp_path, text))
 
     assert "hooks.h.storyboard.shots[0].first_frame: a file on your computer" in mistake
 
@@ -234,11 +234,11 @@ def test_a_job_that_failed_is_never_submitted_by_us(tmp_path: Path, family: Fami
     """It was not ours: we know no prompt, and nobody asked us to pay. The run says what the provider said."""
     night = read_hooks(write(tmp_path, INLINE))["night"]
     problem = Problem(code="InternalError", message="it broke", family=family)
-    ended = events.JobEnded(shot_id=START, take=1, job_ids=("job_1",), status=TakeStatus.FAILED, problem=problem)
+    end = events.JobEnded(shot_id=START, take=1, job_ids=("job_1",), status=TakeStatus.FAILED, problem=problem)
 
     for hook in (night, Hook(name="night")):
         run = hook_run(hook, run_id=RunId("r"), job_id="job_1", model="m", now=NOW, terms=Terms(retakes=retakes))
-        run = apply(run, ended, NOW)
+        run = apply(run, end, NOW)
         assert steps_due(run, NOW + 1e6) == []
         assert run.status is RunStatus.FAILED
         assert run.error is not None

@@ -43,7 +43,7 @@ def test_jobs_are_takes_and_the_longest_chain_follows_the_frames() -> None:
     ]
 
 
-def test_the_id_is_of_what_is_said_and_not_of_how() -> None:
+def test_the_id_depends_on_the_content_and_not_on_the_form() -> None:
     """YAML and JSON, order of keys, defaults or shot: the same plan. Any change of meaning: another."""
     yaml = read_storyboard("title: t\nmodel: m\ndefaults: {seed: 7}\nshots: [{prompt: 雨}]\n", form="yaml")
     json = read_storyboard('{"shots": [{"seed": 7, "prompt": "雨"}], "model": "m", "title": "t"}', form="json")
@@ -55,8 +55,8 @@ def test_the_id_is_of_what_is_said_and_not_of_how() -> None:
     changes += [{"notify_url": "https://example.com/"}]
     shots: list[dict[str, Any]] = [{"gate": "approve"}, {"takes": 2}, {"takes": 2, "pick": "first"}, {"id": "z"}]
     shots += [{"seed": 1}, {"prompt": "b"}, {"first_frame": "file:a.png"}]
-    found = {planned({}, **change).id for change in changes} | {planned(shot).id for shot in shots}
-    assert len(found) == len(changes) + len(shots)
+    shot_ids = {planned({}, **change).id for change in changes} | {planned(shot).id for shot in shots}
+    assert len(shot_ids) == len(changes) + len(shots)
 
 
 CASES: dict[str, tuple[list[dict[str, Any]], dict[str, Any], list[tuple[str, str]]]] = {
@@ -149,7 +149,7 @@ def test_it_warns_of_what_is_likely_to_disappoint_and_of_nothing_else(case: str)
 
 
 def test_a_warning_has_its_line_and_names_the_shots() -> None:
-    """As mistakes have it; what several shots have from one place is said once."""
+    """As mistakes have it; what several shots have from one place is reported once."""
     text = "model: m\ndefaults:\n  watermark: true\nshots:\n" + "  - {prompt: a}\n" * 4
     (caution,) = plan_of(read_storyboard(text, form="yaml")).cautions
 
@@ -182,4 +182,4 @@ def test_the_page_about_plans_explains_every_warning() -> None:
     assert codes == {
         code for row in re.findall(r"^\| (`.*?) \|", page, re.M) for code in re.findall("`([a-z_]+)`", row)
     }
-    assert codes >= {code for _, _, found in CASES.values() for code, _ in found}
+    assert codes >= {code for _, _, case_warnings in CASES.values() for code, _ in case_warnings}

@@ -52,7 +52,7 @@ def test_it_is_read(shot: dict[str, Any], top: dict[str, Any], reaction: Reactio
         ({}, {"on_failed": "never"}, "expected retake, stop"),
     ],
 )
-def test_what_is_wrong_is_said_once_with_its_place(shot: dict[str, Any], top: dict[str, Any], words: str) -> None:
+def test_a_mistake_is_reported_once_with_its_place(shot: dict[str, Any], top: dict[str, Any], words: str) -> None:
     """Before anything is spent."""
     with pytest.raises(StoryboardInvalid) as error:
         reaction_of(shot, **top)

@@ -1,4 +1,4 @@
-"""What a person writes: every key becomes what it says, and every mistake is told at once, with its place."""
+"""What a person writes: every key becomes what it says, and all mistakes are reported at once, with their places."""
 
 import json
 
@@ -103,7 +103,7 @@ def test_shots_at_the_top_are_one_scene() -> None:
     assert storyboard.title == "untitled"
 
 
-def test_each_scene_begins_anew() -> None:
+def test_each_scene_begins_afresh() -> None:
     """Scenes hang on nothing, so they go side by side, unless a shot names one of another scene."""
     shots = [{"prompt": "a"}, {"prompt": "b"}]
     scenes = [{"shots": shots}, {"id": "river", "shots": [*shots, {"prompt": "c", "from": "s2"}]}]
@@ -180,7 +180,7 @@ def test_the_input_fields_are_those_that_the_client_sends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "style", "joined"),
+    ("prompt", "style", "result"),
     [
         ("跑车驶过", "雨夜，霓虹", "跑车驶过，雨夜，霓虹"),
         ("A car drives by", "rainy night", "A car drives by, rainy night"),
@@ -190,10 +190,10 @@ def test_the_input_fields_are_those_that_the_client_sends() -> None:
         ("42", "neon", "42, neon"),
     ],
 )
-def test_the_style_follows_the_prompt_as_its_script_would_have_it(prompt: str, style: str, joined: str) -> None:
+def test_the_style_follows_the_prompt_as_its_script_would_have_it(prompt: str, style: str, result: str) -> None:
     """A Chinese prompt gets a Chinese comma; a sentence that ends is not given another end."""
-    assert with_style(prompt, style) == joined
-    assert board({"prompt": f"  {prompt}\n"}, style=style).shots[0].input["prompt"] == joined
+    assert with_style(prompt, style) == result
+    assert board({"prompt": f"  {prompt}\n"}, style=style).shots[0].input["prompt"] == result
 
 
 def test_takes_and_picks_and_gates_are_read() -> None:
@@ -261,12 +261,12 @@ def test_uploaded_files_take_the_place_of_local_ones() -> None:
     """In the shots and in the document, which the receiver then reads without a mistake; the original is untouched."""
     local = read_storyboard(CONTRACT, form="yaml")
     names = {file: f"file:given/{number}.png" for number, file in enumerate(local.local_files())}
-    uploaded = local.with_files(names)
+    uploaded_board = local.with_files(names)
 
     assert list(names) == ["./refs/street.png", "./refs/stop.png", "./refs/top.png"]
-    assert uploaded.local_files() == {}
-    assert check_storyboard(uploaded.document, allow_paths=False) == uploaded
-    assert uploaded.shots[2].last_frame == "file:given/1.png"
+    assert uploaded_board.local_files() == {}
+    assert check_storyboard(uploaded_board.document, allow_paths=False) == uploaded_board
+    assert uploaded_board.shots[2].last_frame == "file:given/1.png"
     assert local.document["scenes"][0]["first_frame"] == "./refs/street.png"
 
 
@@ -283,10 +283,10 @@ def test_the_receiver_takes_no_paths() -> None:
 
 def test_no_run_starts_with_a_file_that_nobody_uploaded() -> None:
     """It would be paid for, and begin with the wrong picture."""
-    with pytest.raises(StoryboardInvalid) as caught:
+    with pytest.raises(StoryboardInvalid) as failure:
         start_run(board({"prompt": "a", "first_frame": "a.png"}), run_id=RunId("run_1"), now=1.0, terms=Terms())
 
-    assert [mistake.place for mistake in caught.value.mistakes] == ["shots[0].first_frame"]
+    assert [mistake.place for mistake in failure.value.mistakes] == ["shots[0].first_frame"]
 
 
 def test_a_run_begins_with_what_the_storyboard_says() -> None:

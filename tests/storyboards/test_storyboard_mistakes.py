@@ -105,7 +105,7 @@ def test_json_mistakes_have_lines_too() -> None:
         ([{"prompt": "a", "\ud83d\n" * 50: 1}], "shots[0]." + "\\ud83d\\n" * 19 + "\\ud83d…", "unknown key"),
     ],
 )
-def test_a_mistake_in_a_shot_is_told_with_its_place(shots: list[object], place: str, words: str) -> None:
+def test_a_mistake_in_a_shot_is_reported_with_its_place(shots: list[object], place: str, words: str) -> None:
     """One mistake, one line, and what to write instead."""
     (mistake,) = mistakes_of_shots(*shots)
 
@@ -148,7 +148,7 @@ def test_a_mistake_in_a_shot_is_told_with_its_place(shots: list[object], place: 
         ({"color": "red"}, "color", 'unknown key "color"; known here: version, title, model'),
     ],
 )
-def test_a_mistake_at_the_top_is_told_with_its_place(change: dict[str, Any], place: str, words: str) -> None:
+def test_a_mistake_at_the_top_is_reported_with_its_place(change: dict[str, Any], place: str, words: str) -> None:
     """A key in the wrong room is sent to the right one; ``...`` leaves a key out."""
     document = {"model": "m", "shots": [{"prompt": "a"}], **change}
 
@@ -158,8 +158,8 @@ def test_a_mistake_at_the_top_is_told_with_its_place(change: dict[str, Any], pla
     assert words in mistake
 
 
-def test_mistakes_between_a_scene_and_its_first_shot_are_told() -> None:
-    """A scene's frame that nothing would use, one that stands twice, ids that stand twice, keys of a shot."""
+def test_mistakes_between_a_scene_and_its_first_shot_are_reported() -> None:
+    """A scene's frame that nothing would use, one given twice, repeated ids, keys of a shot."""
     shots = [{"prompt": "a", "from": "cut"}]
     scenes = [
         {"id": "a", "first_frame": "a.png", "shots": shots},
@@ -167,9 +167,9 @@ def test_mistakes_between_a_scene_and_its_first_shot_are_told() -> None:
         {"prompt": "a", "seed": 1, "last_frame": "c.png", "shots": shots},
     ]
 
-    told = mistakes({"model": "m", "scenes": scenes})
+    lines = mistakes({"model": "m", "scenes": scenes})
 
-    assert [line.split(":")[0] for line in told] == [
+    assert [line.split(":")[0] for line in lines] == [
         "scenes[0].first_frame",
         "scenes[1].id",
         "scenes[1].shots[0].first_frame",
@@ -179,7 +179,7 @@ def test_mistakes_between_a_scene_and_its_first_shot_are_told() -> None:
     ]
 
 
-def test_references_beside_a_first_frame_are_passed_on() -> None:
+def test_references_with_a_first_frame_are_passed_on() -> None:
     """Ark takes one or the other; the jobs API's own sample shows both, so the provider decides."""
     references = {"reference_image_urls": ["https://e.com/a.png"]}
 
@@ -192,8 +192,8 @@ def test_references_beside_a_first_frame_are_passed_on() -> None:
 def test_too_many_shots_are_refused_in_one_line() -> None:
     """A run is saved whole at every event, so its size has a limit."""
     assert len(board(*[{"prompt": "a"}] * SHOTS_MAX).shots) == SHOTS_MAX
-    (told,) = mistakes_of_shots(*[{"prompt": "a"}] * (SHOTS_MAX + 1))
-    assert told == f"shots[{SHOTS_MAX}]: this is shot number {SHOTS_MAX + 1}; a storyboard can have {SHOTS_MAX}"
+    (line,) = mistakes_of_shots(*[{"prompt": "a"}] * (SHOTS_MAX + 1))
+    assert line == f"shots[{SHOTS_MAX}]: this is shot number {SHOTS_MAX + 1}; a storyboard can have {SHOTS_MAX}"
 
 
 json_values = st.recursive(
@@ -221,7 +221,7 @@ any_documents = st.fixed_dictionaries(
 @settings(max_examples=150)
 @given(any_documents)
 def test_whatever_is_written_is_a_storyboard_or_has_mistakes(document: dict[str, Any]) -> None:
-    """Nothing else is ever raised; a sound one survives its own document, and every source stands earlier."""
+    """Nothing else is ever raised; a sound one survives its own document, and every source is earlier."""
     try:
         storyboard = check_storyboard(document)
     except StoryboardInvalid as error:
@@ -240,12 +240,12 @@ def test_the_form_of_a_document_changes_no_mistake(document: dict[str, Any]) -> 
     """YAML, JSON and decoded: the same places in the same words."""
     text = json.dumps(document, indent=1)
 
-    def told(read: Any) -> set[tuple[str, str]]:
+    def places_and_words(read: Any) -> set[tuple[str, str]]:
         try:
             read()
         except StoryboardInvalid as error:
             return {(mistake.place, mistake.message) for mistake in error.mistakes}
         return set()
 
-    decoded = told(lambda: check_storyboard(json.loads(text)))
-    assert told(lambda: read_storyboard(text, form="json")) == decoded
+    mistakes_in_parsed = places_and_words(lambda: check_storyboard(json.loads(text)))
+    assert places_and_words(lambda: read_storyboard(text, form="json")) == mistakes_in_parsed

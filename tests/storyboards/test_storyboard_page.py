@@ -14,8 +14,8 @@ SAMPLES = sorted((ROOT / "docs" / "samples").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
-def test_the_samples_run_as_they_stand(sample: Path) -> None:
-    """Every sample is sound, and every picture that it names lies beside it."""
+def test_the_samples_run_as_written(sample: Path) -> None:
+    """Every sample is sound, and every picture that it names is next to it."""
     storyboard = read_storyboard(sample.read_bytes(), form="yaml")
 
     assert storyboard.shots
@@ -50,6 +50,6 @@ def test_the_page_explains_every_key() -> None:
 def test_the_messages_in_the_page_are_those_of_the_program() -> None:
     """Each line of its list of mistakes is made by the storyboard above it."""
     text = (ROOT / "docs" / "storyboard.md").read_text(encoding="utf-8").partition("## Mistakes")[2]
-    example, told = re.search(r"```text\n(.*?)```\n.*?```text\n(.*?)```", text, re.S).groups()  # type: ignore[union-attr]
+    example, text_shown = re.search(r"```text\n(.*?)```\n.*?```text\n(.*?)```", text, re.S).groups()  # type: ignore[union-attr]
 
-    assert "\n".join(str(mistake) for mistake in mistakes_in(example)) == told.strip()
+    assert "\n".join(str(mistake) for mistake in mistakes_in(example)) == text_shown.strip()

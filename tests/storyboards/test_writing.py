@@ -85,7 +85,7 @@ def test_what_nobody_changed_is_given_back_byte_for_byte(text: str) -> None:
     assert write_storyboard(run, before).text == text
 
 
-def test_what_was_decided_since_stands_in_its_place() -> None:
+def test_later_decisions_are_written_in_their_place() -> None:
     """A prompt beside the style, one that is folded, a seed, a budget: nothing else of the text is touched."""
     run, before = run_and_text(RAIN)
     run = with_input(run, "s1", prompt="a red car, neon, film grain", seed=41)
@@ -149,7 +149,7 @@ def test_what_was_given_as_json_is_given_back_as_both() -> None:
     assert now.text == "title: t\nmodel: m\nshots:\n- prompt: a red car\n  id: z\n- prompt: 霓虹\n"
 
 
-def test_pictures_that_were_handed_over_stand_in_the_text_that_was_given() -> None:
+def test_uploaded_pictures_are_named_in_the_text_as_it_was_given() -> None:
     """As the names under which they are kept; the comment beside them stays, and so it is read back."""
     text = "title: t\nmodel: m\nshots:\n  # At noon.\n  - {prompt: a, first_frame: ./street.png}  # The street.\n"
     board = read_storyboard(text, form="yaml").with_files({"./street.png": "file:given/0a.png"})
@@ -210,8 +210,8 @@ def test_whatever_is_decided_it_starts_the_shots_that_the_run_has(data: Any, doc
     run, before = run_and_text(text, form or "json")
     for shot in run.shots:
         if words := data.draw(st.none() | WORDS):
-            styled = f"{words.strip()}, {document.get('style', '')}"
-            prompt = data.draw(st.sampled_from([words.strip(), styled.strip()]))
+            styled_words = f"{words.strip()}, {document.get('style', '')}"
+            prompt = data.draw(st.sampled_from([words.strip(), styled_words.strip()]))
             run = with_input(run, shot.id, prompt=prompt, seed=data.draw(st.none() | st.integers(0, 9)))
     run = replace(run, budget_jobs=data.draw(st.none() | st.integers(1, 9)))
     now = write_storyboard(run, before if form else None)

@@ -25,7 +25,7 @@ class Provider:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answers, requests, request = self.answers, self.requests, Request(scope, receive)
         requests.append((request.method, scope["raw_path"].decode(), dict(request.headers), await request.body()))
-        if self.wait_s:  # Whoever asked may have gone meanwhile, and the next test begun: its answers are not taken.
+        if self.wait_s:  # The client may be gone by now, and the next test begun: its answers are not taken.
             await asyncio.sleep(self.wait_s)
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         await answer(scope, receive, send)

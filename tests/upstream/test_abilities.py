@@ -1,4 +1,4 @@
-"""What a provider or model cannot do is said before money, at its place, and refuses nothing."""
+"""What a provider or model cannot do is reported before money is spent, at its place, and refuses nothing."""
 
 import base64
 import json
@@ -47,7 +47,7 @@ def warnings(
 
 
 @pytest.mark.parametrize(
-    ("shot", "top", "said"),
+    ("shot", "top", "expected"),
     [
         ({"duration": 5, "resolution": "720p"}, {}, []),
         ({"duration": 16}, {}, [("duration_out_of_range", "shots[0].duration")]),
@@ -99,17 +99,17 @@ def warnings(
         ),
     ],
 )
-def test_what_cannot_be_done_is_said_with_its_place(shot: Any, top: Any, said: Any) -> None:
+def test_what_cannot_be_done_is_reported_with_its_place(shot: Any, top: Any, expected: Any) -> None:
     """One warning for each, nothing for what fits."""
-    assert warnings({"prompt": "a car", **shot}, **top) == said
+    assert warnings({"prompt": "a car", **shot}, **top) == expected
 
 
 def test_a_provider_without_a_key_is_named_once_for_all_its_shots() -> None:
-    """At the place that names it; that of the settings likewise, unless nobody has chosen one."""
+    """At the place that names it; the same for that of the settings, unless nobody has chosen one."""
     assert warnings({"prompt": "a"}, {"prompt": "b"}, environ={}) == [("provider_without_key", "provider")]
     assert warnings({"prompt": "a"}, environ={}, provider=None, model="m") == []
-    chosen = warnings({"prompt": "a"}, environ={}, provider=None, default="kling")
-    assert chosen == [("provider_without_key", "shots[0]")]
+    warnings_there = warnings({"prompt": "a"}, environ={}, provider=None, default="kling")
+    assert warnings_there == [("provider_without_key", "shots[0]")]
 
 
 def test_every_field_of_a_storyboard_has_its_word() -> None:
@@ -142,7 +142,7 @@ def test_what_is_cut_off_or_no_picture_has_no_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("picture", "said"),
+    ("picture", "expected"),
     [
         (GivenPicture(kind="jpeg", size_bytes=49_000_000, width=1280, height=720), []),
         (GivenPicture(kind="jpeg", size_bytes=51_000_000, width=1280, height=720), ["picture_too_large"]),
@@ -152,11 +152,13 @@ def test_what_is_cut_off_or_no_picture_has_no_size(tmp_path: Path) -> None:
         (GivenPicture(kind="gif", size_bytes=9), ["picture_type"]),
     ],
 )
-def test_a_given_picture_is_held_against_the_limits_of_who_takes_it(picture: GivenPicture, said: list[str]) -> None:
+def test_a_given_picture_is_checked_against_the_limits_of_its_provider(
+    picture: GivenPicture, expected: list[str]
+) -> None:
     """kling: 50 MB, sides of 300 pixels, 0.4 to 2.5 times as wide as high, JPEG or PNG; fal says none."""
     pictures, shot = {"file:given/a.png": picture}, {"prompt": "a", "first_frame": "file:given/a.png"}
 
-    assert warnings(shot, pictures=pictures) == [(code, "shots[0].first_frame") for code in said]
+    assert warnings(shot, pictures=pictures) == [(code, "shots[0].first_frame") for code in expected]
     assert warnings(shot, pictures=pictures, provider="fal", model="x/y") == [("model_unknown", "model")]
 
 
@@ -169,19 +171,19 @@ def test_a_picture_in_the_storyboard_itself_is_looked_at_as_well(tmp_path: Path)
     assert warnings(shot) == [("picture_size", "shots[0].first_frame")]
 
 
-def test_a_last_frame_that_does_not_fit_is_told_where_its_size_is_certain() -> None:
-    """By the resolution of its shot and the ratio of its chain; where either is open, nothing is told."""
+def test_a_last_frame_that_does_not_fit_is_reported_where_its_size_is_certain() -> None:
+    """By the resolution of its shot and the ratio of its chain; where either is open, nothing is reported."""
     kling = {"prompt": "b", "provider": "kling", "model": "kling-3.0"}
 
-    def said(**first: Any) -> list[tuple[str, str]]:
+    def warnings_of(**first: Any) -> list[tuple[str, str]]:
         return warnings({"prompt": "a", **first}, kling, provider=None, model="m")
 
     certain = {"ratio": "32:9", "resolution": "720p"}
 
-    assert said(**certain) == [("picture_ratio", "shots[1].provider")]
-    assert said(ratio="21:9", resolution="720p") == said(ratio="adaptive", resolution="720p") == []
-    assert said(resolution="720p") == said(ratio="32:9") == []
-    assert said(**certain, first_frame="https://x.example/a.png") == []
+    assert warnings_of(**certain) == [("picture_ratio", "shots[1].provider")]
+    assert warnings_of(ratio="21:9", resolution="720p") == warnings_of(ratio="adaptive", resolution="720p") == []
+    assert warnings_of(resolution="720p") == warnings_of(ratio="32:9") == []
+    assert warnings_of(**certain, first_frame="https://x.example/a.png") == []
 
 
 VALUES: dict[str, list[Any]] = {
@@ -214,7 +216,7 @@ def test_the_values_are_of_all_fields() -> None:
 def test_each_word_is_in_the_request_or_warned_about(name: str, picture: str | None) -> None:
     """For each shipped profile and model, and one that nobody has heard of: nothing is left out in silence."""
     profile = load_shipped(name)
-    given = {"first_frame": picture} if picture else {}
+    fields = {"first_frame": picture} if picture else {}
     silent = []
     for model in (*profile.models, "unheard-of"):
         for field, value in ((field, value) for field, values in VALUES.items() for value in values):
@@ -222,8 +224,8 @@ def test_each_word_is_in_the_request_or_warned_about(name: str, picture: str | N
             bare = replace(order, input={"prompt": "a"})
             if body_of(profile, order) != body_of(profile, bare) or is_as_ever(profile, model, field, value):
                 continue
-            told = warnings({"prompt": "a", field: value, **given}, provider=name, model=model)
-            if f"shots[0].{field}" not in [place for _, place in told]:
+            warnings_there = warnings({"prompt": "a", field: value, **fields}, provider=name, model=model)
+            if f"shots[0].{field}" not in [place for _, place in warnings_there]:
                 silent.append((model, field, value))
     assert silent == []
 
@@ -235,7 +237,7 @@ def is_as_ever(profile: Profile, model: str, field: str, value: object) -> bool:
 
 
 def test_a_ratio_that_the_first_frame_gives_is_not_warned_about_twice() -> None:
-    """Where the shot before has one, it is handed on with its frame; another one is told of as a change."""
+    """Where the shot before has one, it is handed on with its frame; another one is reported as a change."""
     first = {"prompt": "a", "ratio": "16:9"}
     assert warnings(first, {"prompt": "b", "ratio": "16:9"}) == []
     assert warnings({"prompt": "a"}, {"prompt": "b", "ratio": "16:9"}) == [("field_not_sent", "shots[1].ratio")]

@@ -34,11 +34,11 @@ def test_the_url_of_an_upload_is_found(answer: dict[str, object], path: str | No
 @pytest.mark.parametrize("path", [None, "data.url", "data.0.url"])
 def test_an_upload_without_a_url_names_the_keys_but_no_values(path: str | None) -> None:
     """The person learns what to put into the settings; a value might be a secret."""
-    with pytest.raises(UpstreamAnswerUnreadable) as caught:
+    with pytest.raises(UpstreamAnswerUnreadable) as failure:
         find_upload_url({"id": "file_1", "data": {"download": "secret"}}, root="https://x", path=path)
 
-    assert "id, data.download" in caught.value.message
-    assert "secret" not in caught.value.message
+    assert "id, data.download" in failure.value.message
+    assert "secret" not in failure.value.message
 
 
 @pytest.mark.parametrize(

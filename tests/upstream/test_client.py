@@ -85,14 +85,14 @@ def upload_of(path: Path) -> Callable[[JobsClient], Awaitable[object]]:
 async def test_a_submit_sends_the_input_unchanged_with_key_and_idempotency_key(provider) -> None:
     """Fields that we do not know go out too: the provider's next field needs no new release of ours."""
     provider.answers = [JSONResponse(ACCEPTED)]
-    given = {"prompt": "雨夜", "duration": 5, "seed": 2**32 - 1, "new_field": {"a": [1, None]}}
+    fields = {"prompt": "雨夜", "duration": 5, "seed": 2**32 - 1, "new_field": {"a": [1, None]}}
 
     async with JobsClient(provider.url, "sk-1") as client:
-        answer = await client.submit(Order(model="seedance-1.5-pro-1080p", input=given, take="take-1"))
+        answer = await client.submit(Order(model="seedance-1.5-pro-1080p", input=fields, take="take-1"))
 
     [(method, path, headers, body)] = provider.requests
     assert (method, path) == ("POST", "/v1/jobs")
-    assert {"model": "seedance-1.5-pro-1080p", "input": given} == json.loads(body)
+    assert {"model": "seedance-1.5-pro-1080p", "input": fields} == json.loads(body)
     assert (headers["authorization"], headers["idempotency-key"]) == ("Bearer sk-1", "take-1")
     assert (answer.job_id, answer.status_word, answer.raw) == ("job_1", "processing", ACCEPTED)
 
@@ -166,15 +166,15 @@ def refusing(status: int, code: str, **headers: str) -> Response:
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else f"{value.status_code}-{bytes(value.body[:24])!r}",
 )
-async def test_a_submit_leaves_once_whatever_the_answer(provider, answer: Response, error: type[Exception]) -> None:
+async def test_a_submit_is_sent_once_whatever_the_answer(provider, answer: Response, error: type[Exception]) -> None:
     """Refused, told to wait, or unknown: three kinds that must not be mixed up, and one POST for each."""
     provider.answers = [answer]
 
     async with JobsClient(provider.url, "sk") as client:
-        with pytest.raises(FrameRelayError) as caught:
+        with pytest.raises(FrameRelayError) as failure:
             await submit(client)
 
-    assert error is type(caught.value)
+    assert error is type(failure.value)
     assert [method for method, *_ in provider.requests] == ["POST"]
 
 
@@ -232,7 +232,7 @@ async def test_a_trickle_cannot_hold_a_call_open() -> None:
 
 
 async def test_a_submit_that_cannot_connect_has_sent_nothing() -> None:
-    """Safe to try again, so it is told apart from an unknown outcome."""
+    """Safe to try again, so it is distinguished from an unknown outcome."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -294,10 +294,10 @@ async def test_a_harmless_call_says_whether_waiting_helps(
     act = look_up if call == "look_up" else upload_of(tmp_path / "a.png")
 
     async with JobsClient(provider.url, "sk") as client:
-        with pytest.raises(FrameRelayError) as caught:
+        with pytest.raises(FrameRelayError) as failure:
             await act(client)
 
-    assert error is type(caught.value)
+    assert error is type(failure.value)
     assert len(provider.requests) == 1
 
 
@@ -318,10 +318,10 @@ async def test_a_rate_limit_says_how_long_to_wait(provider) -> None:
     provider.answers = [refusing(429, "ServerOverloaded", retry_after="17")]
 
     async with JobsClient(provider.url, "sk") as client:
-        with pytest.raises(UpstreamRateLimited) as caught:
+        with pytest.raises(UpstreamRateLimited) as failure:
             await submit(client)
 
-    assert caught.value.retry_after_s == 17.0
+    assert failure.value.retry_after_s == 17.0
 
 
 async def test_a_refusal_carries_what_a_person_needs(provider) -> None:
@@ -329,10 +329,10 @@ async def test_a_refusal_carries_what_a_person_needs(provider) -> None:
     provider.answers = [refusing(400, "InputTextSensitiveContentDetected.PolicyViolation", x_request_id="req-9")]
 
     async with JobsClient(provider.url, "sk-secret") as client:
-        with pytest.raises(UpstreamRejected) as caught:
+        with pytest.raises(UpstreamRejected) as failure:
             await submit(client)
 
-    error = caught.value
+    error = failure.value
     assert (error.status, error.upstream_code) == (400, "InputTextSensitiveContentDetected.PolicyViolation")
     assert Family.TEXT_MODERATED is family_of(error.upstream_code, error.message, error.status)
     assert "req-9" in error.message
@@ -341,13 +341,13 @@ async def test_a_refusal_carries_what_a_person_needs(provider) -> None:
 
 async def test_a_redirect_does_not_carry_the_key_away(provider) -> None:
     """The key is for the address that it was given for."""
-    async with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", stolen := []) as elsewhere:
+    async with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", requests := []) as elsewhere:
         provider.answers = [RedirectResponse(elsewhere + "/v1/jobs/job_1", 307)]
         async with JobsClient(provider.url, "sk") as client:
             with pytest.raises(UpstreamRejected, match="redirect"):
                 await look_up(client)
 
-    assert stolen == []
+    assert requests == []
 
 
 async def test_proxy_variables_are_not_read(provider, monkeypatch: pytest.MonkeyPatch) -> None:

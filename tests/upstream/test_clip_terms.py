@@ -18,9 +18,9 @@ SAID = {"prompt": "a", "duration": 5, "resolution": "720p", "generate_audio": Fa
 
 def terms(profile: Profile | str, model: str, extra: dict[str, Any] | None = None, **fields: Any) -> ClipTerms:
     """Of a shot that says `SAID` and *fields*."""
-    known = load_shipped(profile) if isinstance(profile, str) else profile
-    said = {name: value for name, value in {**SAID, **fields}.items() if value is not None}
-    return clip_terms(known, Order(model=model, input=said, take="t", extra=extra or {}))
+    one_profile = load_shipped(profile) if isinstance(profile, str) else profile
+    order_fields = {name: value for name, value in {**SAID, **fields}.items() if value is not None}
+    return clip_terms(one_profile, Order(model=model, input=order_fields, take="t", extra=extra or {}))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_raw_field_counts_by_what_it_means(
 def test_a_raw_field_that_the_profile_does_not_know_is_named(
     profile: str, model: str, extra: dict[str, Any], names: tuple[str, ...]
 ) -> None:
-    """Or one that is known, and says what cannot be read; what changes nothing is none."""
+    """Or one that is known, and says what cannot be read; one that changes nothing does not count."""
     assert terms(profile, model, extra).unpriced == names
 
 
@@ -82,7 +82,7 @@ def test_what_is_put_out_is_open() -> None:
 
 
 def test_another_model_is_read_as_well() -> None:
-    """Where it stands in the body; a raw field that is no name leaves it open."""
+    """Where it is in the body; a raw field that is not a name leaves it open."""
     assert terms("ark", "doubao-seedance-2-5-260628", {"model": "dearer"}).model == "dearer"
     assert terms("ark", "doubao-seedance-2-5-260628", {"model": {"id": 1}}).unpriced
     assert terms("kling", "kling-3.0", {"model": "dearer"}).unpriced == ("model",)
@@ -105,8 +105,8 @@ def test_reference_videos_count_where_they_are_sent() -> None:
 
 def with_body(body: Any, **model: Any) -> Profile:
     """A profile that makes requests of *body*."""
-    made = msgspec.structs.replace(load_shipped("kling"), models={"m": Model(**model)})
-    return msgspec.structs.replace(made, create=msgspec.structs.replace(made.create, body=body, values={}))
+    profile = msgspec.structs.replace(load_shipped("kling"), models={"m": Model(**model)})
+    return msgspec.structs.replace(profile, create=msgspec.structs.replace(profile.create, body=body, values={}))
 
 
 def test_a_word_within_a_text_is_open_once_the_text_is_another() -> None:
@@ -118,7 +118,7 @@ def test_a_word_within_a_text_is_open_once_the_text_is_another() -> None:
     assert read.unpriced == ("text",)
 
 
-def test_a_word_that_stands_twice_is_known_only_if_both_say_the_same() -> None:
+def test_a_word_given_twice_is_known_only_if_both_say_the_same() -> None:
     """Nobody knows which one wins."""
     profile = with_body({"seconds": "{duration}", "length": "{duration}"})
     assert terms(profile, "m", {"seconds": 12}).fields.get("duration") is None
@@ -143,13 +143,13 @@ def test_what_one_storyboard_says_in_our_words_another_can_say_in_raw_fields(nam
     profile = load_shipped(name)
     for model in profile.models or {"m": None}:
         for values in itertools.product(*FIELDS.values()):
-            said = dict(zip(FIELDS, values, strict=True))
-            dear = Order(model=model, input={"prompt": "a", **said}, take="t")
+            fields = dict(zip(FIELDS, values, strict=True))
+            dear = Order(model=model, input={"prompt": "a", **fields}, take="t")
             cheap = replace(dear, input={"prompt": "a", **SAID, "duration": 3})
             raw, body = body_of(profile, dear), body_of(profile, cheap)
             extra = {key: value for key, value in raw.items() if not isinstance(value, list)} if body else {}
-            read, wanted = clip_terms(profile, replace(cheap, extra=extra)), clip_terms(profile, dear)
-            for field, value in wanted.fields.items():
+            read, truth = clip_terms(profile, replace(cheap, extra=extra)), clip_terms(profile, dear)
+            for field, value in truth.fields.items():
                 assert str(read.fields.get(field, value)) == str(value), (model, field, extra)
                 if field not in read.fields:
                     assert read.unpriced, (model, field, extra)

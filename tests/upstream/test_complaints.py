@@ -29,24 +29,24 @@ pytestmark = pytest.mark.anyio
 Json = dict[str, Any]
 
 
-async def submitted(provider: Any, answer: Response) -> str:
+async def submit(provider: Any, answer: Response) -> str:
     provider.answers = [answer]
     async with JobsClient(provider.url, "sk-of-ours") as client:
         return (await client.submit(Order(model="m", input={"prompt": "rain"}, take="take-1"))).job_id
 
 
 async def failure_of_submit(provider: Any, answer: Response) -> FrameRelayError:
-    with pytest.raises(FrameRelayError) as caught:
-        await submitted(provider, answer)
-    return caught.value
+    with pytest.raises(FrameRelayError) as failure:
+        await submit(provider, answer)
+    return failure.value
 
 
 async def failure_of_look_up(provider: Any, answer: Response) -> FrameRelayError:
     provider.answers = [answer]
     async with JobsClient(provider.url, "sk-of-ours") as client:
-        with pytest.raises(FrameRelayError) as caught:
+        with pytest.raises(FrameRelayError) as failure:
             await client.get_job("job_1")
-    return caught.value
+    return failure.value
 
 
 REFUSED = [
@@ -119,7 +119,7 @@ ACCEPTED = [
 @pytest.mark.parametrize("document", ACCEPTED, ids=json.dumps)
 async def test_an_answer_with_an_id_is_an_accepted_job_whatever_else_it_says(provider: Any, document: Json) -> None:
     """A job that is paid for is never taken for refused."""
-    assert await submitted(provider, JSONResponse(document)) == "job_1"
+    assert await submit(provider, JSONResponse(document)) == "job_1"
 
 
 UNCLEAR = [
@@ -145,7 +145,7 @@ UNCLEAR = [
 
 @pytest.mark.parametrize("document", UNCLEAR, ids=json.dumps)
 async def test_what_can_be_read_both_ways_stays_unknown(provider: Any, document: Json) -> None:
-    """Beside a code that means success to some, an id under another name, or trouble behind the gateway."""
+    """Along with a code that means success to some, an id under another name, or trouble behind the gateway."""
     assert isinstance(await failure_of_submit(provider, JSONResponse(document)), OutcomeUnknown)
 
 
@@ -169,7 +169,7 @@ async def test_a_503_in_the_providers_own_words_accepted_nothing(
     assert error.retry_after_s == retry_after_s
 
 
-async def test_a_provider_whose_503_may_mean_anything_can_be_held_to_be_unclear(provider: Any) -> None:
+async def test_a_503_can_be_declared_unclear(provider: Any) -> None:
     """A setting, for those that accept a job and say so all the same."""
     busy = {"code": "ServiceUnavailable", "message": "busy"}
     provider.answers = [JSONResponse({"error": busy}, 503), JSONResponse(busy)]
@@ -227,7 +227,7 @@ async def test_a_look_up_that_says_no_such_job_with_200_is_a_404(provider: Any, 
         ({"hello": "world"}, UpstreamAnswerUnreadable),
     ],
 )
-async def test_a_look_up_that_tells_of_no_job_is_no_news_of_one(
+async def test_a_look_up_that_describes_no_job_says_nothing_about_one(
     provider: Any, document: Json, kind: type[Exception]
 ) -> None:
     """The reason is shown, and the job is asked about again."""
@@ -274,30 +274,30 @@ def test_a_job_that_is_done_with_an_error_and_no_clip_has_failed(document: Json)
     ],
     ids=json.dumps,
 )
-def test_the_empty_form_of_an_error_is_none(extra: Json) -> None:
-    """Nor is an error beside a clip: the clip was paid for, and is there."""
+def test_an_empty_error_is_no_error(extra: Json) -> None:
+    """Nor does an error next to a clip: the clip was paid for, and is there."""
     assert read_job({"id": "job_1", "status": "completed", **extra}).state is JobState.SUCCEEDED
 
 
 async def test_words_of_others_are_cut_wherever_they_come_in(provider: Any) -> None:
     """Three megabytes of them became twelve in Redis, and lists of 150."""
     long = "x" * 1_500_000
-    failed = {"id": "job_1", "status": "failed", "error": {"code": long, "message": long}}
-    report = read_job({**failed, "model": long, "resolution": long})
+    document = {"id": "job_1", "status": "failed", "error": {"code": long, "message": long}}
+    report = read_job({**document, "model": long, "resolution": long})
     word = read_job({"id": "j", "status": long}).status_word or ""
-    refused = await failure_of_submit(provider, JSONResponse({"error": {"code": long, "message": long}}, 400))
+    error_of_submit = await failure_of_submit(provider, JSONResponse({"error": {"code": long, "message": long}}, 400))
     within = await failure_of_submit(provider, JSONResponse({"code": long, "message": long}))
     header = {"X-Request-Id": "r" * 5000}
-    requested = await failure_of_look_up(provider, JSONResponse({"message": "m"}, 404, headers=header))
+    error_of_look_up = await failure_of_look_up(provider, JSONResponse({"message": "m"}, 404, headers=header))
 
     assert report.error is not None
     assert (len(report.error.message or ""), len(report.error.code or "")) == (500, 100)
     assert (len(report.model or ""), len(report.resolution or ""), len(word)) == (100, 100, 100)
-    for error in (refused, within):
+    for error in (error_of_submit, within):
         assert len(error.message) < MESSAGE_CHARACTERS_MAX + CODE_CHARACTERS_MAX + 100
         assert isinstance(error, UpstreamRejected)
         assert len(error.upstream_code or "") == CODE_CHARACTERS_MAX
-    assert len(requested.message) < 200
+    assert len(error_of_look_up.message) < 200
     assert read_job({"id": "j" * 513, "task_id": "t"}).job_ids == ("t",)
     assert read_job({"status": "completed", "video_url": "https://a.example/" + long}).video_url is None
 
@@ -349,7 +349,7 @@ async def test_an_encoded_answer_is_refused_before_it_is_unpacked(provider: Any,
 
 
 async def test_an_encoded_refusal_is_one_by_its_status(provider: Any) -> None:
-    """Its words are not unpacked; that nothing was accepted is said by the status."""
+    """Its words are not unpacked; the status says that nothing was accepted."""
     headers = {"Content-Encoding": "gzip"}
     body = gzip.compress(b'{"error": {"message": "no"}}')
 
@@ -360,19 +360,19 @@ async def test_an_encoded_refusal_is_one_by_its_status(provider: Any) -> None:
 
 async def test_identity_is_no_encoding(provider: Any) -> None:
     """It is what we ask for."""
-    assert await submitted(provider, JSONResponse({"id": "job_1"}, headers={"Content-Encoding": "Identity"})) == "job_1"
+    assert await submit(provider, JSONResponse({"id": "job_1"}, headers={"Content-Encoding": "Identity"})) == "job_1"
 
 
 async def test_a_byte_order_mark_before_an_answer_is_read_over(provider: Any) -> None:
     """Some gateways write one; a submit must not be held for it."""
-    marked = b"\xef\xbb\xbf" + json.dumps({"id": "job_1", "status": "running"}).encode()
+    body = b"\xef\xbb\xbf" + json.dumps({"id": "job_1", "status": "running"}).encode()
 
-    assert await submitted(provider, Response(marked)) == "job_1"
-    refused = await failure_of_submit(provider, Response(b"\xef\xbb\xbf" + b'{"error": {"message": "no"}}', 400))
-    assert "no" in refused.message
+    assert await submit(provider, Response(body)) == "job_1"
+    error = await failure_of_submit(provider, Response(b"\xef\xbb\xbf" + b'{"error": {"message": "no"}}', 400))
+    assert "no" in error.message
 
 
-def test_nothing_is_said_by_an_answer_that_is_well() -> None:
+def test_a_good_answer_has_no_complaint() -> None:
     """Every shape of success that is known to us."""
     for document in ACCEPTED[1:4]:
         assert complaint_in(document) is None, document

@@ -11,7 +11,7 @@ from framerelay.upstream.profile_file import load_shipped
 
 
 def profile_with(*patterns: str) -> Profile:
-    """One at two hosts, whose clips lie at *patterns*."""
+    """One at two hosts, whose clips are at *patterns*."""
     fields: dict[str, Any] = {"base": "https://api.maker.example", "hosts": ["files.maker.example"]}
     download = msgspec.structs.replace(load_shipped("veo").download, hosts=list(patterns))
     return msgspec.structs.replace(load_shipped("veo"), **fields, download=download)
@@ -26,7 +26,7 @@ def profile_with(*patterns: str) -> Profile:
         ("https://gateway.example", ("files.*",), {"gateway.example"}),
     ],
 )
-def test_the_key_goes_along_where_clips_lie_and_nowhere_else(
+def test_the_key_is_sent_to_where_clips_are_and_nowhere_else(
     base: str, patterns: tuple[str, ...], hosts: set[str]
 ) -> None:
     """Of the provider's own hosts those that are named; a gateway has all that is there."""

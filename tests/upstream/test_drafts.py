@@ -19,8 +19,8 @@ def board(shot: dict[str, Any], **top: Any) -> Storyboard:
 
 
 def small(shot: dict[str, Any], model: Model | None = None, **top: Any) -> Shot:
-    made = board(shot, **top)
-    return draft_of(made, made.shots[0], model or Model())
+    storyboard = board(shot, **top)
+    return draft_of(storyboard, storyboard.shots[0], model or Model())
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_a_shot_is_made_small(
     shot: dict[str, Any], model: Model, draft: object, made_of: dict[str, Any], final: dict[str, Any]
 ) -> None:
     """By the storyboard before the profile before what all can."""
-    made = small(shot, model, **{"pass": draft})
-    assert (made.input, made.final) == ({"prompt": "x", **made_of}, final)
+    draft_of_shot = small(shot, model, **{"pass": draft})
+    assert (draft_of_shot.input, draft_of_shot.final) == ({"prompt": "x", **made_of}, final)
 
 
 def test_it_is_priced_as_the_draft_that_it_is_and_only_once() -> None:
@@ -89,7 +89,7 @@ SHOT = {"prompt": "x", "resolution": "1080p", "duration": 5}
         ({"draft": {"prompt": "y"}}, 'unknown key "prompt"'),
     ],
 )
-def test_what_is_wrong_is_said_once(value: object, words: str) -> None:
+def test_a_mistake_is_reported_once(value: object, words: str) -> None:
     """With its place."""
     with pytest.raises(StoryboardInvalid) as error:
         board({}, **{"pass": value})
@@ -108,8 +108,8 @@ def test_a_final_is_one_that_says_so_or_nothing() -> None:
 def test_the_tier_at_the_top_is_that_of_all_shots_but_those_that_have_their_own() -> None:
     """Said twice is a mistake."""
     shots = [{"prompt": "x"}, {"prompt": "y", "service_tier": "default"}]
-    made = check_storyboard({"model": "m", "service_tier": "flex", "shots": shots})
-    assert [shot.input["service_tier"] for shot in made.shots] == ["flex", "default"]
+    storyboard = check_storyboard({"model": "m", "service_tier": "flex", "shots": shots})
+    assert [shot.input["service_tier"] for shot in storyboard.shots] == ["flex", "default"]
     with pytest.raises(StoryboardInvalid, match="keep one of the two"):
         check_storyboard(
             {"model": "m", "service_tier": "flex", "defaults": {"service_tier": "flex"}, "shots": [{"prompt": "x"}]}

@@ -22,7 +22,7 @@ from framerelay.upstream.wire import JobState
 pytestmark = pytest.mark.anyio
 
 
-def lost(take: str, callback_url: str | None = None) -> LostSubmit:
+def lost_submit(take: str, callback_url: str | None = None) -> LostSubmit:
     return LostSubmit(take=take, callback_url=callback_url, model="ray-2", since=1_000_000.0)
 
 
@@ -30,7 +30,7 @@ REFERENCE = {"sent_as": "ref", "get": "/jobs/by/{take}"}
 
 
 @pytest.mark.parametrize(
-    ("answer", "found"),
+    ("answer", "job_ids"),
     [
         (JSONResponse({"id": "7", "status": "queued", "ref": "a reference/1"}), ("7",)),
         (JSONResponse({"id": "7", "status": "queued"}), None),
@@ -39,26 +39,26 @@ REFERENCE = {"sent_as": "ref", "get": "/jobs/by/{take}"}
     ],
 )
 async def test_a_job_is_found_by_our_reference_or_is_not_there(
-    provider, answer: Response, found: tuple[str, ...] | None
+    provider, answer: Response, job_ids: tuple[str, ...] | None
 ) -> None:
     """Asking costs nothing; who cannot be asked so is not asked."""
     rules = msgspec.convert({"reference": REFERENCE}, Recover)
-    asked = msgspec.structs.replace(load_shipped("ark"), recover=rules)
+    profile = msgspec.structs.replace(load_shipped("ark"), recover=rules)
     provider.answers = [answer]
-    async with JobsClient(provider.url, "sk-test-key", profile=asked) as client:
-        report = await client.find_job(lost("a reference/1"))
-    assert (report and report.job_ids) == found
+    async with JobsClient(provider.url, "sk-test-key", profile=profile) as client:
+        report = await client.find_job(lost_submit("a reference/1"))
+    assert (report and report.job_ids) == job_ids
     assert [path for _, path, _, _ in provider.requests] == ["/jobs/by/a%20reference%2F1"]
 
     async with JobsClient(provider.url, "sk-test-key", profile=load_shipped("jobs")) as client:
-        assert await client.find_job(lost("r")) is None
+        assert await client.find_job(lost_submit("r")) is None
     assert len(provider.requests) == 1
 
 
 async def test_a_job_is_found_in_the_providers_list_by_the_address_that_only_its_submit_named(provider) -> None:
     """Pages are turned until it is there; another's job that looks like it is not taken."""
     rules = {"list": {"get": "/generations?page={page}", "items": "generations", "reference": "request.callback_url"}}
-    asked = msgspec.structs.replace(load_shipped("luma"), recover=msgspec.convert(rules, Recover))
+    profile = msgspec.structs.replace(load_shipped("luma"), recover=msgspec.convert(rules, Recover))
     mine, other = "https://relay.example/webhook/mine", "https://relay.example/webhook/other"
 
     def page(*entries: tuple[str, str]) -> JSONResponse:
@@ -66,12 +66,12 @@ async def test_a_job_is_found_in_the_providers_list_by_the_address_that_only_its
         return JSONResponse({"generations": jobs})
 
     provider.answers = [page(("1", other)), page(("2", other), ("3", mine)), page(("1", other)), page()]
-    async with JobsClient(provider.url, "sk-test-key", profile=asked) as client:
-        found = await client.find_job(lost("take", mine))
-        missing = await client.find_job(lost("take", mine))
+    async with JobsClient(provider.url, "sk-test-key", profile=profile) as client:
+        report = await client.find_job(lost_submit("take", mine))
+        missing = await client.find_job(lost_submit("take", mine))
 
-    assert found is not None
-    assert found.job_ids == ("3",)
+    assert report is not None
+    assert report.job_ids == ("3",)
     assert missing is None
     assert [path for _, path, _, _ in provider.requests] == ["/generations"] * 4, "until a page is empty"
 
@@ -98,16 +98,16 @@ NEWER, OLDER = 1_000_500, 999_000
         pytest.param(ONE_PAGE, [None], False, id="no list"),
     ],
 )
-async def test_that_a_job_was_never_made_is_believed_of_a_list_that_would_have_it(
+async def test_a_job_counts_as_never_made_only_by_a_list_that_would_show_it(
     provider, listing: dict[str, Any], pages: list[Any], is_certain: bool
 ) -> None:
-    """Else it would be paid for again; whoever looks for one that surely left is told that it is not there."""
+    """Else it would be paid for again; a search for one that surely left is told that it is not there."""
     rules = msgspec.convert({"list": listing}, Recover)
-    asked = msgspec.structs.replace(load_shipped("luma"), recover=rules)
-    never = replace(lost("take"), or_never=True)
+    profile = msgspec.structs.replace(load_shipped("luma"), recover=rules)
+    never = replace(lost_submit("take"), or_never=True)
     lists = [page and [{"hook": "another", "at": at} for at in page] for page in pages]
     provider.answers = [JSONResponse({"generations": entries}) for entries in lists]
-    async with JobsClient(provider.url, "sk-test-key", profile=asked) as client:
+    async with JobsClient(provider.url, "sk-test-key", profile=profile) as client:
         if is_certain:
             assert await client.find_job(never) is None
         else:
@@ -120,8 +120,8 @@ async def test_planned_look_ups_share_a_get_where_the_provider_takes_several_ids
     records = [{"id": "b", "status": "processing"}, {"id": "a", "status": "submitted"}]
     provider.answers = [JSONResponse({"code": 0, "data": records}), JSONResponse({"code": 0, "data": records[:1]})]
     async with JobsClient(provider.url, "sk-test-key", profile=load_shipped("kling")) as client:
-        asked = [client.get_job(name, is_patient=True) for name in ("a", "b", "c")]
-        one, other, absent = await asyncio.gather(*asked, return_exceptions=True)
+        look_ups = [client.get_job(name, is_patient=True) for name in ("a", "b", "c")]
+        one, other, absent = await asyncio.gather(*look_ups, return_exceptions=True)
         alone = await client.get_job("b")
 
     assert (one.state, other.state) == (JobState.QUEUED, JobState.RUNNING)
@@ -132,11 +132,11 @@ async def test_planned_look_ups_share_a_get_where_the_provider_takes_several_ids
 
 
 async def test_a_shared_look_up_that_fails_fails_for_all_of_them(provider) -> None:
-    """And the next ones are asked anew."""
+    """And the next ones are asked again."""
     provider.answers = [JSONResponse({}, 503), JSONResponse({"code": 0, "data": [{"id": "a", "status": "failed"}]})]
     async with JobsClient(provider.url, "sk-test-key", profile=load_shipped("kling")) as client:
-        asked = [client.get_job(name, is_patient=True) for name in ("a", "b")]
-        errors = await asyncio.gather(*asked, return_exceptions=True)
+        look_ups = [client.get_job(name, is_patient=True) for name in ("a", "b")]
+        errors = await asyncio.gather(*look_ups, return_exceptions=True)
         again = await client.get_job("a", is_patient=True)
 
     assert [type(error) for error in errors] == [UpstreamUnavailable, UpstreamUnavailable]

@@ -103,7 +103,7 @@ def test_a_body_wrapped_in_data_is_read_like_a_bare_one() -> None:
     assert (report.job_ids, report.state, report.video_url) == (("17",), JobState.SUCCEEDED, CLIP)
 
 
-def test_every_id_is_kept_and_the_create_answers_id_comes_first() -> None:
+def test_every_id_is_kept_and_that_of_the_create_answer_is_first() -> None:
     """A callback may name the job by any of them."""
     report = read_job({"task_id": "t", "id": "job_1", "output": {"task_id": "inner", "id": "job_1"}})
 
@@ -171,7 +171,7 @@ def test_fields_of_wrong_types_count_as_not_given() -> None:
     assert JobState.UNKNOWN is report.state
 
 
-def test_milliseconds_are_told_from_seconds() -> None:
+def test_milliseconds_are_distinguished_from_seconds() -> None:
     """Kling counts in milliseconds."""
     assert read_job({"created_at": 1763555062000}).created == read_job({"created_at": 1763555062}).created
 

@@ -118,10 +118,10 @@ async def test_trouble_is_met_by_trying_again(publishing: Any, wait_until: Any) 
     async with publishing(key_set(key(OLD)), *BAD, key_set(key(NEW))) as (keys, url):
         await wait_until(lambda: keys.of(url) == (OLD,), "the old key is known")
         keys.refresh_soon(url)
-        seen = set()
-        await wait_until(lambda: seen.add(keys.of(url)) or keys.of(url) == (NEW,), "the new key is known")
+        keys_there = set()
+        await wait_until(lambda: keys_there.add(keys.of(url)) or keys.of(url) == (NEW,), "the new key is known")
 
-    assert seen == {(OLD,), (NEW,)}
+    assert keys_there == {(OLD,), (NEW,)}
 
 
 async def test_keys_come_from_public_addresses_only(
@@ -144,7 +144,7 @@ async def test_old_keys_do_not_count(publishing: Any, wait_until: Any, monkeypat
 
 
 def test_only_ed25519_keys_are_read() -> None:
-    """Other kinds stand in the same sets; so may rubbish."""
+    """Other kinds are in the same sets; so may be rubbish."""
     odd = [key(b"short"), key(OLD, kty="RSA"), key(OLD, crv="X25519"), key(OLD, x=5), key(OLD, x="é"), key(OLD, x="*")]
     bare = {"x": key(NEW)["x"]}
     body = json.dumps({"keys": [*odd, key(OLD, kid="k", use="sig"), bare], "more": 1}).encode()
@@ -159,10 +159,10 @@ def test_only_ed25519_keys_are_read() -> None:
 @pytest.fixture
 def logged_warnings(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
     """Everything that was logged so far."""
-    said: list[str] = []
+    outputs: list[str] = []
 
     def ask() -> str:
-        said.append(capsys.readouterr().out)
-        return "".join(said) + caplog.text
+        outputs.append(capsys.readouterr().out)
+        return "".join(outputs) + caplog.text
 
     return ask

@@ -36,19 +36,19 @@ def order(*, model: str = "m", **fields: Any) -> Order:
     return Order(model=model, take="t", input={"prompt": "rain", **fields}, **own)
 
 
-def body(made: Profile, **fields: Any) -> Any:
-    return create_request(made, order(**fields)).body
+def body(one_profile: Profile, **fields: Any) -> Any:
+    return create_request(one_profile, order(**fields)).body
 
 
-def test_a_word_that_stands_alone_keeps_its_type_and_one_within_a_text_does_not() -> None:
+def test_a_word_alone_keeps_its_type_and_a_word_within_a_text_does_not() -> None:
     """A whole number of seconds is a whole number, however YAML had it."""
-    made = body(profile(), duration=5.0, seed=0, ratio="16:9")
-    assert made == {"model": "m", "seconds": 5, "seed": 0, "text": "rain --ratio 16:9"}
-    assert type(made["seconds"]) is int
+    content = body(profile(), duration=5.0, seed=0, ratio="16:9")
+    assert content == {"model": "m", "seconds": 5, "seed": 0, "text": "rain --ratio 16:9"}
+    assert type(content["seconds"]) is int
     assert body(profile(), duration=5.5)["seconds"] == 5.5
 
 
-def test_what_a_word_without_a_value_stands_in_is_left_out() -> None:
+def test_what_contains_a_word_without_a_value_is_left_out() -> None:
     """The text, the group, the list: nothing is sent as null."""
     assert body(profile()) == {"model": "m"}
     assert "null" not in msgspec.json.encode(body(profile())).decode()
@@ -58,8 +58,8 @@ def test_what_a_word_without_a_value_stands_in_is_left_out() -> None:
 
 def test_no_and_zero_are_values() -> None:
     """``generate_audio: false`` has to be said, and seed 0 is one."""
-    made = body(profile(), generate_audio=False, seed=0)
-    assert (made["sound"], made["seed"]) == ({"on": False}, 0)
+    content = body(profile(), generate_audio=False, seed=0)
+    assert (content["sound"], content["seed"]) == ({"on": False}, 0)
 
 
 def test_every_entry_of_a_list_makes_a_group() -> None:
@@ -73,12 +73,14 @@ def test_every_entry_of_a_list_makes_a_group() -> None:
 
 def test_a_prompt_that_looks_like_a_template_is_only_text() -> None:
     """Words are put in once: what a person wrote is never filled again."""
-    made = create_request(profile(), Order(model="m", take="t", input={"prompt": "{take} {seed}", "ratio": "{model}"}))
-    assert made.body["text"] == "{take} {seed} --ratio {model}"
+    request = create_request(
+        profile(), Order(model="m", take="t", input={"prompt": "{take} {seed}", "ratio": "{model}"})
+    )
+    assert request.body["text"] == "{take} {seed} --ratio {model}"
 
 
 @pytest.mark.parametrize(
-    ("rule", "given", "written"),
+    ("rule", "value", "text"),
     [
         ("{}s", 5, "5s"),
         ({"5": 121, "10": 241}, 5, 121),
@@ -90,16 +92,18 @@ def test_a_prompt_that_looks_like_a_template_is_only_text() -> None:
         ("{}s", None, None),
     ],
 )
-def test_a_value_is_written_as_the_provider_writes_it(rule: object, given: object, written: object) -> None:
+def test_a_value_is_written_as_the_provider_writes_it(rule: object, value: object, text: object) -> None:
     """By a map, a format, dropped, or always the same."""
-    assert body(profile(values={"duration": rule}), duration=given).get("seconds") == written
+    assert body(profile(values={"duration": rule}), duration=value).get("seconds") == text
 
 
 def test_a_map_knows_its_words_in_any_case_and_the_models_rule_goes_first() -> None:
     """``720P`` and ``720p`` are one size."""
-    made = profile(values={"ratio": {"16:9": "WIDE"}}, models={"other": Model(values={"ratio": {"16:9": "landscape"}})})
-    assert body(made, ratio="16:9")["text"] == "rain --ratio WIDE"
-    assert body(made, model="other", ratio="16:9")["text"] == "rain --ratio landscape"
+    one_profile = profile(
+        values={"ratio": {"16:9": "WIDE"}}, models={"other": Model(values={"ratio": {"16:9": "landscape"}})}
+    )
+    assert body(one_profile, ratio="16:9")["text"] == "rain --ratio WIDE"
+    assert body(one_profile, model="other", ratio="16:9")["text"] == "rain --ratio landscape"
     beside = profile(values={"resolution": {"720P": "std"}}, body={"size": "{resolution}"})
     assert body(beside, resolution="720p") == {"size": "std"}
 
@@ -109,26 +113,31 @@ def test_a_model_has_its_fields_under_other_names_without_some_and_with_others()
     model = Model(
         fields={"frame.image.url": "input.image", "seed": "drop", "gone": "x"}, drop=["text"], set={"input.mode": "pro"}
     )
-    made = body(profile(models={"m": model}), seed=3, ratio="1:1", first_frame="https://f", duration=5)
-    assert made == {"model": "m", "seconds": 5, "frame": {"image": {}}, "input": {"image": "https://f", "mode": "pro"}}
+    content = body(profile(models={"m": model}), seed=3, ratio="1:1", first_frame="https://f", duration=5)
+    assert content == {
+        "model": "m",
+        "seconds": 5,
+        "frame": {"image": {}},
+        "input": {"image": "https://f", "mode": "pro"},
+    }
 
 
 def test_raw_fields_go_over_all_others_and_into_their_groups() -> None:
     """``extra`` is the last word, and is not read as a template."""
-    made = body(
+    content = body(
         profile(), first_frame="https://f", extra={"frame": {"strength": 0.5}, "seconds": "{take}", "new": None}
     )
-    assert made["frame"] == {"image": {"url": "https://f"}, "strength": 0.5}
-    assert (made["seconds"], made["new"]) == ("{take}", None)
+    assert content["frame"] == {"image": {"url": "https://f"}, "strength": 0.5}
+    assert (content["seconds"], content["new"]) == ("{take}", None)
 
 
 def test_paths_are_chosen_by_the_frames_that_there_are() -> None:
     """And a combination that the provider does not make is refused before money, in words."""
-    made = profile(by={"none": "/text", "first": "/image"})
-    assert create_request(made, order()).url == "/text"
-    assert create_request(made, order(first_frame="https://f")).url == "/image"
+    one_profile = profile(by={"none": "/text", "first": "/image"})
+    assert create_request(one_profile, order()).url == "/text"
+    assert create_request(one_profile, order(first_frame="https://f")).url == "/image"
     with pytest.raises(RequestInvalid, match="makes no clip from a first and a last frame together"):
-        create_request(made, order(first_frame="https://f", last_frame="https://l"))
+        create_request(one_profile, order(first_frame="https://f", last_frame="https://l"))
     without = profile(without={"first_frame": "/text"})
     assert [create_request(without, each).url for each in (order(), order(first_frame="https://f"))] == [
         "/text",
@@ -147,7 +156,7 @@ def test_paths_are_chosen_by_the_frames_that_there_are() -> None:
     ],
 )
 def test_a_word_in_an_address_is_never_more_than_its_part(template: str, words: Any, address: str) -> None:
-    """Names of models have slashes of their own, ids have none; an address that was kept is used as it came."""
+    """Names of models have slashes of their own, ids have none; a kept address is used unchanged."""
     assert fill_address(template, words) == address
 
 

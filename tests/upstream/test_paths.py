@@ -16,7 +16,7 @@ BODY: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("path", "found"),
+    ("path", "value"),
     [
         ("id", "job_1"),
         ("data.id", 7),
@@ -36,13 +36,13 @@ BODY: dict[str, Any] = {
         ("data.id.deeper", None),
     ],
 )
-def test_a_path_goes_down_by_keys_positions_and_values(path: str, found: object) -> None:
+def test_a_path_goes_down_by_keys_positions_and_values(path: str, value: object) -> None:
     """Nothing, an empty text and an empty list say nothing; no and zero do."""
-    assert read_path(path).find(BODY, BODY) == found
+    assert read_path(path).find(BODY, BODY) == value
 
 
 def test_a_path_can_begin_at_the_whole_body() -> None:
-    """Where the record stands deeper."""
+    """Where the record is deeper."""
     record = BODY["data"]
     assert read_path("id").find(record, BODY) == 7
     assert read_path("@.id").find(record, BODY) == "job_1"
@@ -64,8 +64,8 @@ def test_a_path_can_begin_at_the_whole_body() -> None:
         ("a[x]", "stops making sense"),
     ],
 )
-def test_what_is_no_path_is_said_in_words(path: str, words: str) -> None:
-    """The check of a profile shows them beside the line."""
+def test_an_invalid_path_is_reported(path: str, words: str) -> None:
+    """The check of a profile shows them next to the line."""
     with pytest.raises(ValueError, match=words.replace("[", r"\[")):
         read_path(path)
 

@@ -1,4 +1,4 @@
-"""What a clip costs by the prices of a profile, worked out by hand; what is not known is None, never 0."""
+"""What a clip costs by the prices of a profile, worked out by hand; an unknown price is None, never 0."""
 
 from decimal import Decimal
 from typing import Any
@@ -74,23 +74,23 @@ def test_what_the_storyboard_leaves_open_makes_a_range(
         (usd(per_mtok=70.0, tokens=TOKENS), None, {"resolution": "720p"}),
     ],
 )
-def test_what_nobody_knows_is_none(price: Price | None, model: Model | None, fields: dict[str, Any]) -> None:
+def test_an_unknown_price_is_none(price: Price | None, model: Model | None, fields: dict[str, Any]) -> None:
     """A price of zero would let a budget pass."""
     assert estimate(price, model, asked(fields)) is None
 
 
 def most(amount: Decimal, seconds: int) -> Decimal:
-    """What a clip of so many *seconds* may come to: it has a frame more, and 5 % more pixels."""
+    """What a clip of *seconds* may come to: it has one frame more, and 5 % more pixels."""
     return amount * Decimal("1.05") * (24 * seconds + 1) / (24 * seconds)
 
 
 def test_the_tokens_that_ark_was_seen_to_bill_are_within_the_estimate() -> None:
     """6 s of 1080p in 9:16 were 295,800: 145 frames of 1088 by 1920, where the formula says 291,600."""
     price = usd(per_mtok=1_000_000, tokens=TOKENS)
-    made = estimate(price, None, asked({"duration": 6, "resolution": "1080p"}))
-    assert made is not None
-    assert made.low == pytest.approx(291_600)
-    assert made.low < 295_800 < made.high
+    price_range = estimate(price, None, asked({"duration": 6, "resolution": "1080p"}))
+    assert price_range is not None
+    assert price_range.low == pytest.approx(291_600)
+    assert price_range.low < 295_800 < price_range.high
 
 
 def test_tokens_are_counted_as_ark_does() -> None:
@@ -139,20 +139,20 @@ def test_another_tier_has_its_own_price() -> None:
 
     tokens = usd(per_mtok=2.0, tokens=TOKENS, tiers={"flex": 0.5})
     flex = asked({"service_tier": "flex"})
-    assert cost(counted_in("tokens"), tokens, said(1_000_000), flex) == Cost(
+    assert cost(counted_in("tokens"), tokens, report_of(1_000_000), flex) == Cost(
         amount=1.0, currency="USD", estimated=False
     )
-    assert cost(counted_in("tokens"), tokens, said(1_000_000)) == Cost(amount=2.0, currency="USD", estimated=False)
+    assert cost(counted_in("tokens"), tokens, report_of(1_000_000)) == Cost(amount=2.0, currency="USD", estimated=False)
 
 
 def test_tokens_are_paid_by_what_was_asked_for() -> None:
     """Without sound they are cheaper; where nobody knows any more what was asked for, the dearest counts."""
     by_sound = usd(per_mtok={"720p": [1.2, 2.4]}, tokens=TOKENS)
     quiet = asked({"generate_audio": False, "resolution": "720p"})
-    assert cost(counted_in("tokens"), by_sound, said(1_000_000), quiet) == Cost(
+    assert cost(counted_in("tokens"), by_sound, report_of(1_000_000), quiet) == Cost(
         amount=pytest.approx(1.2), currency="USD", estimated=False
     )
-    assert cost(counted_in("tokens"), by_sound, said(1_000_000)) == Cost(amount=pytest.approx(2.4), currency="USD")
+    assert cost(counted_in("tokens"), by_sound, report_of(1_000_000)) == Cost(amount=pytest.approx(2.4), currency="USD")
 
 
 @pytest.mark.parametrize(
@@ -171,18 +171,18 @@ def test_what_may_make_it_dearer_is_named(
     price: Price, fields: dict[str, Any], more: dict[str, Any], names: tuple[str, ...]
 ) -> None:
     """Raw fields that nobody knows; seconds of videos that are given; lengths that cannot be read."""
-    made = estimate(price, FOUR_TO_FIFTEEN, asked(fields, **more))
-    assert made is not None
-    assert made.unpriced == names
+    price_range = estimate(price, FOUR_TO_FIFTEEN, asked(fields, **more))
+    assert price_range is not None
+    assert price_range.unpriced == names
 
 
 def test_frames_say_the_length_of_a_clip_that_is_paid_by_tokens() -> None:
-    """289 of them are 12 s, whatever stands beside them."""
+    """289 of them are 12 s, whatever else is given."""
     price = usd(per_mtok=1_000_000, tokens=TOKENS)
-    made = estimate(price, None, asked({"duration": 5, "frames": 289, "resolution": "720p"}))
-    assert made is not None
-    assert made.low == pytest.approx(1280 * 720 * 24 * 5 / 1024)
-    assert made.high >= 1280 * 720 * 289 / 1024
+    price_range = estimate(price, None, asked({"duration": 5, "frames": 289, "resolution": "720p"}))
+    assert price_range is not None
+    assert price_range.low == pytest.approx(1280 * 720 * 24 * 5 / 1024)
+    assert price_range.high >= 1280 * 720 * 289 / 1024
 
 
 # --- what the provider says --------------------------------------------------------------------------------------
@@ -201,26 +201,28 @@ def counted_in(unit: str | None) -> Profile:
     )
 
 
-def said(number: float | None, **more: Any) -> JobReport:
+def report_of(number: float | None, **more: Any) -> JobReport:
     return JobReport(job_ids=("j",), state=JobState.SUCCEEDED, status_word="done", cost=number, **more)
 
 
 def test_money_is_taken_at_the_providers_word() -> None:
     """It is no estimate any more; one of another currency than the price settles nothing."""
-    assert cost(counted_in("USD"), usd(per_s=0.1), said(0.52)) == Cost(amount=0.52, currency="USD", estimated=False)
-    assert cost(counted_in("USD"), None, said(0.52)) == Cost(amount=0.52, currency="USD", estimated=False)
-    assert cost(counted_in("USD"), Price(currency="CNY", per_s=0.1), said(0.52)) is None
-    assert cost(counted_in("credits"), Price(currency="credits", per_clip=60), said(55)) == Cost(
+    assert cost(counted_in("USD"), usd(per_s=0.1), report_of(0.52)) == Cost(
+        amount=0.52, currency="USD", estimated=False
+    )
+    assert cost(counted_in("USD"), None, report_of(0.52)) == Cost(amount=0.52, currency="USD", estimated=False)
+    assert cost(counted_in("USD"), Price(currency="CNY", per_s=0.1), report_of(0.52)) is None
+    assert cost(counted_in("credits"), Price(currency="credits", per_clip=60), report_of(55)) == Cost(
         amount=55, currency="credits", estimated=False
     )
 
 
 def test_what_the_provider_does_not_say_settles_nothing() -> None:
     """Nothing said is not zero; zero said is."""
-    assert cost(counted_in("USD"), usd(per_s=0.1), said(None)) is None
-    assert cost(counted_in(None), usd(per_s=0.1), said(3.0)) is None
-    assert cost(load_shipped("jobs"), usd(per_s=0.1), said(3.0)) is None
-    assert cost(counted_in("USD"), usd(per_s=0.1), said(0.0)) == Cost(amount=0, currency="USD", estimated=False)
+    assert cost(counted_in("USD"), usd(per_s=0.1), report_of(None)) is None
+    assert cost(counted_in(None), usd(per_s=0.1), report_of(3.0)) is None
+    assert cost(load_shipped("jobs"), usd(per_s=0.1), report_of(3.0)) is None
+    assert cost(counted_in("USD"), usd(per_s=0.1), report_of(0.0)) == Cost(amount=0, currency="USD", estimated=False)
 
 
 def test_tokens_become_money_by_their_price() -> None:
@@ -229,36 +231,36 @@ def test_tokens_become_money_by_their_price() -> None:
     by_sound = Price(currency="CNY", per_mtok={"720p": [8, 16], "1080p": [7, 14]})
     tokens = counted_in("tokens")
 
-    assert cost(tokens, flat, said(108_900)) == Cost(
+    assert cost(tokens, flat, report_of(108_900)) == Cost(
         amount=pytest.approx(float(Decimal(108_900) * 70 / 1_000_000)), currency="CNY", estimated=False
     )
-    assert cost(tokens, by_sound, said(1_000_000, resolution="1080p")) == Cost(amount=14, currency="CNY")
-    assert cost(tokens, by_sound, said(1_000_000)) == Cost(amount=16, currency="CNY")
-    assert cost(tokens, by_sound, said(1_000_000, resolution="4k")) is None
+    assert cost(tokens, by_sound, report_of(1_000_000, resolution="1080p")) == Cost(amount=14, currency="CNY")
+    assert cost(tokens, by_sound, report_of(1_000_000)) == Cost(amount=16, currency="CNY")
+    assert cost(tokens, by_sound, report_of(1_000_000, resolution="4k")) is None
 
 
 def test_tokens_without_a_price_are_no_money() -> None:
-    """Nobody pays in tokens: they stand in the usage of the take."""
-    assert cost(counted_in("tokens"), None, said(108_900)) is None
-    assert cost(counted_in("tokens"), usd(per_s=0.1), said(108_900)) is None
+    """Nobody pays in tokens: they are in the usage of the take."""
+    assert cost(counted_in("tokens"), None, report_of(108_900)) is None
+    assert cost(counted_in("tokens"), usd(per_s=0.1), report_of(108_900)) is None
 
 
 @pytest.mark.parametrize("amount", [-1.0, -1e300])
 def test_a_cost_below_nothing_settles_nothing(amount: float) -> None:
     """It would make room in a budget of money for takes that cost some."""
-    assert cost(counted_in("USD"), usd(per_clip=1.0), said(amount)) is None
+    assert cost(counted_in("USD"), usd(per_clip=1.0), report_of(amount)) is None
 
 
 @pytest.mark.parametrize(
     "price", [usd(per_clip=-1.0), usd(per_s=-0.1), usd(per_s={"720p": [-0.1, 0.2]}), usd(per_s=1e308)]
 )
 def test_a_price_below_nothing_or_beyond_all_numbers_is_not_known(price: Price) -> None:
-    """So that no budget of money is kept to by it."""
+    """So that no budget of money relies on it."""
     assert estimate(price, None, asked({"duration": 100})) is None
 
 
 @pytest.mark.parametrize(
-    ("name", "state", "said", "is_estimated"),
+    ("name", "state", "cost", "is_estimated"),
     [
         ("ark", JobState.FAILED, None, True),
         ("byteplus", JobState.EXPIRED, None, True),
@@ -270,10 +272,10 @@ def test_a_price_below_nothing_or_beyond_all_numbers_is_not_known(price: Price) 
     ],
 )
 def test_a_job_without_a_clip_costs_nothing_where_that_is_known(
-    name: str, state: JobState, said: float | None, is_estimated: bool | None
+    name: str, state: JobState, cost: float | None, is_estimated: bool | None
 ) -> None:
     """By its profile, or in its own words whatever they count in; elsewhere what was put aside for it stays spent."""
-    report = JobReport(job_ids=("7",), state=state, status_word="x", cost=said)
+    report = JobReport(job_ids=("7",), state=state, status_word="x", cost=cost)
     expected = None if is_estimated is None else Cost(amount=0.0, currency="USD", estimated=is_estimated)
 
     assert unpaid(load_shipped(name), report, currency="USD") == expected

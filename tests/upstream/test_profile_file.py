@@ -60,7 +60,7 @@ MISTAKES: dict[str, list[str]] = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_every_mistake_is_told_with_its_line(name: str) -> None:
+def test_every_mistake_is_reported_with_its_line(name: str) -> None:
     """All at once: who writes a profile does not correct it ten times."""
     assert [str(mistake) for mistake in mistakes_in(BROKEN / f"{name}.yaml")] == MISTAKES[name]
 
@@ -80,8 +80,8 @@ models:
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Any:
-    """``made(text)``: the profile in a file of that text, beside ``small.yaml``."""
+def profile_of(tmp_path: Path) -> Any:
+    """``profile_of(text)``: the profile in a file of that text, beside ``small.yaml``."""
 
     def make(text: str) -> Profile:
         (tmp_path / "small.yaml").write_text(SMALL, encoding="utf-8")
@@ -98,37 +98,37 @@ def order(**values: Any) -> Order:
     return Order(**{**usual, **values})
 
 
-def test_what_is_not_yaml_is_said_of_the_profile(tmp_path: Path) -> None:
+def test_invalid_yaml_is_reported_for_the_profile(tmp_path: Path) -> None:
     """By the name of its file: nobody wrote a storyboard."""
     (tmp_path / "mine.yaml").write_text("profile: 1\n\tid: mine\n", encoding="utf-8")
     with pytest.raises(StoryboardInvalid, match=r"^line 2, mine\.yaml: this is not YAML: there is a tab"):
         load_profile(tmp_path / "mine.yaml")
 
 
-def test_a_profile_takes_the_rest_from_the_one_that_it_extends(made: Any) -> None:
-    """Beside it, or a shipped one; what it says itself goes before, group by group."""
-    profile = made(
+def test_a_profile_takes_the_rest_from_the_one_that_it_extends(profile_of: Any) -> None:
+    """Next to it, or a shipped one; what it says itself takes precedence, group by group."""
+    profile = profile_of(
         "profile: 1\nid: mine\nextends: small\nbase: https://mine.example.com\nread: {states: {ok: succeeded}}\n"
     )
     assert (profile.base, profile.title) == ("https://mine.example.com", "A small gateway")
     assert profile.read.states == {"done": "succeeded", "failed": "failed", "ok": "succeeded"}
     assert set(profile.models) == {"fast", "slow"}
-    assert made("profile: 1\nid: mine\nextends: kling\ntitle: Mine\n").read == load_shipped("kling").read
+    assert profile_of("profile: 1\nid: mine\nextends: kling\ntitle: Mine\n").read == load_shipped("kling").read
 
 
-def test_the_models_of_a_gateway_are_its_own(made: Any) -> None:
+def test_the_models_of_a_gateway_are_its_own(profile_of: Any) -> None:
     """Those of the profile that it extends are sold elsewhere; ``like`` may still name one, for what it can do."""
-    profile = made("profile: 1\nid: mine\nextends: small\nmodels: {mine: {like: slow, prompt_max: 9}}\n")
+    profile = profile_of("profile: 1\nid: mine\nextends: small\nmodels: {mine: {like: slow, prompt_max: 9}}\n")
     assert set(profile.models) == {"mine"}
     assert (profile.models["mine"].durations, profile.models["mine"].audio) == ([5.0], "none")
 
 
-def test_a_profile_that_there_is_not_is_told_with_those_that_are_near(made: Any) -> None:
+def test_a_missing_profile_is_reported_with_similar_names(profile_of: Any) -> None:
     """By its name on the command line, and by the name that a file extends."""
     with pytest.raises(NotFound, match='did you mean "kling"'):
         load_shipped("klng")
     with pytest.raises(StoryboardInvalid, match='no profile "smal" to extend'):
-        made("profile: 1\nid: mine\nextends: smal\n")
+        profile_of("profile: 1\nid: mine\nextends: smal\n")
 
 
 # --- what a template and a path can say --------------------------------------------------------------------------
@@ -150,30 +150,32 @@ def test_a_single_field_can_hang_on_a_word() -> None:
 @pytest.mark.parametrize(
     ("first", "last", "path"), [("u", "v", "/two"), ("u", None, "/one"), (None, None, None), (None, "v", None)]
 )
-def test_frames_that_a_provider_cannot_take_are_refused(made: Any, first: Any, last: Any, path: str | None) -> None:
+def test_frames_that_a_provider_cannot_take_are_refused(
+    profile_of: Any, first: Any, last: Any, path: str | None
+) -> None:
     """Before anything is paid: sent to another address, a last frame would be taken for a first one."""
-    profile = made("profile: 1\nid: mine\nextends: small\ncreate: {by: {both: /two, first: /one}}\n")
-    asked = order(first_frame=first, last_frame=last)
+    profile = profile_of("profile: 1\nid: mine\nextends: small\ncreate: {by: {both: /two, first: /one}}\n")
+    one_order = order(first_frame=first, last_frame=last)
     if path is not None:
-        assert create_request(profile, asked).url == path
+        assert create_request(profile, one_order).url == path
         return
-    with pytest.raises(RequestInvalid, match="makes no clip from") as caught:
-        create_request(profile, asked)
-    assert caught.value.param == ("last_frame" if last else "first_frame")
+    with pytest.raises(RequestInvalid, match="makes no clip from") as failure:
+        create_request(profile, one_order)
+    assert failure.value.param == ("last_frame" if last else "first_frame")
 
 
-def test_a_word_can_be_dropped_beside_a_first_frame(made: Any) -> None:
+def test_a_word_can_be_dropped_with_a_first_frame(profile_of: Any) -> None:
     """As in ``values``, where other words get another value."""
     text = "profile: 1\nid: mine\nextends: small\ncreate:\n  body: {ratio: '{ratio}'}\n"
-    profile = made(f"{text}  values: {{ratio: {{$when_first_frame: drop, '16:9': wide}}}}\n")
+    profile = profile_of(f"{text}  values: {{ratio: {{$when_first_frame: drop, '16:9': wide}}}}\n")
     wide = {"prompt": "a cat", "ratio": "16:9"}
     assert create_request(profile, order(input=wide)).body == {"prompt": "a cat", "ratio": "wide"}
     assert create_request(profile, order(input=wide, first_frame="u")).body == {"prompt": "a cat"}
 
 
-def test_a_clip_can_lie_at_an_address_that_no_answer_names(made: Any) -> None:
+def test_a_clip_can_be_at_an_address_that_no_answer_names(profile_of: Any) -> None:
     """Below the provider's own address, by the job's id; an address in the answer goes before."""
-    profile = made("profile: 1\nid: mine\nextends: small\nread: {clip_at: '/jobs/{id}/content'}\n")
+    profile = profile_of("profile: 1\nid: mine\nextends: small\nread: {clip_at: '/jobs/{id}/content'}\n")
 
     def clip(body: bytes) -> str | None:
         return understand(profile, "get", body)["clip_url"]
@@ -185,10 +187,10 @@ def test_a_clip_can_lie_at_an_address_that_no_answer_names(made: Any) -> None:
     assert clip(b'{"status": "done"}') is None
 
 
-def test_a_rule_for_a_state_holds_where_all_of_it_does(made: Any) -> None:
-    """An error beside a job that goes on is none of its end."""
+def test_a_rule_for_a_state_applies_where_all_of_it_matches(profile_of: Any) -> None:
+    """An error next to a job that goes on does not end it."""
     rule = "{has: error, path: done, equals: true, state: failed}"
-    profile = made(f"profile: 1\nid: mine\nextends: small\nread: {{states_if: [{rule}]}}\n")
+    profile = profile_of(f"profile: 1\nid: mine\nextends: small\nread: {{states_if: [{rule}]}}\n")
 
     def state(body: bytes) -> str:
         return understand(profile, "get", body)["state"]
@@ -217,7 +219,7 @@ def test_what_is_no_number_that_can_be_reckoned_with_is_a_mistake(number: str, t
     ],
 )
 def test_what_is_extended_has_to_be_a_profile_itself(base: str, says: str, tmp_path: Path) -> None:
-    """However far below: a list ended the start with a traceback, and a circle or a name that is none said nothing."""
+    """However far below: a list ended the start with a traceback, and a circle or an unknown name said nothing."""
     (tmp_path / "base.yaml").write_text(base, encoding="utf-8")
     path = tmp_path / "mine.yaml"
     path.write_text("profile: 1\nid: mine\nextends: base\n", encoding="utf-8")

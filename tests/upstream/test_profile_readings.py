@@ -34,20 +34,20 @@ def places_in(value: Any, path: Place = ()) -> list[Place]:
 
 def changed(body: Any, place: Place, how: Any) -> Any:
     """A copy of *body* with one thing otherwise: left out, renamed, in a list or a group, or *how* in its place."""
-    copied = copy.deepcopy(body)
-    at = copied
+    copy_of_body = copy.deepcopy(body)
+    at = copy_of_body
     for key in place[:-1]:
         at = at[key]
     key = place[-1]
     value = at.pop(key)
     if isinstance(at, list) and how in ("missing", "renamed"):
-        return copied
+        return copy_of_body
     new_key = f"x_{key}" if how == "renamed" else key
     new = {"renamed": value, "in a list": [value], "in a group": {"x": value}}.get(how if isinstance(how, str) else "")
     if how != "missing":
         new = how[1] if isinstance(how, tuple) else new
         at.insert(key, new) if isinstance(at, list) else at.update({new_key: new})
-    return copied
+    return copy_of_body
 
 
 HOW = st.sampled_from(["missing", "renamed", "in a list", "in a group", *(("junk", value) for value in JUNK)])
@@ -56,22 +56,22 @@ HOW = st.sampled_from(["missing", "renamed", "in a list", "in a group", *(("junk
 @st.composite
 def damaged(draw: st.DrawFn) -> tuple[dict[str, Any], Any, int]:
     """One of the bodies that are known, what became of its content, and how much was done to it."""
-    known = draw(st.sampled_from(ANSWERS))
-    body, times = known["body"], draw(st.integers(1, 3))
+    example = draw(st.sampled_from(ANSWERS))
+    body, times = example["body"], draw(st.integers(1, 3))
     for _ in range(times):
         if places := places_in(body):
             body = changed(body, draw(st.sampled_from(places)), draw(HOW))
-    return known, body, times
+    return example, body, times
 
 
 @settings(max_examples=3000)
 @given(damaged())
 def test_a_damaged_body_is_never_read_as_the_opposite(case: tuple[dict[str, Any], Any, int]) -> None:
     """What is not understood is asked about again; a wrong end of a job costs its clip, or its price a second time."""
-    known, body, times = case
-    truth = known["kind"].partition("_")[2] or "refusal"
-    status = REFUSED_WITH[known["provider"]] if truth == "refusal" else 200
-    state = read(body, known["provider"], kind_of(known), status=status)["state"]
+    example, body, times = case
+    truth = example["kind"].partition("_")[2] or "refusal"
+    status = REFUSED_WITH[example["provider"]] if truth == "refusal" else 200
+    state = read(body, example["provider"], kind_of(example), status=status)["state"]
 
     assert state in KNOWN
     match truth:
@@ -91,7 +91,7 @@ def test_a_damaged_body_is_never_read_as_the_opposite(case: tuple[dict[str, Any]
 def test_a_body_with_one_thing_otherwise_is_never_read_as_the_opposite(body: dict[str, Any]) -> None:
     """Each place of each body, each way: what the random one above may not meet."""
     kind, truth = kind_of(body), body["kind"].partition("_")[2] or "refusal"
-    allowed = {
+    states = {
         "answer": ("accepted", "unknown_outcome"),
         "refusal": ("refused", "unknown_outcome"),
         "running": ("queued", "running", "unknown", "absent"),
@@ -103,7 +103,7 @@ def test_a_body_with_one_thing_otherwise_is_never_read_as_the_opposite(body: dic
     for place in places_in(body["body"]):
         for how in ("missing", "renamed", "in a list", "in a group", *(("junk", value) for value in JUNK)):
             other = changed(body["body"], place, how)
-            assert read(other, body["provider"], kind, status=status)["state"] in allowed, (place, how, other)
+            assert read(other, body["provider"], kind, status=status)["state"] in states, (place, how, other)
 
 
 WORDS_SEEN = sorted({str(key) for body in ANSWERS for place in places_in(body["body"]) for key in place})
@@ -137,8 +137,8 @@ def test_no_bytes_are_too_much(name: str, kind: AnswerKind, body: bytes) -> None
     assert understand(load_shipped(name), kind, body)["state"] in ("unknown", "unknown_outcome")
 
 
-def test_a_word_that_is_not_known_is_shown_as_it_came() -> None:
-    """Whoever writes a profile sees which word its states lack."""
+def test_an_unknown_word_is_shown_unchanged() -> None:
+    """The author of a profile sees which word its states lack."""
     read = understand(load_shipped("kling"), "get", b'{"code": 0, "data": [{"id": "1", "status": "wrking"}]}')
     assert (read["state"], read["status_word"]) == ("unknown", "wrking")
 
@@ -189,9 +189,9 @@ def odd(tmp_path: Path, **how: str) -> Profile:
 )
 def test_a_job_may_have_a_number(tmp_path: Path, number: bytes, job_id: str | None) -> None:
     """Of 64 bits, or from a language that has no whole numbers: its submit was accepted, and is not held."""
-    created = understand(odd(tmp_path), "create", b'{"id": ' + number + b"}")
-    assert created["job_ids"] == ([job_id] if job_id else [])
-    assert created["state"] == ("accepted" if job_id else "unknown_outcome")
+    reading = understand(odd(tmp_path), "create", b'{"id": ' + number + b"}")
+    assert reading["job_ids"] == ([job_id] if job_id else [])
+    assert reading["state"] == ("accepted" if job_id else "unknown_outcome")
 
 
 @pytest.mark.parametrize(

@@ -78,19 +78,19 @@ def test_the_words_of_a_storyboard_make_the_request_that_is_known(body: dict[str
             check_header(profile, {**profile.headers, **plan.headers}, name, value)
 
 
-def check_header(profile: Profile, sent: dict[str, str], name: str, value: str) -> None:
+def check_header(profile: Profile, headers: dict[str, str], name: str, value: str) -> None:
     """Of the header with the key, the words around it; of a reference, that there is one; else the value."""
     if "$" in value:
         before, _, variable = value.partition("$")
         assert (profile.auth.header, profile.auth.value) == (name, f"{before}{{key}}")
         assert variable in profile.key_env
     elif value == "<uuid>":
-        assert sent[name] == "<take id>"
+        assert headers[name] == "<take id>"
     elif "<" not in value:
-        assert sent[name] == value
+        assert headers[name] == value
 
 
-def test_where_the_callback_goes_is_in_every_request_of_who_can_call() -> None:
+def test_the_callback_address_is_in_every_request_to_a_provider_that_calls_back() -> None:
     """In the body or in the query, as the profile says; nowhere for who is polled."""
     for name in profile_names():
         plan = create_request(load_shipped(name), order_for("ark", last_frame=None))
@@ -99,7 +99,7 @@ def test_where_the_callback_goes_is_in_every_request_of_who_can_call() -> None:
         assert [place for place, text in where.items() if "relay.example" in text] == [on] * (on in where), name
 
 
-def test_our_reference_is_in_every_request_of_who_takes_one() -> None:
+def test_our_reference_is_in_every_request_to_a_provider_that_takes_one() -> None:
     """Where `recover` says that it is sent, so that a submit of unknown outcome is found by it."""
     for name in profile_names():
         reference = load_shipped(name).recover.reference
@@ -115,12 +115,12 @@ def test_our_reference_is_in_every_request_of_who_takes_one() -> None:
 def test_a_ratio_that_a_model_does_not_have_by_that_word_is_left_out() -> None:
     """``adaptive`` is Seedance's word for the ratio of the picture, which is what the others do without a word."""
     for name in profile_names():
-        for model, known in load_shipped(name).models.items():
-            if known.ratios is None or "adaptive" in known.ratios:
+        for model, model_facts in load_shipped(name).models.items():
+            if model_facts.ratios is None or "adaptive" in model_facts.ratios:
                 continue
             for frames in ({"first_frame": FIRST}, {"first_frame": None}):
-                asked = order_for("ark", model=model, input={"ratio": "adaptive"}, last_frame=None, **frames)
-                assert "adaptive" not in json.dumps(create_request(load_shipped(name), asked).body), (
+                one_order = order_for("ark", model=model, input={"ratio": "adaptive"}, last_frame=None, **frames)
+                assert "adaptive" not in json.dumps(create_request(load_shipped(name), one_order).body), (
                     name,
                     model,
                 )

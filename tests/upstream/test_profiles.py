@@ -222,8 +222,8 @@ def test_the_end_of_a_job_is_of_the_family_that_the_providers_page_says(
 def test_an_unknown_id_is_absent_where_the_answer_says_so() -> None:
     """Kling leaves it out of the list; its old API, and most others, refuse."""
     assert read({"code": 0, "data": []}, "kling", "get")["state"] == "absent"
-    gone = {"code": 1201, "message": "task not found", "data": None}
-    assert read(gone, "kling-legacy", "get", status=400)["state"] == "absent"
+    answer = {"code": 1201, "message": "task not found", "data": None}
+    assert read(answer, "kling-legacy", "get", status=400)["state"] == "absent"
     assert (
         read({"code": 1201, "message": "id is not a number"}, "kling-legacy", "get", status=400)["state"] == "unknown"
     )
@@ -260,7 +260,7 @@ def test_an_envelope_that_says_all_is_well_is_no_reason_of_a_failure() -> None:
     assert understanding["error"] == {"code": None, "message": None, "family": "video_moderated"}
 
 
-def test_who_sells_the_same_models_elsewhere_sells_them_under_names_of_its_own() -> None:
+def test_resellers_of_the_same_models_use_names_of_their_own() -> None:
     """BytePlus does not know the models of Ark by their names in China, nor Qiniu those of fal."""
     for name, base in (("byteplus", "ark"), ("qiniu-fal", "fal")):
         assert not set(load_shipped(name).models) & set(load_shipped(base).models)
@@ -278,16 +278,16 @@ NAMED_HOOKS = {
 
 
 def test_no_provider_is_named_in_the_code() -> None:
-    """What one does differently stands in its profile; what data cannot say is a hook with a name."""
+    """What one does differently is in its profile; what data cannot say is a hook with a name."""
     names = set(profile_names())
     names.remove("jobs")  # Also a plain word, and what FrameRelay speaks where nobody says otherwise.
-    found = []
+    hits = []
     for path in sorted(ROOT.rglob("*.py")):
         folder = path.relative_to(ROOT).parts[0]
         if folder.startswith(".") or folder in ("tests", "benchmarks", "sandbox", "build"):  # What plays providers.
             continue
-        allowed = NAMED_HOOKS.get(str(path.relative_to(ROOT)), ())
+        names_there = NAMED_HOOKS.get(str(path.relative_to(ROOT)), ())
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Constant) and node.value in names and node.value not in allowed:
-                found.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.value}")
-    assert found == []
+            if isinstance(node, ast.Constant) and node.value in names and node.value not in names_there:
+                hits.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.value}")
+    assert hits == []

@@ -42,10 +42,10 @@ def test_other_ways_to_write_two_keys_in_one_are_known(key: str) -> None:
     """As other tools for the same provider have them; the secret itself may hold any of these."""
     assert jwt_hs256(key, now=1_700_000_000) == JWT
     odd = jwt_hs256("A:b:c|d", now=1_700_000_000)
-    signed, _, signature = odd.rpartition(".")
-    mine = base64.urlsafe_b64encode(hmac.new(b"b:c|d", signed.encode(), hashlib.sha256).digest()).rstrip(b"=")
+    message, _, signature = odd.rpartition(".")
+    mine = base64.urlsafe_b64encode(hmac.new(b"b:c|d", message.encode(), hashlib.sha256).digest()).rstrip(b"=")
     assert signature == mine.decode()
-    assert json.loads(base64.urlsafe_b64decode(signed.split(".")[1] + "==")) == {
+    assert json.loads(base64.urlsafe_b64decode(message.split(".")[1] + "==")) == {
         "iss": "A",
         "exp": 1_700_001_800,
         "nbf": 1_699_999_995,
@@ -55,17 +55,17 @@ def test_other_ways_to_write_two_keys_in_one_are_known(key: str) -> None:
 def test_a_key_that_is_one_word_is_an_api_key() -> None:
     """It is sent as it is; one that lacks its first half is refused, and not shown."""
     assert jwt_hs256("api-key-of-one-word", now=0) == "api-key-of-one-word"
-    with pytest.raises(RequestInvalid) as refused:
+    with pytest.raises(RequestInvalid) as failure:
         jwt_hs256(":SECRET-KEY", now=0)
-    assert "SECRET-KEY" not in str(refused.value).replace("ACCESS_KEY:SECRET_KEY", "")
+    assert "SECRET-KEY" not in str(failure.value).replace("ACCESS_KEY:SECRET_KEY", "")
 
 
 def test_the_key_goes_where_the_profile_says() -> None:
     """Into its header, among its words."""
     assert auth_headers(Auth(), KEY) == {"Authorization": f"Bearer {KEY}"}
     assert auth_headers(Auth(header="X-Key", value="Key {key}"), KEY) == {"X-Key": f"Key {KEY}"}
-    (made,) = auth_headers(Auth(hook="jwt_hs256"), "A:S").values()
-    assert made.startswith("Bearer eyJ")
+    (header,) = auth_headers(Auth(hook="jwt_hs256"), "A:S").values()
+    assert header.startswith("Bearer eyJ")
 
 
 # --- uploads -----------------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-async def uploaded(provider: Any, profile: Profile, picture: Path) -> str:
+async def upload(provider: Any, profile: Profile, picture: Path) -> str:
     async with JobsClient(provider.url, KEY, profile=profile) as client:
         return await client.upload(picture, kind="image", purpose="reference")
 
@@ -109,7 +109,7 @@ async def test_a_file_among_fields_arrives_whole(provider: Any, picture: Path) -
         kind="multipart", post="/files", file="upload", fields={"type": "{kind}", "for": "{purpose}"}, url="data.link"
     )
 
-    assert await uploaded(provider, profile, picture) == "https://files.example/1.png"
+    assert await upload(provider, profile, picture) == "https://files.example/1.png"
     ((method, path, headers, body),) = provider.requests
     assert (method, path, headers["authorization"]) == ("POST", "/files", f"Bearer {KEY}")
     parts = parts_of(headers, body)
@@ -123,8 +123,8 @@ async def test_a_file_among_fields_arrives_whole(provider: Any, picture: Path) -
 @pytest.mark.anyio
 async def test_bytes_are_put_to_a_signed_address_without_our_key(provider: Any, picture: Path) -> None:
     """The key goes to the provider, which signs an address somewhere else."""
-    signed = {"data": {"upload_url": elsewhere(provider), "file": {"id": 42}}}
-    provider.answers = [JSONResponse(signed), Response(status_code=200)]
+    answer = {"data": {"upload_url": elsewhere(provider), "file": {"id": 42}}}
+    provider.answers = [JSONResponse(answer), Response(status_code=200)]
     profile = uploading(
         kind="put_url",
         post="/sign",
@@ -133,7 +133,7 @@ async def test_bytes_are_put_to_a_signed_address_without_our_key(provider: Any, 
         id="data.file.id",
     )
 
-    assert await uploaded(provider, profile, picture) == "42"
+    assert await upload(provider, profile, picture) == "42"
     (_, path, headers, body), (method, put, bare, content) = provider.requests
     assert (path, headers["authorization"], json.loads(body)["type"]) == ("/sign", f"Bearer {KEY}", "image/png")
     assert (method, put) == ("PUT", "/bucket/signed")
@@ -147,13 +147,13 @@ async def test_bytes_are_put_to_a_signed_address_without_our_key(provider: Any, 
 @pytest.mark.anyio
 async def test_a_signed_form_is_posted_with_its_fields_and_without_our_key(provider: Any, picture: Path) -> None:
     """The file goes last, as such forms want it."""
-    signed = {"form": {"url": elsewhere(provider), "fields": {"policy": "p", "x-sig": "s"}}, "uri": "runway://1"}
-    provider.answers = [JSONResponse(signed), Response(status_code=204)]
+    answer = {"form": {"url": elsewhere(provider), "fields": {"policy": "p", "x-sig": "s"}}, "uri": "runway://1"}
+    provider.answers = [JSONResponse(answer), Response(status_code=204)]
     profile = uploading(
         kind="form", post="/uploads", body={"filename": "{name}"}, put="form.url", form="form.fields", url="uri"
     )
 
-    assert await uploaded(provider, profile, picture) == "runway://1"
+    assert await upload(provider, profile, picture) == "runway://1"
     (_, _, headers, _), (method, _, bare, body) = provider.requests
     assert headers["authorization"] == f"Bearer {KEY}"
     parts = parts_of(bare, body)
@@ -171,7 +171,7 @@ async def test_an_answer_without_an_address_sends_the_bytes_nowhere(
     """And says so."""
     provider.answers = [JSONResponse({"upload_url": address})]
     with pytest.raises(UpstreamAnswerUnreadable, match="names no address for the bytes"):
-        await uploaded(provider, uploading(kind="put_url", post="/sign"), picture)
+        await upload(provider, uploading(kind="put_url", post="/sign"), picture)
     assert len(provider.requests) == 1
 
 
@@ -183,7 +183,7 @@ async def test_what_the_signed_address_refuses_is_no_upload(
     """The file is not named to the provider as if it were there."""
     provider.answers = [JSONResponse({"upload_url": elsewhere(provider), "id": "1"}), Response(status_code=status)]
     with pytest.raises(error):
-        await uploaded(provider, uploading(kind="put_url", post="/sign", id="id"), picture)
+        await upload(provider, uploading(kind="put_url", post="/sign", id="id"), picture)
 
 
 @pytest.mark.anyio
@@ -192,7 +192,7 @@ async def test_the_key_is_not_sent_to_an_address_that_an_upload_names_in_the_pro
 ) -> None:
     """A host that the profile does not name gets nothing at all."""
     with pytest.raises(UpstreamAnswerUnreadable, match="an address that is not its own: localhost"):
-        await uploaded(provider, uploading(kind="multipart", post=elsewhere(provider, "/files")), picture)
+        await upload(provider, uploading(kind="multipart", post=elsewhere(provider, "/files")), picture)
     assert provider.requests == []
 
 

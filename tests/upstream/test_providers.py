@@ -1,4 +1,4 @@
-"""Who can be asked: the provider of the settings, those of ``framerelay.yaml``, and the profiles that are shipped."""
+"""The providers there are: that of the settings, those of ``framerelay.yaml``, and the profiles that are shipped."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,12 +29,12 @@ read: {status: status, states: {done: succeeded, bad: failed}, clip: url}
 def read(tmp_path: Path) -> Read:
     """``read(yaml, environ, upstream_url=…)``: the providers of that settings file and environment."""
 
-    def made(text: str = "", environ: dict[str, str] | None = None, **settings: object) -> Providers:
+    def make(text: str = "", environ: dict[str, str] | None = None, **settings: object) -> Providers:
         path = tmp_path / "framerelay.yaml"
         path.write_text(text, encoding="utf-8")
         return read_providers(replace(Settings(), config_file=path, **settings), environ or {})  # type: ignore[arg-type]
 
-    return made
+    return make
 
 
 def test_without_a_file_the_jobs_api_of_the_settings_is_the_default(read: Read) -> None:
@@ -102,7 +102,7 @@ def test_a_provider_has_limits_prices_a_secret_and_an_address_of_its_own(read: R
     assert "shh" not in repr(provider)
 
 
-def test_a_profile_can_be_a_file_beside_the_settings(read: Read, tmp_path: Path) -> None:
+def test_a_profile_can_be_a_file_next_to_the_settings(read: Read, tmp_path: Path) -> None:
     """By its path from there."""
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "mine.yaml").write_text(MINE, encoding="utf-8")
@@ -112,7 +112,7 @@ def test_a_profile_can_be_a_file_beside_the_settings(read: Read, tmp_path: Path)
     assert provider.base == "https://mine.example.com/api"
 
 
-def test_every_mistake_is_told_with_its_line(read: Read, tmp_path: Path) -> None:
+def test_every_mistake_is_reported_with_its_line(read: Read, tmp_path: Path) -> None:
     """All of them, in the order of the file."""
     (tmp_path / "bad.yaml").write_text(
         MINE.replace("states: {done: succeeded, bad: failed}", "states: {done: ok, bad: failed}"), encoding="utf-8"
@@ -137,9 +137,9 @@ def test_every_mistake_is_told_with_its_line(read: Read, tmp_path: Path) -> None
   "f g": {profile: ark}
   h: {profile: ark, key_env: sk-in-the-open}
 """
-    with pytest.raises(StoryboardInvalid) as refused:
+    with pytest.raises(StoryboardInvalid) as failure:
         read(text)
-    told = [str(mistake) for mistake in refused.value.mistakes]
+    mistakes = [str(mistake) for mistake in failure.value.mistakes]
     expected = [
         ("line 2, providers.arc: ", "name its profile"),
         ("line 3, providers.a.profile: ", 'did you mean "kling"'),
@@ -161,14 +161,14 @@ def test_every_mistake_is_told_with_its_line(read: Read, tmp_path: Path) -> None
         ("line 19, providers.h.key_env: ", "expected the name of a variable"),
     ]
     for place, words in expected:
-        assert [line for line in told if line.startswith(place) and words in line], (place, words, told)
-    assert "sk-in-the-open" not in "".join(told)
-    lines = [int(line.split()[1].rstrip(",")) for line in told]
+        assert [line for line in mistakes if line.startswith(place) and words in line], (place, words, mistakes)
+    assert "sk-in-the-open" not in "".join(mistakes)
+    lines = [int(line.split()[1].rstrip(",")) for line in mistakes]
     assert lines == sorted(lines)
-    assert len({line.partition(": ")[0] for line in told}) == len(expected), told
+    assert len({line.partition(": ")[0] for line in mistakes}) == len(expected), mistakes
 
 
-def test_a_default_that_is_not_there_is_told_with_those_that_are_near(read: Read) -> None:
+def test_a_missing_default_is_reported_with_similar_names(read: Read) -> None:
     """At the start, not at the first submit."""
     with pytest.raises(NotFound, match='no provider "klng"'):
         read(provider="klng")
@@ -202,11 +202,11 @@ def test_a_profile_that_was_sent_to_somebody_takes_no_keys_of_others(
     with pytest.raises(StoryboardInvalid, match=rf"asks for {variable}.* to send it to mine\.example\.com"):
         read("providers: {mine: {profile: ./mine.yaml}}", {variable: "a secret of somebody"})
     assert read("providers: {mine: {profile: ./mine.yaml}}").of("mine").key is None
-    said = "key_env" if "key_env" in more else "webhook_secret_env"
-    meant = read(
-        f"providers: {{mine: {{profile: ./mine.yaml, {said}: {variable}}}}}", {variable: "a secret of somebody"}
+    key = "key_env" if "key_env" in more else "webhook_secret_env"
+    providers_there = read(
+        f"providers: {{mine: {{profile: ./mine.yaml, {key}: {variable}}}}}", {variable: "a secret of somebody"}
     )
-    assert "a secret of somebody" in (meant.of("mine").key, meant.of("mine").webhook_secret)
+    assert "a secret of somebody" in (providers_there.of("mine").key, providers_there.of("mine").webhook_secret)
 
 
 def test_a_profile_that_extends_one_at_its_own_address_takes_its_key(read: Read, tmp_path: Path) -> None:

@@ -37,9 +37,9 @@ def estimates(text: str, providers: Providers) -> list[Any]:
 
 def refusal(text: str, providers: Providers) -> str:
     """What is wrong with *text*."""
-    with pytest.raises(StoryboardInvalid) as refused:
+    with pytest.raises(StoryboardInvalid) as failure:
         with_estimates(read_storyboard(text, form="yaml"), providers)
-    (mistake,) = refused.value.mistakes
+    (mistake,) = failure.value.mistakes
     return str(mistake)
 
 
@@ -93,7 +93,7 @@ def test_a_budget_of_money_needs_the_price_of_every_shot(providers: Providers) -
         ("", None),
     ],
 )
-def test_a_budget_of_money_is_of_one_currency(providers: Providers, more: str, words: str | None) -> None:
+def test_a_budget_of_money_has_one_currency(providers: Providers, more: str, words: str | None) -> None:
     """Nobody looks up rates of exchange."""
     board = f"model: cheap\nbudget: {{money: 9}}\n{more}\nshots:\n  - {{prompt: a, duration: 5}}\n"
 
@@ -124,7 +124,7 @@ def test_shots_of_two_currencies_have_no_common_budget(providers: Providers) -> 
         ),
     ],
 )
-def test_a_provider_that_is_not_there_is_told_where_it_is_named(providers: Providers, board: str, place: str) -> None:
+def test_a_missing_provider_is_reported_where_it_is_named(providers: Providers, board: str, place: str) -> None:
     """At the top, in a scene or in a shot, with what is near it."""
     assert refusal(board, providers).startswith(f'{place}: there is no provider "hailou" (did you mean "hailuo"?)')
 
@@ -140,10 +140,10 @@ def test_a_provider_that_is_not_there_is_told_where_it_is_named(providers: Provi
     ],
 )
 def test_a_raw_field_makes_a_take_as_dear_as_it_is(providers: Providers, extra: str, most: float) -> None:
-    """So that no more than the budget is spent, in whosever words it is asked for."""
-    said = "duration: 5, resolution: 720p, generate_audio: false"
+    """So that no more than the budget is spent, in whatever words it is requested."""
+    fields = "duration: 5, resolution: 720p, generate_audio: false"
     (estimate,) = estimates(
-        f"provider: kling\nmodel: kling-3.0\nextra: {{{extra}}}\nshots: [{{prompt: a, {said}}}]\n", providers
+        f"provider: kling\nmodel: kling-3.0\nextra: {{{extra}}}\nshots: [{{prompt: a, {fields}}}]\n", providers
     )
     assert estimate.high == pytest.approx(most)
 
@@ -155,7 +155,7 @@ def test_a_raw_field_may_name_another_model(providers: Providers) -> None:
     assert estimates(board.replace("clip", "unheard-of"), providers) == [None]
 
 
-def test_a_raw_field_that_nobody_knows_is_told_and_no_money_is_kept_to_by_it(providers: Providers) -> None:
+def test_an_unknown_raw_field_is_reported_and_no_budget_relies_on_it(providers: Providers) -> None:
     """Four clips for one would be four times the limit."""
     board = "model: cheap\nextra: {n: 4}\nshots: [{id: a, prompt: a, duration: 5}]\n"
     (estimate,) = estimates(board, providers)

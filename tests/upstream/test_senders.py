@@ -1,4 +1,4 @@
-"""Who has to prove what: providers of the settings, and those that a storyboard names by the name of their profile."""
+"""Which callbacks need a proof: of providers in the settings, and of those that a storyboard names by their profile."""
 
 import base64
 from pathlib import Path
@@ -39,14 +39,14 @@ def test_nobody_is_asked_for_public_keys_before_somebody_calls() -> None:
 
 def test_what_a_provider_is_configured_as_counts() -> None:
     """A line without a secret, under the name of a shipped one."""
-    configured = {"kling": provider_of_profile("kling", load_shipped("kling"), {})}
-    providers = Providers(default="jobs", entries=configured, environ={"KLING_WEBHOOK_SECRET": SECRET})
+    entries = {"kling": provider_of_profile("kling", load_shipped("kling"), {})}
+    providers = Providers(default="jobs", entries=entries, environ={"KLING_WEBHOOK_SECRET": SECRET})
 
     assert with_providers(Verifiers(), providers).providers.get("kling") is None
 
 
 def test_a_secret_that_cannot_be_used_lets_nobody_in() -> None:
-    """It is told once, by its variable; the callbacks wait in quarantine until it is put right."""
+    """It is reported once, by its variable; the callbacks wait in quarantine until it is corrected."""
     verifiers = proving(KLING_WEBHOOK_SECRET="not base64, surely!")
     with structlog.testing.capture_logs() as lines:
         recipes = [verifiers.providers.get("kling") for _ in range(2)]
@@ -61,7 +61,7 @@ def test_a_secret_that_cannot_be_used_lets_nobody_in() -> None:
 
 
 def test_the_same_settings_read_again_are_the_same(tmp_path: Path) -> None:
-    """Whatever was looked at meanwhile."""
+    """Whatever was looked at in between."""
     first, second = proving(KLING_WEBHOOK_SECRET=SECRET), proving(KLING_WEBHOOK_SECRET=SECRET)
     assert first.providers.get("kling") is not None
 
@@ -70,19 +70,17 @@ def test_the_same_settings_read_again_are_the_same(tmp_path: Path) -> None:
     assert read_verifiers(tmp_path / "none.yaml", {}) == Verifiers()
 
 
-def test_who_signs_always_is_named_with_the_variable_of_its_secret() -> None:
-    """Who may be set to sign is only said to, by doctor."""
+def test_a_provider_that_always_signs_is_named_with_the_variable_of_its_secret() -> None:
+    """Doctor only mentions those that can be set to sign."""
     kling = load_shipped("kling")
     signature = msgspec.structs.replace(kling.callback.signature, required=True)
     always = msgspec.structs.replace(kling, callback=msgspec.structs.replace(kling.callback, signature=signature))
     secret = {"KLING_WEBHOOK_SECRET": SECRET}
 
     def named(environ: dict[str, str]) -> list[tuple[str, str]]:
-        configured = {
-            name: provider_of_profile(name, profile, environ)
-            for name, profile in {"may": kling, "must": always}.items()
-        }
-        return list(unproven(Providers(default="may", entries=configured)))
+        profiles = {"may": kling, "must": always}
+        entries = {name: provider_of_profile(name, profile, environ) for name, profile in profiles.items()}
+        return list(unproven(Providers(default="may", entries=entries)))
 
     assert named({}) == [("must", "KLING_WEBHOOK_SECRET")]
     assert named(secret) == []

@@ -142,8 +142,8 @@ def test_no_vector_passes_when_anything_is_altered(
 ) -> None:
     """The body, each header left out, each header doubled, the secret."""
     recipe = recipe_of(part, S=secret)
-    altered = [body.replace(b"job_example", b"job_forged") if name == "kie" else body + b" ", b"", b"\xff" + body]
-    for other in altered:
+    bodies = [body.replace(b"job_example", b"job_forged") if name == "kie" else body + b" ", b"", b"\xff" + body]
+    for other in bodies:
         with pytest.raises(Unverified):
             check(recipe, headers, other, at)
     for left_out in headers:
@@ -211,9 +211,9 @@ def test_thousands_of_candidates_are_not_tried(recipe_of: Any) -> None:
     """Refused by number, and by length, before anything is compared; the right one among them is of no use."""
     recipe = recipe_of(STANDARD, S=f"whsec_{S}")
     check(recipe, standard(" ".join(["v1,x"] * (CANDIDATES_MAX - 1) + [RIGHT_V1])))
-    for forged in (["v1,x"] * CANDIDATES_MAX, ["v1,x"] * 1000, ["v1," + "x" * HEADER_CHARS_MAX]):
+    for forgeries in (["v1,x"] * CANDIDATES_MAX, ["v1,x"] * 1000, ["v1," + "x" * HEADER_CHARS_MAX]):
         with pytest.raises(Unverified, match=r"more than 16 entries|longer than 4096"):
-            check(recipe, standard(" ".join([RIGHT_V1, *forged])))
+            check(recipe, standard(" ".join([RIGHT_V1, *forgeries])))
 
 
 MALFORMED = ["", " ", ",", "v1", "v1,", "v1,,", "  v1,  ", "=", "t=", "t=,v1=", "v1=\x00", "ÿ" * 50, "v1," + "A" * 43]
@@ -285,9 +285,9 @@ def test_a_static_secret_is_compared_and_never_kept(recipe_of: Any) -> None:
     for wrong in (S[:-1], S + "x", "", S.lower()):
         with pytest.raises(Unverified):
             check(recipe, {"X-Webhook-Secret": wrong})
-    kept = collect(recipe, [(b"X-Webhook-Secret", S.encode())])
-    assert S not in str(kept) + repr(recipe)
-    verify(recipe, kept, body=b"", received_at=0)
+    collection = collect(recipe, [(b"X-Webhook-Secret", S.encode())])
+    assert S not in str(collection) + repr(recipe)
+    verify(recipe, collection, body=b"", received_at=0)
 
 
 def test_nothing_but_the_headers_of_the_recipe_is_collected(recipe_of: Any) -> None:
@@ -314,10 +314,10 @@ def test_no_header_or_body_ends_in_another_error(tmp_path_factory: pytest.TempPa
     _, part, secret, headers, body, at = data.draw(st.sampled_from(VECTORS))
     recipe = _RECIPES.get(str(part)) or _recipe(tmp_path_factory, part, secret)
     names = [name.lower().encode() for name in headers]
-    drawn = data.draw(st.lists(st.tuples(st.sampled_from(names), NASTY), max_size=5))
+    drawn_headers = data.draw(st.lists(st.tuples(st.sampled_from(names), NASTY), max_size=5))
     text = data.draw(st.one_of(st.binary(max_size=60), st.just(body)))
     try:
-        verify(recipe, collect(recipe, drawn), body=text, received_at=at)
+        verify(recipe, collect(recipe, drawn_headers), body=text, received_at=at)
     except Unverified:
         return
     assert text == body

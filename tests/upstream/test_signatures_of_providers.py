@@ -77,8 +77,8 @@ def test_what_is_signed_passes(recipe_of: Any, scheme: str, headers: dict[str, s
 def test_what_is_altered_fails(recipe_of: Any, scheme: str, headers: dict[str, str], body: bytes) -> None:
     """Each header left out, doubled, or of another value; another time; another secret or key."""
     recipe = recipe_of(scheme)
-    needed = [name for name in headers if name not in ("X-HMAC-ALGORITHM", "X-HMAC-ACCESS-KEY")]
-    for name in needed:
+    needs = [name for name in headers if name not in ("X-HMAC-ALGORITHM", "X-HMAC-ACCESS-KEY")]
+    for name in needs:
         rest = {each: value for each, value in headers.items() if each != name}
         with pytest.raises(Unverified, match="is missing"):
             check(recipe, rest, body, keys=[PUBLIC])
@@ -108,12 +108,12 @@ def test_vidus_signature_does_not_cover_the_body(recipe_of: Any) -> None:
 
 def test_vidus_headers_count_in_the_order_that_it_names(recipe_of: Any) -> None:
     """The sender chooses the order, and which of the two; any other header would be one that a stranger can add."""
-    turned = {
+    other_headers = {
         **VIDU,
         "X-HMAC-SIGNED-HEADERS": "x-request-nonce;Date",
         "X-HMAC-SIGNATURE": "LGuTlXt5rPFvUg4ynama+LJ0u7v2KeghL4SkLK4rSaM=",
     }
-    check(recipe_of("vidu"), turned, b"{}", target=b"/callbacks/tok_1")
+    check(recipe_of("vidu"), other_headers, b"{}", target=b"/callbacks/tok_1")
     with pytest.raises(Unverified, match="more than the date and the nonce"):
         check(recipe_of("vidu"), {**VIDU, "X-HMAC-SIGNED-HEADERS": "Date;Host"}, b"{}")
     with pytest.raises(Unverified, match="not one that HTTP knows"):
@@ -136,7 +136,7 @@ def test_pixverse_signs_no_body_that_is_no_object(recipe_of: Any, body: bytes) -
         check(recipe_of("pixverse"), PIXVERSE, body)
 
 
-def test_the_fields_of_pixverse_cannot_be_told_otherwise(recipe_of: Any) -> None:
+def test_the_fields_of_pixverse_are_unambiguous(recipe_of: Any) -> None:
     """A value, a key, one field more, and the text in place of a list."""
     for change in (
         {"status": 7},

@@ -21,11 +21,11 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def told(path: Path) -> list[str]:
+def mistakes_of(path: Path) -> list[str]:
     """Every mistake."""
-    with pytest.raises(StoryboardInvalid) as caught:
+    with pytest.raises(StoryboardInvalid) as failure:
         read_verifiers(path, ENVIRON)
-    return [str(mistake) for mistake in caught.value.mistakes]
+    return [str(mistake) for mistake in failure.value.mistakes]
 
 
 def keys_of(recipe: Recipe | None) -> tuple[bytes, ...]:
@@ -59,7 +59,7 @@ def test_a_worker_reads_hooks_without_the_secrets(tmp_path: Path) -> None:
     assert read_hooks(path)["a"].title == "x"
 
 
-def test_the_encoding_of_a_secret_is_said(tmp_path: Path) -> None:
+def test_the_encoding_of_a_secret_is_reported(tmp_path: Path) -> None:
     """The same text is another key in each; only Standard Webhooks has a prefix that is no part of it."""
     (tmp_path / "secret").write_text("whsec_00ff00ff\n")
     keys = {}
@@ -75,7 +75,7 @@ def test_the_encoding_of_a_secret_is_said(tmp_path: Path) -> None:
     assert keys_of(read_verifiers(write(tmp_path, text), {}).upstream) == (b"whsec_00ff00ff",)
 
 
-def test_every_mistake_is_told_with_its_place(tmp_path: Path) -> None:
+def test_every_mistake_is_reported_with_its_place(tmp_path: Path) -> None:
     """A verifier that cannot work stops the start: nobody learns of it from callbacks that were let through."""
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
@@ -95,7 +95,7 @@ hooks:
   h: {verify: {scheme: fal, jwks_url: example.com, secret_env: PLAIN}}
   i: {verify: all}
 """
-    mistakes = told(write(tmp_path, text))
+    mistakes = mistakes_of(write(tmp_path, text))
 
     assert mistakes == [
         "line 3, verify.secret_env[1]: the variable GONE is not set, or empty",
@@ -140,7 +140,7 @@ def test_more_secrets_than_a_rotation_needs_are_refused(tmp_path: Path) -> None:
 
     assert (
         "9 secrets are too many"
-        in told(write(tmp_path, f"verify: {{scheme: hmac, header: x, secret_env: [{names}]}}"))[0]
+        in mistakes_of(write(tmp_path, f"verify: {{scheme: hmac, header: x, secret_env: [{names}]}}"))[0]
     )
 
 
@@ -156,7 +156,7 @@ def test_the_examples_in_the_page_are_sound(tmp_path: Path) -> None:
     assert all(read_verifiers(write(tmp_path, block), environ).upstream for block in blocks)
 
 
-def test_a_secret_may_stand_in_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_may_be_in_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Like every other secret; the process's own variables go first."""
     (tmp_path / ".env").write_text("FROM_FILE=from the file\nFROM_BOTH=from the file\n")
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""How a key is sent: as it is, in a header, or as a token that is made of it."""
+"""How a key is sent: as it is, in a header, or as a token that is made from it."""
 
 import base64
 import hashlib
@@ -16,14 +16,14 @@ CLOCK_AHEAD_S: Final = 5
 
 
 def auth_headers(auth: Auth, key: str) -> dict[str, str]:
-    """The header that carries *key*. Raises: RequestInvalid for one that is not of the form that the hook needs."""
+    """The header that carries *key*. Raises: RequestInvalid if it does not have the form that the hook needs."""
     text = jwt_hs256(key, now=time.time()) if auth.hook == "jwt_hs256" else key
     return {auth.header: auth.value.replace("{key}", text)}
 
 
 def jwt_hs256(key: str, *, now: float) -> str:
     """
-    A JSON Web Token of half an hour from *key*, ``ACCESS_KEY:SECRET_KEY``; *now* in seconds since 1970.
+    A JSON Web Token that is valid for half an hour, from *key*, ``ACCESS_KEY:SECRET_KEY``; *now* in seconds since 1970.
 
     A key without a colon (a bar, a comma) is an API key, and is sent as it is.
     Source: Kling's authentication page (RFC 7519, HS256).

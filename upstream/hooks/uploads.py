@@ -40,7 +40,7 @@ async def _multipart(
 
 
 async def _put_url(sender: Sender, upload: Upload, file: UploadFile, words: Mapping[str, object]) -> dict[str, object]:
-    """A POST that is answered with a signed address, and the bytes put there."""
+    """A POST that returns a signed address, and a PUT of the bytes there."""
     document = await sender.post_upload(upload.post, json=fill(upload.body, words))
     address = _address(upload.put, document)
     await sender.send_elsewhere("PUT", address, content=file.content, headers={"Content-Type": file.media_type})
@@ -48,7 +48,7 @@ async def _put_url(sender: Sender, upload: Upload, file: UploadFile, words: Mapp
 
 
 async def _form(sender: Sender, upload: Upload, file: UploadFile, words: Mapping[str, object]) -> dict[str, object]:
-    """A POST that is answered with a signed form, and the file posted there with its fields."""
+    """A POST that returns a signed form, and a POST of the file there with its fields."""
     document = await sender.post_upload(upload.post, json=fill(upload.body, words))
     fields = read_path(upload.form or "fields").find(document, document)
     data = {str(key): str(value) for key, value in fields.items()} if isinstance(fields, Mapping) else {}

@@ -1,5 +1,5 @@
-// Keeps what is shown true: listens for what happens to the run, fetches the part that changes, and morphs it in.
-// Without this script everything can be read and done; the page is then as old as its last load.
+// Keeps the page current: listens for changes of the run, fetches the part that changes, and morphs it in.
+// Without this script everything can be read and done; the page is then as current as its last load.
 "use strict";
 
 const live = document.getElementById("live");
@@ -57,7 +57,7 @@ function show(html) {
   if (isLive() && !patience) listen(); // A retake makes a run that has ended live again.
 }
 
-// What *node* holds becomes *html*, and only what differs is touched; work.js does it with its panel.
+// The content of *node* becomes *html*, and only differences are touched; work.js does this with its panel.
 function morph(node, html) {
   Idiomorph.morph(node, html, {
     morphStyle: "innerHTML",
@@ -66,8 +66,8 @@ function morph(node, html) {
   drawGone(node);
 }
 
-// A form that somebody has begun to fill in stays as it is; only the revision that it answers goes on. So does the field
-// that somebody is in, but nothing else that has the focus: the words of a link or a heading are never older than the run.
+// A form that somebody has begun to fill in stays as it is; only the revision that it refers to is updated. The same is
+// true of the field with the focus, but of nothing else: the words of a link or a heading are never older than the run.
 function keepTyped(old, fresh) {
   if (old === document.activeElement && old.matches("input, textarea, select")) return false;
   if (old.nodeName === "FORM" && old.dataset.sent) return false; // Its button waits for the answer.
@@ -89,7 +89,7 @@ document.addEventListener("input", (event) => {
   if (event.target.form) event.target.form.dataset.typed = "yes";
 });
 
-// A hidden tab gives its stream back: a browser keeps six connections to a host, and each stream would hold one forever.
+// A hidden tab closes its stream: a browser keeps six connections to a host, and each stream would occupy one forever.
 function leave() {
   stream?.close();
   stream = null;
@@ -109,7 +109,7 @@ function listen() {
   stream.onerror = broken;
 }
 
-// The stream also ends when the run has: then the server tells the browser to stay away, and nothing is lost.
+// The stream also ends when the run does: then the server tells the browser not to reconnect, and nothing is lost.
 function broken() {
   if (stream.readyState === EventSource.CLOSED) stream = null;
   soon(TOGETHER_MS);

@@ -1,5 +1,5 @@
-// What every page does with a script: times in the reader's zone, a line about what was done, and the keyboard's list
-// of places. Without it times are UTC and everything else is reached by links. Words come from the templates.
+// What a script adds to every page: times in the reader's zone, a line about the last action, and the keyboard's list
+// of places. Without it times are in UTC and everything else is reached by links. Words come from the templates.
 "use strict";
 
 const LANGUAGE = document.documentElement.lang || "en";
@@ -29,7 +29,7 @@ function tellTimes(root = document) {
   }
 }
 
-// ---- A line about what was just done, or was not.
+// ---- A line about the last action, and whether it succeeded.
 
 function toast(words, kind = "good") {
   const line = document.createElement("p");
@@ -47,7 +47,7 @@ const keysList = document.getElementById("keys");
 let places = [];
 let finding = null;
 
-// What a link says, without the counts and sizes beside its words.
+// The words of a link, without the counts and sizes next to them.
 function wordsOf(link) {
   return [...link.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE).map((node) => node.data).join("").trim();
 }
@@ -167,7 +167,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "?" && keysList && !isTyping(event)) keysList.showModal();
 });
 
-// On a phone the pages are in a row that is wider than it: the one that is shown is in sight.
+// On a phone the row of pages is wider than the screen: the current page is scrolled into view.
 document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 
 const find = document.getElementById("find");
@@ -177,7 +177,7 @@ if (find) {
   find.addEventListener("click", openPalette);
 }
 
-// A menu closes when something else is pressed.
+// A menu closes when something else is clicked.
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) {
     if (!menu.contains(event.target) || event.target.closest("a")) menu.open = false;
@@ -194,8 +194,8 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("strip", () => tellTimes());
 tellTimes();
 
-// ---- Pictures and clips that are gone: in their place the receiver draws words (receiver/page/gone.py); what is made
-// again comes in by itself.
+// ---- Pictures and clips that are gone: the receiver draws words in their place (receiver/page/gone.py); files that are
+// made again appear by themselves.
 
 const AGAIN = { ms: 2000, tries: 15 };
 const watched = new WeakSet();
@@ -223,7 +223,7 @@ async function watchPicture(picture) {
   }
 }
 
-// A player has no picture for what it cannot play but its poster: that is drawn at the clip's own address.
+// For a clip that it cannot play, a player only has its poster: that is drawn at the clip's own address.
 async function watchClip(clip) {
   const url = clip.currentSrc;
   if (!url || looked.get(clip) === url) return;
@@ -239,7 +239,7 @@ async function watchClip(clip) {
   clip.load();
 }
 
-// The page that was fetched again knows nothing of that, and brings the old posters with it (live.js).
+// A page that is fetched again does not know about that, and brings back the old posters (live.js).
 function drawGone(node) {
   for (const clip of node.querySelectorAll("video")) {
     const words = gone.get(clip);

@@ -1,5 +1,5 @@
-// A new film: the plan beside the text as it is typed, pictures that are dropped, and a form that writes the same text.
-// The text is what counts: the form writes into it, and it alone is sent. Words are in the template, none here.
+// A new film: the plan next to the text as it is typed, dropped pictures, and a form that writes the same text.
+// The text is what counts: the form writes into it, and only the text is sent. All words are in the template.
 "use strict";
 
 const form = document.getElementById("new");
@@ -93,7 +93,7 @@ plan.addEventListener("click", (event) => {
   text.scrollTop = Math.max(0, (line - 6) * parseFloat(getComputedStyle(text).lineHeight));
 });
 
-// Tab goes on as everywhere; two blanks are typed. Enter keeps the depth of the line above.
+// Tab moves on as everywhere; indentation is two typed spaces. Enter keeps the indentation of the line above.
 text.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.isComposing || event.ctrlKey || event.metaKey) return;
   const before = text.value.slice(0, text.selectionStart);
@@ -110,7 +110,7 @@ function keep() {
   try {
     sessionStorage.setItem(DRAFT, JSON.stringify({ text: text.value, files }));
   } catch {
-    // Too long for what a tab may keep: it is still in the page.
+    // Too long for a tab's storage: it is still in the page.
   }
 }
 
@@ -185,7 +185,7 @@ function say(name, words, state = "") {
   line.lastChild.className = state;
 }
 
-// What was handed over and is named nowhere is pointed out, quietly.
+// Uploaded pictures that are named nowhere are pointed out discreetly.
 function nameGiven() {
   const named = [...plan.querySelectorAll(".pictures .name")].map((each) => each.textContent.split(/[\\/]/).pop());
   for (const line of given.children) {
@@ -393,7 +393,7 @@ function written() {
   planSoon();
 }
 
-// --- plain values as YAML: JSON is YAML, too, so what is not simple is written as that ---
+// --- plain values as YAML: JSON is YAML, too, so anything that is not simple is written as JSON ---
 
 const ORDER = ["version", "title", "provider", "model", "budget", "currency", "labels", "pass", "defaults", "style"];
 const LAST = ["notify_url", "shots", "scenes"];
@@ -432,14 +432,14 @@ function flow(value) {
   return typeof value === "string" ? scalar(value) : JSON.stringify(value);
 }
 
-// Without quotes only what nobody can take for anything else than text.
+// Without quotes only if it cannot be anything but text.
 function scalar(value) {
   const plain = /^[\p{L}_./][\p{L}\p{N} _./’'()!?;、。，！？…-]*$/u.test(value) && !/\s$/.test(value);
   const word = /^(true|false|null|yes|no|on|off|y|n|\.|~)$/i.test(value) || /^[.\d]/.test(value);
   return plain && !word && value.length < 400 ? value : JSON.stringify(value);
 }
 
-// --- to begin with ---
+// --- startup ---
 
 document.querySelector(".ways").hidden = false;
 document.getElementById("drop").hidden = false;

@@ -66,7 +66,7 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => (button.textContent = before), 2000);
 });
 
-// --- what the list says by itself: the number in the tab's title ---
+// --- updated automatically: the number in the tab's title ---
 
 document.addEventListener("strip", () => {
   mark();
@@ -76,7 +76,7 @@ document.addEventListener("strip", () => {
   document.title = needs.value === "0" ? bare : `(${needs.value}) ${bare}`;
 });
 
-// --- keys: j and k go through the list, Enter opens, / searches, n begins a film ---
+// --- keys: j and k move through the list, Enter opens, / searches, n starts a film ---
 
 function places() {
   return [...document.querySelectorAll("main a.go")];
@@ -100,7 +100,7 @@ document.addEventListener("keydown", (event) => {
   deed();
 });
 
-// Escape closes a menu; a click elsewhere does so by manners.js.
+// Escape closes a menu; manners.js does so on a click elsewhere.
 document.addEventListener("keydown", (event) => {
   const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
   if (!menu) return;

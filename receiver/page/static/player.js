@@ -51,7 +51,7 @@ player.addEventListener("ended", () => {
   if (cut !== null) playCut(cut + 1);
 });
 
-// A clip that comes after the rough cut had reached its end goes on from there.
+// A clip that arrives after the rough cut had reached its end continues from there.
 document.addEventListener("strip", () => {
   if (cut !== null && player.ended) playCut(cut + 1);
 });

@@ -1,4 +1,4 @@
-// Shows beside a storyboard what it would do, a moment after the last letter. Without it a button does.
+// Shows what a storyboard would do next to it, a moment after the last key press. Without it, a button does.
 "use strict";
 
 const board = document.getElementById("board");
@@ -47,7 +47,7 @@ board.addEventListener("click", (event) => {
   text.scrollTop = Math.max(0, at - 4) * parseFloat(getComputedStyle(text).lineHeight);
 });
 
-// A change that spent nothing can be undone: the run's page offers what was there before (work.js).
+// A change that spent nothing can be undone: the run's page offers the previous version (work.js).
 const WAS = `was:${location.pathname.replace(/\/storyboard$/, "")}`;
 sessionStorage.removeItem(WAS);
 board.addEventListener("submit", (event) => {

@@ -1,5 +1,5 @@
 // Working on a run: the side panel of a shot, decisions without leaving the page, and the keyboard.
-// Without this script a shot is a page of its own, and a decision leads back to the run.
+// Without this script a shot is a separate page, and a decision leads back to the run.
 "use strict";
 
 const panel = document.getElementById("panel");
@@ -49,7 +49,7 @@ function toPlace(place) {
   there?.querySelector("textarea, input:not([type=hidden])")?.focus();
 }
 
-// Back closes the panel, as on a phone everybody expects; a page that is loaded again opens it again.
+// Back closes the panel, as everybody expects on a phone; reloading the page opens it again.
 function keepPlace(shot) {
   const address = `#shot-${shot}`;
   if (history.state?.panel) return history.replaceState(history.state, "", address);
@@ -90,7 +90,7 @@ function linkOf(shot) {
   return cardOf(shot)?.querySelector("h3 a");
 }
 
-// ---- The shot that one is at.
+// ---- The current shot.
 
 let at = null;
 
@@ -121,7 +121,7 @@ function step(by) {
   if (shots[to]) jump(shots[to]);
 }
 
-// ---- Decisions: sent from here; what came of them is shown in place.
+// ---- Decisions: sent from here; their result is shown in place.
 
 async function decide(form, button) {
   const body = new URLSearchParams(new FormData(form, button));
@@ -158,7 +158,7 @@ document.addEventListener("submit", (event) => {
   decide(event.target, event.submitter);
 });
 
-// What the storyboard was before a change that spent nothing (storyboard.js); given back, it is looked at first.
+// The storyboard before a change that spent nothing (storyboard.js); when it is restored, its effect is shown first.
 const WAS = `was:${location.pathname}`;
 const before = document.getElementById("undo-storyboard");
 if (before && sessionStorage.getItem(WAS) !== null) {
@@ -226,7 +226,7 @@ document.addEventListener("keydown", (event) => {
   KEYS[event.key]();
 });
 
-// The overview is one stop of the Tab key, however many shots there are; in it the arrows go from frame to frame.
+// The overview is one Tab stop, however many shots there are; inside it the arrow keys move from frame to frame.
 const cells = () => [...document.querySelectorAll("#overview a")];
 
 function oneStop(stop = document.querySelector("#overview a.here") || cells()[0]) {
@@ -277,7 +277,7 @@ function openHere() {
   if (link) openShot(link.href);
 }
 
-// A page that answers a decision has that decision's address; whoever loads it again means the run.
+// The answer to a decision has that decision's address; reloading it should load the run.
 if (location.pathname.endsWith("/act")) history.replaceState(null, "", location.pathname.replace(/\/act$/, ""));
 if (panel && location.hash.startsWith("#shot-")) jump(decodeURIComponent(location.hash.slice("#shot-".length)));
 if (panel && history.state?.panel) openHere();

@@ -19,12 +19,12 @@ from tests.cli.doctor.looking import CERTIFICATE
 @pytest.fixture
 def start_redis() -> Iterator[Callable[..., str]]:
     """``start_redis("--appendonly", "no")``: a server with these arguments; returns its URL."""
-    started: list[tuple[subprocess.Popen[bytes], Path]] = []
+    servers: list[tuple[subprocess.Popen[bytes], Path]] = []
 
     def start(*arguments: str) -> str:
         folder = Path(tempfile.mkdtemp(prefix="fr-doctor-"))
         command = [str(find_server()), "--port", "0", "--unixsocket", f"{folder}/s", "--dir", str(folder), *arguments]
-        started.append((subprocess.Popen(command, stdout=subprocess.DEVNULL), folder))
+        servers.append((subprocess.Popen(command, stdout=subprocess.DEVNULL), folder))
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             with redis_sync.Redis.from_url(f"unix://{folder}/s") as client:
@@ -38,7 +38,7 @@ def start_redis() -> Iterator[Callable[..., str]]:
         return f"unix://{folder}/s"
 
     yield start
-    for process, folder in started:
+    for process, folder in servers:
         process.terminate()
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)

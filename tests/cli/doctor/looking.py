@@ -40,13 +40,13 @@ async def impostor(*answers: str, tls: ssl.SSLContext | None = None) -> AsyncIte
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-def settings_of(relay: Any, **chosen: Any) -> Settings:
+def settings_of(relay: Any, **fields: Any) -> Settings:
     """The settings of a relay that runs in this test, as a person's shell would give them to `doctor`."""
-    return replace(relay.settings, **{"api_key": (API_KEY,), "secret": SECRET, **chosen})
+    return replace(relay.settings, **{"api_key": (API_KEY,), "secret": SECRET, **fields})
 
 
 def assert_finding(finding: Finding, status: Status, *words: str) -> None:
-    """The finding has that status, and all *words* stand in it."""
+    """The finding has that status, and all *words* are in it."""
     assert finding.status is status, finding
     whole = f"{finding.message} {finding.advice or ''}"
     assert [word for word in words if word not in whole] == [], whole

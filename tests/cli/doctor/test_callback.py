@@ -67,7 +67,7 @@ async def test_without_a_public_address_a_provider_elsewhere_cannot_call(start_r
 
 
 @pytest.mark.anyio
-async def test_a_provider_of_the_settings_file_stands_elsewhere_too(
+async def test_a_provider_of_the_settings_file_is_checked_at_its_own_address(
     start_relay: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the one of FRAMERELAY_UPSTREAM_URL is on this machine, another one with a key may not be."""
@@ -82,7 +82,7 @@ async def test_a_provider_of_the_settings_file_stands_elsewhere_too(
 
 
 @pytest.mark.anyio
-async def test_another_receiver_behind_the_address_is_told_apart(
+async def test_another_receiver_at_the_address_is_recognized(
     start_relay: Any, start_redis: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One with another secret refuses; one with the same secret and another Redis acknowledges, and nothing comes."""
@@ -104,7 +104,7 @@ async def test_another_receiver_behind_the_address_is_told_apart(
 
 
 @pytest.mark.anyio
-async def test_a_receiver_that_cannot_keep_callbacks_is_told_apart(
+async def test_a_receiver_that_cannot_keep_callbacks_is_recognized(
     start_redis: Callable[..., str], tmp_path: Path, gives_redis_up_soon: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis gone and the disk refusing: 503; with the disk alone it is acknowledged, and cannot be shown."""
@@ -139,7 +139,7 @@ async def test_a_receiver_that_cannot_keep_callbacks_is_told_apart(
         ("502 Bad Gateway\n\n<title>502</title>", "nothing behind it"),
     ],
 )
-async def test_who_else_answers_at_the_public_address_is_said(answer: str, words: str) -> None:
+async def test_another_server_at_the_public_address_is_reported(answer: str, words: str) -> None:
     """A parked domain, a tunnel's warning, a redirect, a log-in, a proxy with nothing behind it."""
     async with impostor(answer) as place:
         finding = await look_at_callback(Settings(public_url=f"http://{place}", secret=SECRET))
@@ -150,24 +150,24 @@ async def test_who_else_answers_at_the_public_address_is_said(answer: str, words
 async def test_a_way_that_ends_early_says_where(tls: ssl.SSLContext, tmp_path: Path, impatient: None) -> None:
     """A dead port, silence, a certificate of nobody's or for another name, plain HTTP where TLS should be."""
 
-    async def found(url: str, **chosen: Any) -> Finding:
-        return await look_at_callback(Settings(public_url=url, secret=SECRET, **chosen))
+    async def look(url: str, **fields: Any) -> Finding:
+        return await look_at_callback(Settings(public_url=url, secret=SECRET, **fields))
 
-    assert_finding(await found(NOWHERE), Status.FAIL, "127.0.0.1:9 refuses connections")
+    assert_finding(await look(NOWHERE), Status.FAIL, "127.0.0.1:9 refuses connections")
     async with impostor("") as place:
-        assert_finding(await found(f"http://{place}"), Status.FAIL, "did not answer in time")
+        assert_finding(await look(f"http://{place}"), Status.FAIL, "did not answer in time")
     async with impostor("200 OK\n\n", tls=tls) as place:
-        assert_finding(await found(f"https://{place}"), Status.FAIL, "is not accepted", "self-signed")
+        assert_finding(await look(f"https://{place}"), Status.FAIL, "is not accepted", "self-signed")
         assert_finding(
-            await found(f"https://{place}", ca_file=tmp_path / "pem"), Status.FAIL, "is not accepted", "127.0.0.1"
+            await look(f"https://{place}", ca_file=tmp_path / "pem"), Status.FAIL, "is not accepted", "127.0.0.1"
         )
-        assert_finding(await found(f"http://{place}"), Status.FAIL, "ended the connection")
+        assert_finding(await look(f"http://{place}"), Status.FAIL, "ended the connection")
     async with impostor("200 OK\n\n") as place:
-        assert_finding(await found(f"https://{place}"), Status.FAIL, "does not speak TLS")
+        assert_finding(await look(f"https://{place}"), Status.FAIL, "does not speak TLS")
 
 
 @pytest.mark.anyio
-async def test_a_name_that_does_not_resolve_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_that_does_not_resolve_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name server is played: the one of this machine is not ours."""
 
     def unknown(*_: object, **__: object) -> Any:
@@ -179,15 +179,15 @@ async def test_a_name_that_does_not_resolve_is_said(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_name_server_that_hangs_does_not_hold_the_program(monkeypatch: pytest.MonkeyPatch, impatient: None) -> None:
-    """The thread that asks is left behind: neither the look nor the end of the program waits for it."""
-    asked, let_go, over = list[bool](), list[bool](), threading.Event()
+    """The thread that asks is left behind: neither the check nor the end of the program waits for it."""
+    requests, let_go, over = list[bool](), list[bool](), threading.Event()
 
     def hang(*_: object, **__: object) -> Any:
-        asked.append(True)
+        requests.append(True)
         let_go.append(over.wait(90))
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     finding = asyncio.run(look_at_callback(Settings(public_url="https://relay.test", secret=SECRET)))
     assert_finding(finding, Status.FAIL, "did not answer in time")
-    assert (asked, let_go) == ([True], [])
+    assert (requests, let_go) == ([True], [])
     over.set()

@@ -27,13 +27,13 @@ async def test_a_probe_is_kept_like_a_callback_and_asks_for_nothing(start_relay:
         address = "/webhook/" + relay.tokens.mint(ProbeAddress(nonce="abc", ends_at=int(time.time()) + 60))
         answer = await relay.api.post(address, json={"id": "job_1", "status": "succeeded"})
         (record,) = (await relay.api.get("/v1/callbacks")).json()["data"]
-        replayed = await relay.api.post("/v1/callbacks/cb_abc/replay")
+        response = await relay.api.post("/v1/callbacks/cb_abc/replay")
 
     assert (answer.status_code, answer.json()["received"]) == (200, True)
     assert (record["id"], record["outcome"], record["run"], record["hook"]) == ("cb_abc", "probe", None, None)
     assert await redis.zcard(QUEUE) == 0
-    assert (replayed.status_code, replayed.json()["error"]["code"]) == (409, "conflict")
-    assert "about no job" in replayed.json()["error"]["message"]
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "conflict")
+    assert "about no job" in response.json()["error"]["message"]
 
 
 @pytest.mark.anyio
@@ -55,39 +55,39 @@ async def test_a_worker_is_noticed_while_it_runs(start_relay: Any, redis: Any, w
 def test_when_all_is_well_it_says_so_and_spends_nothing(relay: Any, provider: Any) -> None:
     """A line for each look, exit 0; the callback came through the receiver, and the provider saw no submit."""
     before = provider.journal()["submits"]
-    ended = relay.run("doctor")
+    result = relay.run("doctor")
 
-    assert (ended.code, ended.err, ended.last) == (0, "", "all is well")
-    assert [line.split()[:2] for line in ended.out.splitlines()[:-1]] == [["ok", name] for name in LOOKED_AT]
+    assert (result.code, result.err, result.last) == (0, "", "all is well")
+    assert [line.split()[:2] for line in result.out.splitlines()[:-1]] == [["ok", name] for name in LOOKED_AT]
     assert relay.api("/v1/callbacks?limit=1")["data"][0]["outcome"] == "probe"
     assert provider.journal()["submits"] == before
 
 
-def test_wrong_keys_are_told_apart_and_every_look_is_taken(relay: Any) -> None:
+def test_wrong_keys_are_recognized_and_every_check_is_made(relay: Any) -> None:
     """The provider's key, the receiver's key and the secret, each by its variable; for programs as JSON."""
     wrong = relay.having(UPSTREAM_KEY="sk-not-this-one", SECRET="not this one at all", API_KEY="fr_not_this_one_at_all")
-    ended = wrong.run("doctor", "--json")
-    answer = json.loads(ended.out)
+    result = wrong.run("doctor", "--json")
+    answer = json.loads(result.out)
 
-    assert (ended.code, ended.err) == (1, "")
+    assert (result.code, result.err) == (1, "")
     assert (answer["object"], answer["ok"]) == ("diagnosis", False)
     assert [check["name"] for check in answer["checks"]] == LOOKED_AT
-    found = {check["name"]: check for check in answer["checks"]}
-    failed = [name for name, check in found.items() if check["status"] == "fail"]
-    assert failed == ["receiver", "processes", "upstream", "callback"]
-    assert "another FRAMERELAY_SECRET" in found["processes"]["message"]
-    assert "FRAMERELAY_API_KEY" in found["receiver"]["advice"]
-    assert "FRAMERELAY_UPSTREAM_KEY" in found["upstream"]["advice"]
-    assert "another FRAMERELAY_SECRET" in found["callback"]["message"]
-    assert "sk-not-this-one" not in ended.out
+    findings = {check["name"]: check for check in answer["checks"]}
+    failures = [name for name, check in findings.items() if check["status"] == "fail"]
+    assert failures == ["receiver", "processes", "upstream", "callback"]
+    assert "another FRAMERELAY_SECRET" in findings["processes"]["message"]
+    assert "FRAMERELAY_API_KEY" in findings["receiver"]["advice"]
+    assert "FRAMERELAY_UPSTREAM_KEY" in findings["upstream"]["advice"]
+    assert "another FRAMERELAY_SECRET" in findings["callback"]["message"]
+    assert "sk-not-this-one" not in result.out
 
 
-def test_before_anything_was_started_it_leaves_no_trace(shell: Any, tools: Any) -> None:
+def test_run_before_any_start_it_leaves_no_trace(shell: Any, tools: Any) -> None:
     """It says what to start and what to set; no folder, key, server or process is made for it."""
-    ended = shell.having(PORT=tools.free_port()).run("doctor")
+    result = shell.having(PORT=tools.free_port()).run("doctor")
 
-    assert ended.code == 1
-    assert [line.split()[:2] for line in ended.out.splitlines() if not line.startswith(" ")][:-1] == [
+    assert result.code == 1
+    assert [line.split()[:2] for line in result.out.splitlines() if not line.startswith(" ")][:-1] == [
         *(["ok", "settings"], ["ok", "data"], ["ok", "redis"], ["ok", "storage"], ["FAIL", "receiver"]),
         *(["FAIL", "worker"], ["--", "processes"], ["FAIL", "upstream"], ["--", "callback"]),
     ]
@@ -97,17 +97,17 @@ def test_before_anything_was_started_it_leaves_no_trace(shell: Any, tools: Any) 
 
 def test_a_setting_that_cannot_be_read_is_a_finding_like_any_other(shell: Any) -> None:
     """Also for a program that reads JSON."""
-    ended = shell.having(PORT="many").run("doctor", "--json")
-    checks = json.loads(ended.out)["checks"]
+    result = shell.having(PORT="many").run("doctor", "--json")
+    checks = json.loads(result.out)["checks"]
 
-    assert ended.code == 1
+    assert result.code == 1
     assert "FRAMERELAY_PORT = 'many'" in checks[0]["message"]
     assert [check["status"] for check in checks] == ["fail"] + ["skipped"] * 8
 
 
 @pytest.mark.anyio
 async def test_a_look_that_hangs_or_breaks_keeps_nobody_waiting() -> None:
-    """It becomes a finding; the looks after it are taken."""
+    """It becomes a finding; the checks after it are made."""
 
     async def hang(_: Settings) -> Finding:
         await asyncio.Event().wait()
@@ -116,14 +116,14 @@ async def test_a_look_that_hangs_or_breaks_keeps_nobody_waiting() -> None:
     async def burst(_: Settings) -> Finding:
         raise RuntimeError("a bug of ours")
 
-    async def forbidden(_: Settings) -> Finding:
+    async def refuse(_: Settings) -> Finding:
         raise PermissionError(13, "Permission denied", "data/secret")
 
     for look, within_s, words in (
         (hang, 0.01, "no answer came in time"),
         (burst, 1, "a bug of ours"),
-        (forbidden, 1, "run this as the user that runs FrameRelay"),
+        (refuse, 1, "run this as the user that runs FrameRelay"),
     ):
-        found = await diagnosis._in_time(look, Settings(), within_s)
-        assert isinstance(found, Finding)
-        assert_finding(found, Status.FAIL, words)
+        finding = await diagnosis._in_time(look, Settings(), within_s)
+        assert isinstance(finding, Finding)
+        assert_finding(finding, Status.FAIL, words)

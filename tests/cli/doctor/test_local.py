@@ -17,7 +17,7 @@ from tests.cli.doctor.looking import assert_finding
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    ("chosen", "words"),
+    ("fields", "words"),
     [
         (
             {"public_url": "http://relay.example.com"},
@@ -31,12 +31,12 @@ from tests.cli.doctor.looking import assert_finding
         ({"read_key": (Secret("changeme-changeme-changeme"),)}, "FRAMERELAY_READ_KEY: it is made of words"),
     ],
 )
-async def test_weak_settings_are_named(chosen: dict[str, Any], words: str) -> None:
+async def test_weak_settings_are_named(fields: dict[str, Any], words: str) -> None:
     """One warning each, and never the secret itself."""
     sound = {"upstream_url": "https://api.example.com", "public_url": "https://relay.example.com"}
     assert [each.status for each in await look_at_settings(Settings(**sound))] == [Status.OK]  # type: ignore[arg-type]
 
-    (finding,) = await look_at_settings(Settings(**{**sound, **chosen}))
+    (finding,) = await look_at_settings(Settings(**{**sound, **fields}))
     assert_finding(finding, Status.WARN, words)
     assert not {"tiny-1", "changeme"} & set(f"{finding.message}{finding.advice}".split())
 
@@ -49,8 +49,8 @@ async def test_a_provider_next_door_may_call_next_door() -> None:
         ("http://gateway:8000", "http://10.0.0.2:8080"),
         ("http://10.0.0.1", "http://relay:8080"),
     ):
-        trusted = frozenset({upstream.removeprefix("http://")})
-        settings = Settings(upstream_url=upstream, public_url=public, trusted_hosts=trusted)
+        hosts = frozenset({upstream.removeprefix("http://")})
+        settings = Settings(upstream_url=upstream, public_url=public, trusted_hosts=hosts)
         assert [each.status for each in await look_at_settings(settings)] == [Status.OK]
         (finding,) = await look_at_settings(replace(settings, trusted_hosts=frozenset()))
         assert_finding(finding, Status.WARN, "clips that", "FRAMERELAY_TRUSTED_HOSTS=")
@@ -73,7 +73,7 @@ async def test_misspelt_variables_and_a_bad_settings_file_are_named(
 
 
 @pytest.mark.anyio
-async def test_a_hook_that_the_worker_would_not_start_with_is_said(tmp_path: Path) -> None:
+async def test_a_hook_that_the_worker_would_not_start_with_is_reported(tmp_path: Path) -> None:
     """Its messages would go to a private address, which only a trusted host may have."""
     file = tmp_path / "framerelay.yaml"
     file.write_text("hooks: {night: {notify_url: 'http://127.0.0.1:9/done'}}\n")
@@ -81,14 +81,14 @@ async def test_a_hook_that_the_worker_would_not_start_with_is_said(tmp_path: Pat
     assert_finding(
         (await look_at_settings(Settings(config_file=file)))[-1], Status.FAIL, "framerelay.yaml", "notify_url"
     )
-    assert not [found for found in await look_at_settings(trusting) if found.status is Status.FAIL]
+    assert not [finding for finding in await look_at_settings(trusting) if finding.status is Status.FAIL]
 
 
 @pytest.mark.anyio
-async def test_a_proof_that_the_receiver_would_not_start_with_is_said(
+async def test_a_proof_that_the_receiver_would_not_start_with_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its secret is missing; a mistake that hooks and proofs both stumble over is said once; a secret that is there."""
+    """Its secret is missing; a mistake that hooks and proofs share is reported once; a secret that is there."""
     file = tmp_path / "framerelay.yaml"
     settings = Settings(config_file=file, trusted_hosts=frozenset({"bad/host"}))
     file.write_text("verify: {scheme: hmac, header: X-Signature}\n")
@@ -108,7 +108,9 @@ async def test_a_proof_that_the_receiver_would_not_start_with_is_said(
 
 
 @pytest.mark.anyio
-async def test_a_data_folder_that_is_none_or_full_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_data_folder_that_is_a_file_or_full_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Clips and callbacks would have no place. A full disk is pretended: filling one takes another file system."""
     (tmp_path / "file").write_text("")
     assert_finding(await look_at_data(Settings(data_dir=tmp_path / "file")), Status.FAIL, "it is not a folder")

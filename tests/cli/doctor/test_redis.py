@@ -36,7 +36,7 @@ from tests.cli.doctor.looking import (
         ("--appendonly yes --requirepass secret", Status.FAIL, "password"),
     ],
 )
-async def test_what_a_redis_would_lose_is_said(
+async def test_what_a_redis_would_lose_is_reported(
     start_redis: Callable[..., str], arguments: str, status: Status, words: str
 ) -> None:
     """Each way of losing what was acknowledged; a service that hides its settings is a warning, no failure."""
@@ -44,11 +44,11 @@ async def test_what_a_redis_would_lose_is_said(
 
 
 @pytest.mark.anyio
-async def test_a_redis_that_is_not_there_or_hangs_is_said(impatient: None) -> None:
+async def test_a_redis_that_is_not_there_or_hangs_is_reported(impatient: None) -> None:
     """Without the password that its address may hold."""
-    gone = await look_at_redis(Settings(redis_url="redis://:hidden@127.0.0.1:9/0"))
-    assert_finding(gone, Status.FAIL, "redis://127.0.0.1:9/0")
-    assert "hidden" not in f"{gone.message}{gone.advice}"
+    finding = await look_at_redis(Settings(redis_url="redis://:hidden@127.0.0.1:9/0"))
+    assert_finding(finding, Status.FAIL, "redis://127.0.0.1:9/0")
+    assert "hidden" not in f"{finding.message}{finding.advice}"
     async with impostor("") as place:
         settings = Settings(redis_url=f"redis://{place}")
         server, worker = await asyncio.gather(look_at_redis(settings), look_at_worker(settings))
@@ -57,8 +57,8 @@ async def test_a_redis_that_is_not_there_or_hangs_is_said(impatient: None) -> No
 
 
 @pytest.mark.anyio
-async def test_a_redis_that_is_too_old_is_said() -> None:
-    """It answers as one of version 6 does, of which there is none to install here."""
+async def test_a_redis_that_is_too_old_is_reported() -> None:
+    """It answers as version 6 does, which cannot be installed here."""
 
     async def old(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while command := await reader.read(1 << 12):
@@ -72,7 +72,7 @@ async def test_a_redis_that_is_too_old_is_said() -> None:
 
 
 @pytest.mark.anyio
-async def test_our_own_redis_that_hangs_is_said(tmp_path: Path, impatient: None) -> None:
+async def test_our_own_redis_that_hangs_is_reported(tmp_path: Path, impatient: None) -> None:
     """Its socket takes connections and nothing comes back, as when its disk hangs."""
     (tmp_path / "redis").mkdir()
     with socket.socket(socket.AF_UNIX) as hanging:

@@ -40,7 +40,7 @@ class Assistant:
         assert result.structuredContent is not None
         return result.structuredContent
 
-    async def refused(self, tool: str, **arguments: Any) -> str:
+    async def refusal(self, tool: str, **arguments: Any) -> str:
         """What a tool says that refuses."""
         result = await self.call(tool, **arguments)
         assert result.isError, result
@@ -53,11 +53,11 @@ class Assistant:
     async def until(self, run_id: str, *statuses: str, within_s: float = 180.0) -> dict[str, Any]:
         """The film when it is in one of these states, asked as an assistant would."""
         deadline = asyncio.get_running_loop().time() + within_s
-        while (found := await self.ask("film_status", run=run_id, strip=False))["status"] not in statuses:
+        while (status := await self.ask("film_status", run=run_id, strip=False))["status"] not in statuses:
             if asyncio.get_running_loop().time() > deadline:
-                pytest.fail(f"not {statuses} within {within_s:.0f} s: {found}")
+                pytest.fail(f"not {statuses} within {within_s:.0f} s: {status}")
             await asyncio.sleep(0.05)
-        return found
+        return status
 
 
 def text_of(result: CallToolResult) -> str:
@@ -74,8 +74,8 @@ def picture_of(result: CallToolResult) -> str:
 
 def environ_for(folder: Path, url: str, **settings: str) -> dict[str, str]:
     """What a client's configuration would set; nothing is inherited but PATH."""
-    named = {f"FRAMERELAY_{name}": value for name, value in settings.items()}
-    return {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "FRAMERELAY_URL": url, **named}
+    environ = {f"FRAMERELAY_{name}": value for name, value in settings.items()}
+    return {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "FRAMERELAY_URL": url, **environ}
 
 
 @asynccontextmanager
@@ -108,9 +108,9 @@ async def _http_server(folder: Path, url: str, *options: str, **settings: str) -
     assert process.stderr is not None
     try:
         line = (await asyncio.to_thread(process.stderr.readline)).decode()
-        found = re.search(r"http://\S+/mcp", line)
-        assert found, line
-        yield found[0]
+        match = re.search(r"http://\S+/mcp", line)
+        assert match, line
+        yield match[0]
     finally:
         process.send_signal(signal.SIGINT)
         code = await asyncio.to_thread(process.wait, 90)

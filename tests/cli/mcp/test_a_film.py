@@ -35,12 +35,12 @@ def frames_in(picture: str) -> int:
     assert sheet.width <= 1204
     assert sheet.height <= 1548
     filled = np.abs(np.asarray(sheet.convert("RGB")).astype(int) - [24, 24, 27]).sum(axis=2) > 12
-    found = 0
+    frames = 0
     for top in range(12, sheet.height, 128):
         columns = np.concatenate([[False], filled[top : top + 96].sum(axis=0) > 50, [False]])
         edges = np.flatnonzero(columns[1:] != columns[:-1])
-        found += int((edges[1::2] - edges[::2] > 40).sum())
-    return found
+        frames += int((edges[1::2] - edges[::2] > 40).sum())
+    return frames
 
 
 @pytest.fixture
@@ -72,24 +72,24 @@ async def test_a_whole_film_from_plan_to_result(
         assert (plan["jobs"], plan["longest_chain"], plan["shots"][1]["begins_with"]) == (2, 2, "s1")
         assert (await provider.journal())["submits"] == []
 
-        begun = await assistant.ask("start_film", storyboard=TWO, plan_id=plan["plan_id"], max_jobs=3)
-        assert begun["jobs_allowed"] == 3
-        run = begun["run"]
+        film = await assistant.ask("start_film", storyboard=TWO, plan_id=plan["plan_id"], max_jobs=3)
+        assert film["jobs_allowed"] == 3
+        run = film["run"]
         again = await assistant.ask("start_film", storyboard=TWO, plan_id=plan["plan_id"], max_jobs=3)
         assert again["run"] == run
 
         waiting = await assistant.until(run, "waiting")
         assert "approve_shot" in " ".join(waiting["next"])
-        await opened(relay, run, 1)
+        await wait_for_openings(relay, run, 1)
         look = await assistant.call("film_status", run=run)
-        shown = frames_in(mcp.picture_of(look))
-        assert look.structuredContent["strip"] == f"{shown} frames of s1, s2"
-        assert shown == 2
+        frames = frames_in(mcp.picture_of(look))
+        assert look.structuredContent["strip"] == f"{frames} frames of s1, s2"
+        assert frames == 2
 
         await assistant.ask("approve_shot", run=run, shot="s2")
-        done = await assistant.until(run, "succeeded")
-        assert done["jobs_spent"] == 2
-        await opened(relay, run, 2)
+        done_film = await assistant.until(run, "succeeded")
+        assert done_film["jobs_spent"] == 2
+        await wait_for_openings(relay, run, 2)
         look = await assistant.call("film_status", run=run)
         assert frames_in(mcp.picture_of(look)) == 4
 
@@ -109,11 +109,11 @@ async def start(assistant: Any, board: dict[str, Any], *, max_jobs: int) -> str:
     return run
 
 
-async def opened(relay: Any, run_id: str, clips: int) -> None:
-    """Waits for the first frames of so many clips, which are taken a moment after their last ones."""
+async def wait_for_openings(relay: Any, run_id: str, clips: int) -> None:
+    """Waits for the first frames of *clips* clips, which are taken a moment after their last ones."""
     async with asyncio.timeout(60):
         while clips > sum(
-            bool(take["opening"]) for shot in (await relay.shown(run_id))["shots"] for take in shot["takes"]
+            bool(take["opening"]) for shot in (await relay.view(run_id))["shots"] for take in shot["takes"]
         ):
             await asyncio.sleep(0.05)
 
@@ -128,20 +128,20 @@ async def test_nothing_is_spent_without_the_plan_of_this_storyboard(
         mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
     ):
         plan = (await assistant.ask("plan_film", storyboard=ONE))["plan_id"]
-        changed = {**ONE, "shots": [{"id": "s1", "prompt": "a lorry"}]}
+        other_board = {**ONE, "shots": [{"id": "s1", "prompt": "a lorry"}]}
         for arguments, words in (
             ({"storyboard": ONE, "max_jobs": 1}, "plan_id: Field required"),
             ({"storyboard": ONE, "max_jobs": 1, "plan_id": ""}, "call plan_film first"),
             ({"storyboard": ONE, "max_jobs": 1, "plan_id": "plan_" + "0" * 24}, "plan it again"),
-            ({"storyboard": changed, "max_jobs": 1, "plan_id": plan}, "plan it again"),
+            ({"storyboard": other_board, "max_jobs": 1, "plan_id": plan}, "plan it again"),
             ({"storyboard": ONE, "plan_id": plan}, "max_jobs: Field required"),
             ({"storyboard": ONE, "max_jobs": 0, "plan_id": plan}, "max_jobs: Input should be greater"),
             ({"storyboard": {**ONE, "shots": []}, "max_jobs": 1, "plan_id": plan}, "shots: "),
         ):
-            assert words in await assistant.refused("start_film", **arguments), arguments
-        gone = await assistant.refused("film_status", run="run_x")
-        assert "there is no run run_x; list_films lists them" in gone  # No command: it has tools.
-        assert "there is no run '../x'" in await assistant.refused("film_result", run="../x")
+            assert words in await assistant.refusal("start_film", **arguments), arguments
+        text = await assistant.refusal("film_status", run="run_x")
+        assert "there is no run run_x; list_films lists them" in text  # No command: it has tools.
+        assert "there is no run '../x'" in await assistant.refusal("film_result", run="../x")
         assert (await relay.api.get("/v1/runs")).json()["data"] == []
 
 
@@ -180,15 +180,15 @@ async def test_a_film_is_amended_once_within_the_limit_that_was_agreed_to(at_wor
         confirm = {"run": run, "storyboard": board, "outlook_id": outlook["outlook_id"]}
         other = {**board, "shots": [{"prompt": "a field"}, *board["shots"]]}
         assert (outlook["begun"], outlook["keep"], outlook["add"], outlook["jobs"]) == (False, ["s1"], ["s2"], 1)
-        assert "ask the person" in await assistant.refused("amend_film", **confirm, max_jobs=0)
-        assert "look again" in await assistant.refused("amend_film", **{**confirm, "storyboard": other}, max_jobs=9)
+        assert "ask the person" in await assistant.refusal("amend_film", **confirm, max_jobs=0)
+        assert "look again" in await assistant.refusal("amend_film", **{**confirm, "storyboard": other}, max_jobs=9)
         assert len((await provider.journal())["submits"]) == 1
         assert (await assistant.ask("amend_film", **confirm, max_jobs=1))["begun"]
-        done = await assistant.until(run, "succeeded")
-        assert "look again" in await assistant.refused("amend_film", **confirm, max_jobs=1)
+        film = await assistant.until(run, "succeeded")
+        assert "look again" in await assistant.refusal("amend_film", **confirm, max_jobs=1)
         submits = (await provider.journal())["submits"]
 
-    assert (done["jobs_allowed"], done["jobs_spent"], len(submits)) == (2, 2, 2)
+    assert (film["jobs_allowed"], film["jobs_spent"], len(submits)) == (2, 2, 2)
 
 
 async def test_a_film_goes_on_within_a_larger_limit(at_work: Any) -> None:
@@ -198,7 +198,7 @@ async def test_a_film_goes_on_within_a_larger_limit(at_work: Any) -> None:
         run = await start(assistant, board, max_jobs=1)
         await assistant.until(run, "waiting")
 
-        assert "budget" in await assistant.refused("continue_film", run=run, max_jobs=1)
+        assert "budget" in await assistant.refusal("continue_film", run=run, max_jobs=1)
         assert (await assistant.ask("continue_film", run=run, max_jobs=2))["jobs_allowed"] == 2
         await assistant.until(run, "succeeded")
         assert len((await provider.journal())["submits"]) == 2
@@ -213,14 +213,14 @@ async def test_a_retake_is_priced_first_and_paid_once(at_work: Any) -> None:
         outlook = await assistant.ask("retake_shot", run=run, shot="s1", prompt="from above")
         assert (outlook["begun"], outlook["jobs"], outlook["stale"], outlook["budget_left"]) == (False, 1, [], 4)
         confirm = {"run": run, "shot": "s1", "prompt": "from above", "outlook_id": outlook["outlook_id"]}
-        assert "ask the person" in await assistant.refused("retake_shot", **confirm)
+        assert "ask the person" in await assistant.refusal("retake_shot", **confirm)
         other = {**confirm, "prompt": "from below", "max_jobs": 1}
-        assert "look again" in await assistant.refused("retake_shot", **other)
+        assert "look again" in await assistant.refusal("retake_shot", **other)
         assert len((await provider.journal())["submits"]) == 1
 
         assert (await assistant.ask("retake_shot", **confirm, max_jobs=1))["begun"]
         await assistant.until(run, "succeeded")
-        assert "look again" in await assistant.refused("retake_shot", **confirm, max_jobs=1)
+        assert "look again" in await assistant.refusal("retake_shot", **confirm, max_jobs=1)
         assert len((await provider.journal())["submits"]) == 2
 
         back = await assistant.ask("pick_take", run=run, shot="s1", take=1)
@@ -237,7 +237,7 @@ async def test_a_retake_of_a_shot_named_by_its_beginning_is_confirmed_once(at_wo
         confirm = {"run": run, "shot": "open", "outlook_id": outlook["outlook_id"], "max_jobs": 1}
         assert (await assistant.ask("retake_shot", **confirm))["begun"]
         await assistant.until(run, "succeeded")
-        assert "look again" in await assistant.refused("retake_shot", **confirm)
+        assert "look again" in await assistant.refusal("retake_shot", **confirm)
         assert len((await provider.journal())["submits"]) == 2
 
 
@@ -252,13 +252,13 @@ async def test_a_draft_is_promoted_after_an_outlook_and_once(at_work: Any) -> No
         outlook = await assistant.ask("promote_film", run=draft)
         assert (outlook["begun"], outlook["run"], outlook["jobs"]) == (False, None, 1)
         confirm = {"run": draft, "outlook_id": outlook["outlook_id"]}
-        assert "ask the person" in await assistant.refused("promote_film", **confirm)
-        assert "look again" in await assistant.refused("promote_film", run=draft, outlook_id="outlook_x", max_jobs=1)
+        assert "ask the person" in await assistant.refusal("promote_film", **confirm)
+        assert "look again" in await assistant.refusal("promote_film", run=draft, outlook_id="outlook_x", max_jobs=1)
         final = await assistant.ask("promote_film", **confirm, max_jobs=1)
         again = await assistant.ask("promote_film", **confirm, max_jobs=2)
         assert (final["begun"], again["run"]) == (True, final["run"])
         await assistant.until(final["run"], "succeeded")
-        assert "is not a draft" in await assistant.refused("promote_film", run=final["run"])
+        assert "is not a draft" in await assistant.refusal("promote_film", run=final["run"])
         jobs = (await provider.journal())["jobs"]
     assert [job["input"]["resolution"] for job in jobs] == ["480p", "720p"]
 
@@ -281,17 +281,17 @@ async def test_only_pictures_of_the_named_folder_are_handed_over(
         async with mcp.in_process(url, monkeypatch, pictures=folder, API_KEY=KEY) as assistant:
             await assistant.ask("plan_film", storyboard=board("street.png"))
             for outside in ("../private.png", str(tmp_path / "private.png"), "link.png"):
-                words = await assistant.refused("plan_film", storyboard=board(outside))
+                words = await assistant.refusal("plan_film", storyboard=board(outside))
                 assert f"is not in {folder}" in words, outside
         async with mcp.in_process(url, monkeypatch, API_KEY=KEY) as assistant:
-            words = await assistant.refused("plan_film", storyboard=board("refs/street.png"))
+            words = await assistant.refusal("plan_film", storyboard=board("refs/street.png"))
             assert "give a URL, or start the server with --pictures FOLDER" in words
 
 
 async def test_a_receiver_that_is_not_running_is_a_sentence(mcp: Any, tmp_path: Path) -> None:
     """The server starts all the same, and says how to start the receiver."""
     async with mcp.by_stdio(tmp_path, "http://127.0.0.1:9", API_KEY=KEY) as assistant:
-        assert "start one with `framerelay up`" in await assistant.refused("film_status", run="run_1")
+        assert "start one with `framerelay up`" in await assistant.refusal("film_status", run="run_1")
 
 
 async def test_a_wrong_key_says_where_the_right_one_is(
@@ -302,7 +302,7 @@ async def test_a_wrong_key_says_where_the_right_one_is(
         start_relay("http://127.0.0.1:9", worker=False) as relay,
         mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY="fr_another") as assistant,
     ):
-        words = await assistant.refused("plan_film", storyboard=ONE)
+        words = await assistant.refusal("plan_film", storyboard=ONE)
         assert "has another API key" in words
         assert "FRAMERELAY_API_KEY" in words
 
@@ -312,16 +312,16 @@ async def test_an_argument_that_no_tool_has_is_refused(mcp: Any, monkeypatch: py
     async with mcp.in_process("http://127.0.0.1:9", monkeypatch) as assistant:
         for tool in (await assistant.session.list_tools()).tools:
             assert tool.inputSchema["additionalProperties"] is False, tool.name
-            words = await assistant.refused(tool.name, updated_after="2026")
+            words = await assistant.refusal(tool.name, updated_after="2026")
             assert 'unknown argument "updated_after"' in words, tool.name
-        near = await assistant.refused("retake_shot", run="run_1", shot="s1", promt="x")
-        none = await assistant.refused("cancel_film", run="run_1", prompt="x")
+        near = await assistant.refusal("retake_shot", run="run_1", shot="s1", promt="x")
+        none = await assistant.refusal("cancel_film", run="run_1", prompt="x")
 
     assert near == 'unknown argument "promt" (did you mean "prompt"?)'
     assert none == 'unknown argument "prompt"; known here: run'
 
 
-def test_clients_are_told_our_version() -> None:
+def test_clients_get_our_version() -> None:
     """Not that of the library that speaks for us."""
     options = create_server(None)._mcp_server.create_initialization_options()
     assert (options.server_name, options.server_version) == ("FrameRelay", version("framerelay"))

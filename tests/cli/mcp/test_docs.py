@@ -26,9 +26,9 @@ def test_the_page_for_agents_is_short_and_its_requests_are_there() -> None:
     for method, address, other in re.findall(r"^    (GET|POST) +(/\S+)(?: \| (/\w+))?", text, re.M):
         for path in (address, f"{address.rpartition('/')[0]}{other}") if other else (address,):
             assert f"{method} {re.sub('RUN|SHOT|PATH', 'X', path)}" in routes, path
-    found = re.search(r"^    (\{\"title\".*?\"\})$", text, re.M | re.S)
-    assert found
-    board = check_storyboard(json.loads(found[1].replace("…", "example.com")), allow_paths=False)
+    match = re.search(r"^    (\{\"title\".*?\"\})$", text, re.M | re.S)
+    assert match
+    board = check_storyboard(json.loads(match[1].replace("…", "example.com")), allow_paths=False)
     assert [shot.source for shot in board.shots] == [None, "s1", None, "s2"]
 
 

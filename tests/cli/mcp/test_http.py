@@ -24,10 +24,10 @@ async def test_what_one_server_started_another_one_shows(
         async with mcp.in_process(url, monkeypatch, API_KEY=KEY) as assistant:
             plan = (await assistant.ask("plan_film", storyboard=BOARD))["plan_id"]
         async with mcp.http_server(tmp_path, url, API_KEY=KEY) as address, mcp.by_http(address, KEY) as assistant:
-            begun = await assistant.ask("start_film", storyboard=BOARD, plan_id=plan, max_jobs=2)
-            await assistant.until(begun["run"], "succeeded")
+            film = await assistant.ask("start_film", storyboard=BOARD, plan_id=plan, max_jobs=2)
+            await assistant.until(film["run"], "succeeded")
         async with mcp.in_process(url, monkeypatch, API_KEY=KEY) as assistant:
-            assert (await assistant.ask("film_result", run=begun["run"]))["film"]["bytes"] > 0
+            assert (await assistant.ask("film_result", run=film["run"]))["film"]["bytes"] > 0
 
 
 @pytest.mark.anyio

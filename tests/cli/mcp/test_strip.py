@@ -33,7 +33,7 @@ def test_a_long_film_shows_the_shots_around_the_first_that_is_open() -> None:
     assert Image.open(io.BytesIO(strip.png)).size == (1204, 1548)
 
 
-def test_a_picture_that_cannot_be_had_leaves_an_empty_box_and_is_asked_for_again() -> None:
+def test_a_picture_that_cannot_be_fetched_leaves_an_empty_box_and_is_requested_again() -> None:
     """Gone, broken, or no picture at all: the strip is there, without it; next time it may be."""
     run = a_run("running", shot(1, "done"))
     thumbnails = Thumbnails()

@@ -11,14 +11,14 @@ import pytest
 
 from framerelay.media.child.film import join
 from framerelay.media.model import FilmFacts, FilmPart
-from tests.media.child.films import SHORT, MakeClip, Watched, listen
+from tests.media.child.films import SHORT, MakeClip, Playback, listen
 
 
 @pytest.fixture
-def watch(clipmaker: ModuleType) -> Callable[[Path], Watched]:
+def watch(clipmaker: ModuleType) -> Callable[[Path], Playback]:
     """Decode a film with one thread, every complaint of the decoder being an error."""
 
-    def read(path: Path) -> Watched:
+    def read(path: Path) -> Playback:
         with av.open(str(path), format="mp4") as container:
             stream = container.streams.video[0]
             stream.codec_context.options = {"err_detect": "explode"}
@@ -29,7 +29,7 @@ def watch(clipmaker: ModuleType) -> Callable[[Path], Watched]:
             images = [frame.to_ndarray(format="rgb24", interpolation=clipmaker.EXACT) for frame in frames]
             times = [frame.pts * stream.time_base for frame in frames] + [stream.duration * stream.time_base]
             context = stream.codec_context
-            seen = dict(
+            fields = dict(
                 numbers=[clipmaker.read_number(image) for image in images],
                 shows_s=[after - before for before, after in pairwise(times)],
                 images=images,
@@ -42,7 +42,7 @@ def watch(clipmaker: ModuleType) -> Callable[[Path], Watched]:
                 rotation=frames[0].rotation,
                 picture_s=float(times[-1]),
             )
-        return Watched(**seen, **listen(path))
+        return Playback(**fields, **listen(path))
 
     return read
 

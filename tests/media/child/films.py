@@ -19,7 +19,7 @@ SHORT = {"size": (160, 90), "frames": 24, "audio_s": 1.04, "manifest": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class Playback:
     """A film as a player sees it: for each frame its number and how long it shows; its sound."""
 
     numbers: list[int]
@@ -41,7 +41,7 @@ class Watched:
 
 MakeClip = Callable[..., Path]
 FilmOf = Callable[..., tuple[Path, FilmFacts]]
-Watch = Callable[[Path], Watched]
+Watch = Callable[[Path], Playback]
 
 
 def listen(path: Path) -> dict[str, Any]:
@@ -60,13 +60,13 @@ def listen(path: Path) -> dict[str, Any]:
         }
 
 
-def assert_no_gap(film: Watched, frame_s: Fraction) -> None:
+def assert_no_gap(film: Playback, frame_s: Fraction) -> None:
     """Every frame shows for a frame's time, or for one tick."""
     assert set(film.shows_s) <= {frame_s, Fraction(1, 12288)}
     assert film.shows_s.count(frame_s) == len(film.without_ticks())
 
 
-def assert_sound_ends_with_the_picture(film: Watched) -> None:
+def assert_sound_ends_with_the_picture(film: Playback) -> None:
     """Within one AAC frame; the decoded samples too, with what the encoder adds."""
     assert film.sound_s is not None
     frame_s = 1024 / (film.sound_rate or 1)
@@ -108,9 +108,9 @@ def remux(source: Path, into: Path, *, picture_later_s: Fraction = Fraction(0), 
 
 def pitch(samples: npt.NDArray[np.float32], rate: int) -> float:
     """The strongest frequency (Hz) in *samples*."""
-    padded = 1 << 18
-    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), padded))
-    return float(spectrum.argmax() * rate / padded)
+    size = 1 << 18
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), size))
+    return float(spectrum.argmax() * rate / size)
 
 
 def level(samples: npt.NDArray[np.float32]) -> float:

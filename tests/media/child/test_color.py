@@ -10,7 +10,7 @@ from framerelay.media.child.cage import IS_LINUX
 from framerelay.media.child.color import Tags, to_rgb
 
 
-def test_a_frame_leaves_once_it_was_looked_at() -> None:
+def test_a_frame_is_released_once_it_was_read() -> None:
     """Without garbage being collected: its pixels would stay until somebody does."""
     gc.collect()
     gc.disable()

@@ -12,7 +12,7 @@ from framerelay.media.child.frames import examine, examine_coming
 from framerelay.media.child.growing import GrowingFile
 from framerelay.media.wire import Has
 from framerelay.runs.errors import ClipUnusable
-from tests.media.odd_clip_making import box, grown, told_length
+from tests.media.odd_clip_making import box, told_length, with_box
 
 MakeClip = Callable[..., Path]
 FEW: dict[str, Any] = {"size": (64, 64), "frames": 12, "audio_s": None, "manifest": False}
@@ -32,17 +32,17 @@ def coming(clip: Path, step: int) -> GrowingFile:
 
 @pytest.mark.parametrize("fields", [{}, {"faststart": True}, {"fragmented": True, "gop": 4}])
 @pytest.mark.parametrize("step", [1, 5, 7, 600])
-def test_a_clip_that_comes_in_small_pieces_is_read_as_a_whole(
+def test_a_clip_that_arrives_in_small_pieces_is_read_as_a_whole(
     step: int, fields: dict[str, Any], make_clip: MakeClip, tmp_path: Path
 ) -> None:
-    """The edge of what is there may lie within a header, at the first byte as at any other."""
+    """The edge of what is there may be within a header, at the first byte as at any other."""
     clip = make_clip(**FEW, **fields)
     whole = examine(clip, frame_into=tmp_path / "whole.png")
 
-    found = examine_coming(coming(clip, step), frame_into=tmp_path / "came.png", announce=lambda _: None)
+    examination = examine_coming(coming(clip, step), frame_into=tmp_path / "came.png", announce=lambda _: None)
 
-    assert whole.frame.sha256 == found.frame.sha256
-    assert whole.clip == found.clip
+    assert whole.frame.sha256 == examination.frame.sha256
+    assert whole.clip == examination.clip
 
 
 @pytest.mark.parametrize("name", ["clip.mkv", "clip.webm"])
@@ -55,18 +55,18 @@ def test_matroska_in_small_pieces_is_read_as_a_whole(name: str, make_clip: MakeC
 
 def refusal(clip: Path) -> ClipUnusable:
     """Why it is refused."""
-    with pytest.raises(ClipUnusable) as caught:
+    with pytest.raises(ClipUnusable) as failure:
         identify(clip)
-    return caught.value
+    return failure.value
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda data: grown(data, (b"moov", b"mvex"), box(b"mehd", bytes(3))),
-        lambda data: grown(data, (b"moov", b"mvex"), box(b"mehd", b"\1" + bytes(5))),
-        lambda data: grown(data, (b"moov",), struct.pack(">I4s", 999_999, b"trak")),
-        lambda data: grown(data, (b"moov",), box(b"trak", box(b"mdia"), struct.pack(">I4s", 3, b"stbl"))),
+        lambda data: with_box(data, (b"moov", b"mvex"), box(b"mehd", bytes(3))),
+        lambda data: with_box(data, (b"moov", b"mvex"), box(b"mehd", b"\1" + bytes(5))),
+        lambda data: with_box(data, (b"moov",), struct.pack(">I4s", 999_999, b"trak")),
+        lambda data: with_box(data, (b"moov",), box(b"trak", box(b"mdia"), struct.pack(">I4s", 3, b"stbl"))),
         lambda data: data + box(b"sidx", bytes(9)),
         lambda data: data + box(b"sidx", b"\1" + bytes(29) + struct.pack(">H", 9000)),
         lambda data: data + box(b"moof", box(b"traf", box(b"trun", bytes(4)))),
@@ -97,7 +97,7 @@ def test_fragments_that_last_as_long_as_they_say_are_all_there(
 
 
 def test_fragments_of_sound_that_lasts_longer_are_no_sign_of_missing_ones(make_clip: MakeClip, clipmaker: Any) -> None:
-    """What is said is the length of the longest track."""
+    """The reported length is that of the longest track."""
     clip = make_clip(fragmented=True, gop=4, **{**FEW, "audio_s": 1.5})
     clip.write_bytes(told_length(1.5)(clip.read_bytes(), clipmaker))
 
@@ -124,7 +124,7 @@ def test_fragments_are_missed_by_more_than_rounding(make_clip: MakeClip, clipmak
     ],
     ids=["ts", "m2ts", "h264", "hevc", "animation", "still"],
 )
-def test_a_file_is_told_by_its_first_bytes(head: bytes, name: str, tmp_path: Path) -> None:
+def test_a_file_is_recognized_by_its_first_bytes(head: bytes, name: str, tmp_path: Path) -> None:
     """Whatever it is called."""
     file = tmp_path / "clip.mp4"
     file.write_bytes(head)
@@ -136,7 +136,7 @@ def test_a_file_is_told_by_its_first_bytes(head: bytes, name: str, tmp_path: Pat
 @pytest.mark.parametrize(
     "head", [b"G" + bytes(600), b"Good morning, a page of text" + bytes(200), bytes(600)], ids="gtz"
 )
-def test_what_is_none_of_them_has_no_name(head: bytes, tmp_path: Path) -> None:
+def test_an_unknown_container_has_no_name(head: bytes, tmp_path: Path) -> None:
     """A G alone makes no MPEG-TS."""
     file = tmp_path / "clip.mp4"
     file.write_bytes(head)

@@ -25,8 +25,8 @@ from tests.media.child.films import (
     SHORT,
     FilmOf,
     MakeClip,
+    Playback,
     Watch,
-    Watched,
     assert_no_gap,
     assert_sound_ends_with_the_picture,
     boxes,
@@ -66,9 +66,13 @@ def test_twins_of_a_real_provider_are_joined_without_loss(
             )
 
 
-def index(film: Watched, number: int) -> int:
+def index(film: Playback, number: int) -> int:
     """Where the frame of *number* shows, the one-tick frames aside."""
-    return next(n for n, seen in enumerate(film.numbers) if seen == number and film.shows_s[n] > Fraction(1, 1000))
+    return next(
+        n
+        for n, shown_number in enumerate(film.numbers)
+        if shown_number == number and film.shows_s[n] > Fraction(1, 1000)
+    )
 
 
 def test_with_b_frames_the_repeated_frame_lasts_one_tick(film_of: FilmOf, watch: Watch) -> None:
@@ -108,7 +112,7 @@ def test_every_codec_that_we_accept_is_copied(film_of: FilmOf, watch: Watch, cod
 
 @pytest.mark.parametrize("codec", ["vp9", "av1"])
 def test_webm_clips_are_copied_into_an_mp4(film_of: FilmOf, watch: Watch, codec: str) -> None:
-    """Its times are whole milliseconds; in the film every frame stands exactly 1/24 s again. Opus becomes AAC."""
+    """Its times are whole milliseconds; in the film every frame lasts exactly 1/24 s again. Opus becomes AAC."""
     clip = {"codec": codec, "suffix": ".webm", "audio_rate": 48_000}
     path, facts = film_of(clip, clip)
     film = watch(path)
@@ -140,10 +144,10 @@ def test_a_film_is_held_while_it_is_written(film_of: FilmOf, monkeypatch: pytest
     """So that nobody takes what a long join writes for something that a killed one left."""
     held: list[bool] = []
 
-    def write(parts: Any, path: Path, kept: Any, go: Any = framerelay.media.child.film.write, **how: int) -> Any:
-        written = go(parts, path, kept, **how)
+    def write(parts: Any, path: Path, kept_shots: Any, go: Any = framerelay.media.child.film.write, **how: int) -> Any:
+        result = go(parts, path, kept_shots, **how)
         held.append(is_held(path))
-        return written
+        return result
 
     monkeypatch.setattr(framerelay.media.child.film, "write", write)
     path, _ = film_of({})
@@ -255,10 +259,10 @@ def test_colors_survive_encoding_whatever_their_tags(
     assert not facts.copied
     film = rgb(path, "bt709" if watch(path).tags[1] == Colorspace.ITU709 else "bt601", clipmaker)
     clips = (first, film[:23], "part0.mp4"), (second, film[23:], "part1.mp4")
-    for options, seen, name in clips:
-        meant = rgb(path.with_name(name), options.get("matrix", "bt601"), clipmaker)
+    for options, images, name in clips:
+        truth = rgb(path.with_name(name), options.get("matrix", "bt601"), clipmaker)
         for n in (5, 17):
-            error = seen[n][40:].astype(np.float32) - meant[n][40:]
+            error = images[n][40:].astype(np.float32) - truth[n][40:]
             assert abs(error.mean(axis=(0, 1))).max() < 1.2  # The scaler rounds chroma when it changes the range.
             assert abs(error).mean() < 3
 
@@ -275,8 +279,8 @@ def rgb(path: Path, matrix: str, clipmaker: ModuleType) -> list[npt.NDArray[np.u
 
 def test_tags_of_the_clips_stay(film_of: FilmOf, watch: Watch) -> None:
     """Copied clips that say what they are still say so."""
-    tagged = {"matrix": "bt709", "tagged": True}
-    path, facts = film_of(tagged, tagged)
+    options = {"matrix": "bt709", "tagged": True}
+    path, facts = film_of(options, options)
     assert facts.copied
     assert watch(path).tags == (1, 1, 1, 1)
 
@@ -310,7 +314,7 @@ def test_a_clip_that_begins_inside_a_sequence_is_encoded(make_clip: MakeClip, tm
     assert watch(tmp_path / "film.mp4").numbers == [*range(23), *range(24, 60)]
 
 
-def test_clips_whose_frames_stand_unequally_long_keep_their_times(film_of: FilmOf, watch: Watch) -> None:
+def test_clips_with_frames_of_unequal_length_keep_their_times(film_of: FilmOf, watch: Watch) -> None:
     """A variable rate is copied as it is."""
     stands = [1, 2, 3] * 8
     clip = {"stands": stands, "bframes": 0}
@@ -367,7 +371,7 @@ def test_a_damaged_part_gives_no_film(make_clip: MakeClip, tmp_path: Path, other
 
 
 @pytest.mark.parametrize(("codec", "victim"), [("h264", 3), ("h264", -1), ("av1", -1)])
-def test_a_frame_that_cannot_be_decoded_is_stood_in_for_and_said(
+def test_a_frame_that_cannot_be_decoded_is_replaced_and_reported(
     make_clip: MakeClip, tmp_path: Path, watch: Watch, codec: str, victim: int
 ) -> None:
     """Where frames are decoded, a hole is seen: also at the end, and where the decoder does not say a word."""

@@ -2,7 +2,7 @@
 What is accepted can be joined: the film of a clip that was paid for does not fail at the end, however odd the clip is.
 
 Every clip here goes through the examination that decides before the next submit, and the joiner: alone, doubled, and
-behind a plain clip, so that it is copied where that is possible, and encoded. The boxes of MP4 are patched where no
+after a plain clip, so that it is copied where that is possible, and encoded. The boxes of MP4 are patched where no
 writer makes what is wanted.
 """
 
@@ -72,8 +72,8 @@ def plain(make_clip: MakeClip) -> Path:
 
 def assert_film(clip: Path, plain: Path, film_of: FilmOf, frames: int, tmp_path: Path) -> tuple[Film, Film]:
     """Whether the examiner takes *clip*, of so many *frames*, and it can be joined alone, doubled and with others."""
-    examined = examine(clip, frame_into=tmp_path / "last.png")
-    assert examined.clip.frames == frames
+    examination = examine(clip, frame_into=tmp_path / "last.png")
+    assert examination.clip.frames == frames
     assert film_of(clip).facts.frames == frames
     return film_of(clip, clip), film_of(plain, clip)
 
@@ -89,14 +89,14 @@ def test_a_frame_that_lasts_no_time_gets_some(
     clip = make_clip("clip.mp4", **SMALL)
     durations = [0 if n == at else 512 for n in range(16)]
     patch(clip, (*STBL, b"stts"), lambda _: runs_of(durations))
-    doubled, behind = assert_film(clip, plain, film_of, 16, tmp_path)
-    assert doubled.facts.frames == 31
-    assert doubled.numbers == [*range(15), *range(16)]
+    twice, behind = assert_film(clip, plain, film_of, 16, tmp_path)
+    assert twice.facts.frames == 31
+    assert twice.numbers == [*range(15), *range(16)]
     assert behind.numbers == [500, 501, *range(16)]
     handed_on = np.asarray(Image.open(tmp_path / "last.png"))
     assert clipmaker.read_number(handed_on) == 15, "the film ends on what is handed on"
-    assert doubled.facts.duration_s == pytest.approx(29.5 / 24 if at == 14 else 29 / 24, abs=0.001)
-    assert not doubled.facts.warnings
+    assert twice.facts.duration_s == pytest.approx(29.5 / 24 if at == 14 else 29 / 24, abs=0.001)
+    assert not twice.facts.warnings
 
 
 def test_two_of_one_time_among_b_frames_keep_their_order(
@@ -105,8 +105,8 @@ def test_two_of_one_time_among_b_frames_keep_their_order(
     """The decoder gives frames in the order in which they show, whatever their times say."""
     clip = make_clip("clip.mp4", **SMALL | {"bframes": 2})
     patch(clip, (*STBL, b"ctts"), lambda body: moved(body, sample=8, by=-512))
-    doubled, behind = assert_film(clip, plain, film_of, 16, tmp_path)
-    assert doubled.numbers == [*range(15), *range(16)]
+    twice, behind = assert_film(clip, plain, film_of, 16, tmp_path)
+    assert twice.numbers == [*range(15), *range(16)]
     assert behind.numbers == [500, 501, *range(16)]
 
 
@@ -128,30 +128,30 @@ def test_whatever_the_times_are_what_is_accepted_is_joined(
         patch(clip, (b"moov", b"trak", b"edts", b"elst"), lambda body: edited(body, dice.randrange(4) * 512, 1000))
     refusal = None
     try:
-        examined = examine(clip, frame_into=tmp_path / "last.png")
+        examination = examine(clip, frame_into=tmp_path / "last.png")
     except ClipUnusable as error:
         refusal = error.message
     if refusal is not None:
         assert is_a_reason(refusal)
         return
-    for film, first in ((film_of(clip, clip), examined.clip.frames), (film_of(plain, clip), 3)):
-        assert film.facts.frames == first + examined.clip.frames - 1
+    for film, first in ((film_of(clip, clip), examination.clip.frames), (film_of(plain, clip), 3)):
+        assert film.facts.frames == first + examination.clip.frames - 1
 
 
 @pytest.mark.parametrize("begin", [2, 6])
-def test_an_edit_that_begins_where_no_sync_frame_stands(
+def test_an_edit_that_begins_between_sync_frames(
     make_clip: MakeClip, film_of: FilmOf, plain: Path, tmp_path: Path, begin: int
 ) -> None:
     """The frames up to the first one that can be decoded are stood in for; the reason is never empty."""
     clip = make_clip("clip.mp4", **SMALL | {"gop": 8})
     patch(clip, (*STBL, b"stss"), lambda _: numbers_of([9]))
     patch(clip, (b"moov", b"trak", b"edts", b"elst"), lambda body: edited(body, begin * 512, 600))
-    examined = examine(clip, frame_into=tmp_path / "last.png")
-    doubled, behind = film_of(clip, clip), film_of(plain, clip)
-    assert doubled.facts.frames == 2 * examined.clip.frames - 1
-    assert doubled.numbers[-1] == behind.numbers[-1] == 15
-    assert doubled.facts.reason
-    assert is_a_reason(doubled.facts.reason)
+    examination = examine(clip, frame_into=tmp_path / "last.png")
+    twice, behind = film_of(clip, clip), film_of(plain, clip)
+    assert twice.facts.frames == 2 * examination.clip.frames - 1
+    assert twice.numbers[-1] == behind.numbers[-1] == 15
+    assert twice.facts.reason
+    assert is_a_reason(twice.facts.reason)
 
 
 def test_times_finer_than_a_film_counts(make_clip: MakeClip, film_of: FilmOf, plain: Path, tmp_path: Path) -> None:
@@ -163,8 +163,8 @@ def test_times_finer_than_a_film_counts(make_clip: MakeClip, film_of: FilmOf, pl
     durations = [417_001, 3, 833_333, 5, 416_667, 416_666, 7, 416_667] * 2
     patch(clip, (*STBL, b"stts"), lambda _: runs_of(durations))
     patch(clip, (b"moov", b"trak", b"edts", b"elst"), lambda body: edited(body, 0, 60_000))
-    examined = examine(clip, frame_into=tmp_path / "last.png")
-    assert examined.clip.frames == 16
+    examination = examine(clip, frame_into=tmp_path / "last.png")
+    assert examination.clip.frames == 16
     facts = join([FilmPart(path=clip, continued=n > 0) for n in range(2)], tmp_path / "film.mp4")
     with av.open(str(tmp_path / "film.mp4")) as film:
         times = [frame.pts for frame in film.decode(video=0)]
@@ -184,9 +184,9 @@ def test_packets_of_frames_that_do_not_show_are_no_frames(
     clip = split(whole, tmp_path / "split.mp4", "av1_frame_split")
     with av.open(str(clip)) as container:
         assert sum(1 for packet in container.demux(video=0) if packet.size) > 32
-    doubled, behind = assert_film(clip, plain, film_of, 32, tmp_path)
-    assert doubled.facts.reason == "part 1: some of its packets hold no frame that shows"
-    assert doubled.numbers == [*range(31), *range(32)]
+    twice, behind = assert_film(clip, plain, film_of, 32, tmp_path)
+    assert twice.facts.reason == "part 1: some of its packets hold no frame that shows"
+    assert twice.numbers == [*range(31), *range(32)]
     assert behind.numbers == [500, 501, *range(32)]
     assert film_of(whole).facts.copied, "what lies as it should is copied"
 
@@ -198,8 +198,8 @@ def test_a_picture_that_is_shown_by_a_packet_of_its_own(
     whole = make_clip("whole.mp4", **SMALL | {"codec": "vp9", "frames": 8})
     assert film_of(hidden_first(whole, tmp_path / "together.mp4", together=True)).facts.copied, "one packet, one frame"
     clip = hidden_first(whole, tmp_path / "hidden.mp4", together=False)
-    doubled, behind = assert_film(clip, plain, film_of, 8, tmp_path)
-    assert doubled.numbers == [*range(7), *range(8)]
+    twice, behind = assert_film(clip, plain, film_of, 8, tmp_path)
+    assert twice.numbers == [*range(7), *range(8)]
     assert behind.numbers == [500, 501, *range(8)]
 
 
@@ -224,23 +224,23 @@ def test_a_damaged_frame_that_the_examination_does_not_need_is_stood_in_for(
     """The clip's last frame is sound, so it was taken, and others were paid for: the film says what it lacks."""
     clip = make_clip("clip.mkv", **SMALL | {"codec": codec, "gop": 8})
     damage(clip, victims)
-    examined = examine(clip, frame_into=tmp_path / "last.png")
+    examination = examine(clip, frame_into=tmp_path / "last.png")
     behind = film_of(plain, clip)
-    assert behind.facts.frames == 2 + examined.clip.frames
+    assert behind.facts.frames == 2 + examination.clip.frames
     assert behind.numbers[-8:] == list(range(8, 16))
     (warning,) = behind.facts.warnings
     assert warning.part == 2
     assert "missing or damaged" in warning.message
-    assert film_of(clip, clip).facts.frames == 2 * examined.clip.frames - 1
+    assert film_of(clip, clip).facts.frames == 2 * examination.clip.frames - 1
 
 
 def test_a_damaged_last_frame_is_refused_at_once(make_clip: MakeClip, tmp_path: Path) -> None:
     """Nothing can be made from it, so nothing more is paid for."""
     clip = make_clip("clip.mkv", **SMALL)
     damage(clip, [15])
-    with pytest.raises(ClipUnusable) as caught:
+    with pytest.raises(ClipUnusable) as failure:
         examine(clip, frame_into=tmp_path / "last.png")
-    assert is_a_reason(caught.value.message)
+    assert is_a_reason(failure.value.message)
 
 
 def test_a_clip_that_goes_on_in_another_size(
@@ -290,19 +290,19 @@ def test_odd_but_sound_clips_are_joined(
     options = dict(options)
     clip = make_clip(options.pop("name", "clip.mp4"), **SMALL | options)
     frames = options.get("shown_frames") or options.get("frames", 16)
-    doubled, behind = assert_film(clip, plain, film_of, frames, tmp_path)
-    assert doubled.facts.frames == 2 * frames - 1
+    twice, behind = assert_film(clip, plain, film_of, frames, tmp_path)
+    assert twice.facts.frames == 2 * frames - 1
     assert behind.facts.frames == frames + 2
-    assert not doubled.facts.warnings + behind.facts.warnings
+    assert not twice.facts.warnings + behind.facts.warnings
 
 
 def test_no_reason_is_empty(tmp_path: Path, make_clip: MakeClip) -> None:
     """An error of the library without words gets its name; a clip without anything to decode is refused in words."""
     clip = make_clip("clip.mkv", **SMALL)
     damage(clip, range(16))
-    with pytest.raises(ClipUnusable) as caught:
+    with pytest.raises(ClipUnusable) as failure:
         join([FilmPart(path=clip, continued=False)], tmp_path / "film.mp4")
-    assert is_a_reason(caught.value.message)
+    assert is_a_reason(failure.value.message)
 
 
 # --- what the tests share
@@ -314,7 +314,7 @@ def is_a_reason(message: str) -> bool:
 
 
 def patch(clip: Path, path: Sequence[bytes], change: Callable[[bytes], bytes]) -> None:
-    """Give the box at *path* another body, and all boxes around it their new size; the index stands at the end."""
+    """Give the box at *path* another body, and all boxes around it their new size; the index is at the end."""
     data = clip.read_bytes()
     clip.write_bytes(patched(data, 0, len(data), path, change))
 
@@ -373,7 +373,7 @@ def split(source: Path, into: Path, bit_filter: str) -> Path:
 
 
 def hidden_first(source: Path, into: Path, *, together: bool) -> Path:
-    """The first frame's show_frame bit taken away, and what shows the frame behind it: in its packet, or the next."""
+    """The first frame's show_frame bit taken away, and what shows the frame after it: in its packet, or the next."""
     with av.open(str(source)) as clip, av.open(str(into), "w") as output:
         copy = output.add_stream_from_template(clip.streams.video[0], opaque=True)
         for n, packet in enumerate(clip.demux(video=0)):
@@ -395,7 +395,7 @@ def hidden_first(source: Path, into: Path, *, together: bool) -> Path:
 
 
 def with_packet(source: Path, into: Path, *, after: int, data: bytes) -> Path:
-    """A copy with one packet more, behind so many."""
+    """A copy with one packet more, after that many."""
     with av.open(str(source)) as clip, av.open(str(into), "w") as output:
         copy = output.add_stream_from_template(clip.streams.video[0], opaque=True)
         for n, packet in enumerate(clip.demux(video=0)):

@@ -40,43 +40,43 @@ def test_the_film_shows_what_is_handed_on(row: Row, kit: Kit, make_clip: Callabl
     """Doubled, which is copied where that is possible, and before another clip, which is encoded in its look."""
     clip, film = row.clip(kit), tmp_path / "film.mp4"
     other = make_clip("other.mp4", size=(64, 64), frames=2, audio_s=None, manifest=False, tagged=True, matrix="bt709")
-    found = examine(clip, frame_into=tmp_path / "last.png")
-    handed_on = np.asarray(Image.open(found.frame.path)).astype(np.float32)
+    examination = examine(clip, frame_into=tmp_path / "last.png")
+    handed_on = np.asarray(Image.open(examination.frame.path)).astype(np.float32)
 
-    doubled = join([FilmPart(path=clip, continued=False), FilmPart(path=clip, continued=True)], film)
-    assert doubled.frames == 2 * found.clip.frames - 1
-    assert_alike(frame_of(film, -1), handed_on, exactly=doubled.copied)
+    twice = join([FilmPart(path=clip, continued=False), FilmPart(path=clip, continued=True)], film)
+    assert twice.frames == 2 * examination.clip.frames - 1
+    assert_alike(frame_of(film, -1), handed_on, exactly=twice.copied)
 
-    encoded = join([FilmPart(path=clip, continued=False), FilmPart(path=other, continued=False)], film)
-    assert (encoded.copied, encoded.frames) == (False, found.clip.frames + 2)
-    assert_alike(frame_of(film, found.clip.frames - 1), handed_on)
+    other_film = join([FilmPart(path=clip, continued=False), FilmPart(path=other, continued=False)], film)
+    assert (other_film.copied, other_film.frames) == (False, examination.clip.frames + 2)
+    assert_alike(frame_of(film, examination.clip.frames - 1), handed_on)
 
 
 @pytest.mark.parametrize("row", LOOKS, ids=name_of)
-def test_behind_another_clip_the_film_shows_it_in_the_look_of_that(
+def test_after_another_clip_the_film_shows_it_in_the_format_of_that(
     row: Row, kit: Kit, make_clip: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Fitted into its size, and read back by its tags."""
     clip, film = row.clip(kit), tmp_path / "film.mp4"
-    found = examine(clip, frame_into=tmp_path / "last.png")
-    size = (found.clip.width + found.clip.width % 2, found.clip.height + found.clip.height % 2)
+    examination = examine(clip, frame_into=tmp_path / "last.png")
+    size = (examination.clip.width + examination.clip.width % 2, examination.clip.height + examination.clip.height % 2)
     first: dict[str, Any] = {"size": size, "frames": 2, "audio_s": None, "manifest": False, "codec": "vp9"}
-    handed_on = np.asarray(Image.open(found.frame.path)).astype(np.float32)
+    handed_on = np.asarray(Image.open(examination.frame.path)).astype(np.float32)
     for look in ({}, {"tagged": True, "matrix": "bt709"}):
         parts = [make_clip("first.mp4", **first | look), clip]
         join([FilmPart(path=path, continued=False) for path in parts], film)
-        assert_alike(frame_of(film, found.clip.frames + 1), handed_on)
+        assert_alike(frame_of(film, examination.clip.frames + 1), handed_on)
 
 
-def assert_alike(shown: npt.NDArray[np.float32], handed_on: npt.NDArray[np.float32], *, exactly: bool = False) -> None:
+def assert_alike(image: npt.NDArray[np.float32], handed_on: npt.NDArray[np.float32], *, exactly: bool = False) -> None:
     """To what an encoder loses; an encoded film may be a pixel wider or higher, since its sides are even."""
     height, width = handed_on.shape[:2]
-    assert 0 <= shown.shape[0] - height <= 1
-    assert 0 <= shown.shape[1] - width <= 1
-    if shown.shape != handed_on.shape:
-        resized = Image.fromarray(shown.astype(np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
-        shown = np.asarray(resized).astype(np.float32)
-    error = shown - handed_on
+    assert 0 <= image.shape[0] - height <= 1
+    assert 0 <= image.shape[1] - width <= 1
+    if image.shape != handed_on.shape:
+        image_resized = Image.fromarray(image.astype(np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
+        image = np.asarray(image_resized).astype(np.float32)
+    error = image - handed_on
     assert not exactly or not error.any()
     assert (
         np.abs(error).mean() < 7

@@ -18,7 +18,7 @@ UNLIKE: tuple[dict[str, Any], ...] = (
     {"bframes": 0},
     {"size": (320, 180), "fps": Fraction(25)},
 )
-"""Clips that cannot stand in one track as they are."""
+"""Clips that cannot be in one track as they are."""
 
 
 class CutShort(BaseException):
@@ -34,7 +34,7 @@ def parts(make_clip: MakeClip) -> list[FilmPart]:
 
 
 @pytest.fixture
-def encoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def encodings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The clips that were decoded for a film, in order, from now on."""
     names: list[str] = []
     frames_of = film_picture.frames_of
@@ -80,37 +80,37 @@ def test_the_same_clips_give_the_same_bytes(make_clip: MakeClip, tmp_path: Path)
     assert len(films) == 1
 
 
-def hidden(folder: Path) -> list[str]:
+def hidden_names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name.startswith("."))
 
 
 @pytest.mark.parametrize("at", [0, 5, 22])
 def test_finished_shots_are_not_encoded_again(
-    parts: list[FilmPart], tmp_path: Path, encoded: list[str], cut_at: Callable[[str, int], None], at: int
+    parts: list[FilmPart], tmp_path: Path, encodings: list[str], cut_at: Callable[[str, int], None], at: int
 ) -> None:
     """The third shot was under way: two are taken over, two are made, and the film is the same to the byte."""
     whole = join(parts, tmp_path / "whole.mp4")
-    assert encoded == ["part0.mp4", "part1.mp4", "part2.mp4", "part3.mp4"]
+    assert encodings == ["part0.mp4", "part1.mp4", "part2.mp4", "part3.mp4"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(film_picture, "frames_of", film_picture.frames_of)
         cut_at("part2.mp4", at)
         with pytest.raises(CutShort):
             join(parts, tmp_path / "film.mp4")
     assert not (tmp_path / "film.mp4").exists()
-    encoded.clear()
+    encodings.clear()
 
     again = join(parts, tmp_path / "film.mp4")
 
-    assert "part0.mp4" not in encoded
-    assert "part1.mp4" not in encoded
+    assert "part0.mp4" not in encodings
+    assert "part1.mp4" not in encodings
     assert (again.sha256, again.frames) == (whole.sha256, whole.frames)
     assert (tmp_path / "film.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
-    assert hidden(tmp_path) == []
+    assert hidden_names(tmp_path) == []
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-3], lambda data: data[: len(data) // 2], lambda _: b""])
 def test_a_shot_that_a_machine_went_down_with_is_made_again(
-    parts: list[FilmPart], tmp_path: Path, encoded: list[str], cut_at: Callable[[str, int], None], damage: Any
+    parts: list[FilmPart], tmp_path: Path, encodings: list[str], cut_at: Callable[[str, int], None], damage: Any
 ) -> None:
     """Only what was written to its end counts."""
     whole = join(parts, tmp_path / "whole.mp4")
@@ -121,15 +121,15 @@ def test_a_shot_that_a_machine_went_down_with_is_made_again(
             join(parts, tmp_path / "film.mp4")
     (shot,) = tmp_path.glob(".shot-*.mp4")
     shot.write_bytes(damage(shot.read_bytes()))
-    encoded.clear()
+    encodings.clear()
 
     again = join(parts, tmp_path / "film.mp4")
 
-    assert encoded[0] == "part0.mp4"
+    assert encodings[0] == "part0.mp4"
     assert again.sha256 == whole.sha256
 
 
-def test_a_shot_of_another_take_is_none_of_this_film(
+def test_a_shot_of_another_take_is_not_used_for_this_film(
     parts: list[FilmPart], make_clip: MakeClip, tmp_path: Path, cut_at: Callable[[str, int], None]
 ) -> None:
     """The same name with other frames in it: what was encoded before is not taken for it."""
@@ -138,8 +138,8 @@ def test_a_shot_of_another_take_is_none_of_this_film(
         cut_at("part1.mp4", 3)
         with pytest.raises(CutShort):
             join(parts, tmp_path / "film.mp4")
-    changed = make_clip("other.mp4", **SHORT | {"first_number": 40})
-    changed.replace(parts[0].path)
+    clip = make_clip("other.mp4", **SHORT | {"first_number": 40})
+    clip.replace(parts[0].path)
 
     again = join(parts, tmp_path / "film.mp4")
     anew = tmp_path / "anew"

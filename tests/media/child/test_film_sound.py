@@ -1,4 +1,4 @@
-"""The sound of a film: which codecs are taken, what is said of those that are not, and that no film fails for one."""
+"""The sound of a film: which codecs are taken, what is reported of others, and that no film fails for one."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -130,7 +130,7 @@ def test_opus_in_matroska_by_an_older_ffmpeg_is_in_its_place(tmp_path: Path, bfr
 
 
 def as_dts(clip: Path) -> Path:
-    """AC-3 that is said to be DTS, for which there is no encoder here."""
+    """AC-3 that is labeled DTS, for which there is no encoder here."""
     data = clip.read_bytes()
     assert data.count(b"A_AC3") == 1
     clip.write_bytes(data.replace(b"A_AC3", b"A_DTS"))
@@ -138,7 +138,7 @@ def as_dts(clip: Path) -> Path:
 
 
 @pytest.mark.parametrize("word", ["dts", "adpcm_ima_qt"])
-def test_sound_that_is_left_out_is_said(tmp_path: Path, word: str) -> None:
+def test_sound_that_is_left_out_is_reported(tmp_path: Path, word: str) -> None:
     """A film without it is better than none, but nobody should have to hear that for himself."""
     odd = as_dts(write(tmp_path / "odd.mkv", "ac3")) if word == "dts" else write(tmp_path / "odd.mov", word)
     assert examine(odd, frame_into=tmp_path / "last.png").clip.has_audio
@@ -151,7 +151,7 @@ def test_sound_that_is_left_out_is_said(tmp_path: Path, word: str) -> None:
         assert not container.streams.audio
 
 
-def test_of_several_sounds_one_that_can_be_decoded_is_taken(tmp_path: Path) -> None:
+def test_of_several_sounds_a_decodable_one_is_chosen(tmp_path: Path) -> None:
     """The first may be in a codec that we leave alone."""
     first, second = as_dts(write(tmp_path / "dts.mkv", "ac3")), write(tmp_path / "aac.mkv", "aac")
     clip = tmp_path / "clip.mkv"

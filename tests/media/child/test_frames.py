@@ -73,19 +73,19 @@ def test_the_last_frame_is_that_of_a_full_decode(
     clip = make_clip(name, **CLIPS[name])
     true_frames, layout = oracle.frames(ffmpeg, clip, stream_of(name))
 
-    found = examine(clip, frame_into=clip.with_suffix(".png"))
+    examination = examine(clip, frame_into=clip.with_suffix(".png"))
 
-    image = pixels(found.frame.path)
-    turned = CLIPS[name].get("rotation", 0)
-    assert clipmaker.read_number(image if not turned else np.rot90(image, -turned // 90)) == len(true_frames) - 1
+    image = pixels(examination.frame.path)
+    rotation = CLIPS[name].get("rotation", 0)
+    assert clipmaker.read_number(image if not rotation else np.rot90(image, -rotation // 90)) == len(true_frames) - 1
     oracle.assert_same(display(oracle.to_rgb(true_frames[-1], layout), clip, clipmaker), image)
-    assert len(true_frames) == found.clip.frames
-    assert (image.shape[1], image.shape[0]) == (found.clip.width, found.clip.height)
-    assert (found.clip.width, found.clip.height) == (found.frame.width, found.frame.height)
+    assert len(true_frames) == examination.clip.frames
+    assert (image.shape[1], image.shape[0]) == (examination.clip.width, examination.clip.height)
+    assert (examination.clip.width, examination.clip.height) == (examination.frame.width, examination.frame.height)
     stands = CLIPS[name].get("stands", [1] * len(true_frames))
-    assert sum(stands) / 24 == pytest.approx(found.clip.duration_s, abs=0.002)
-    assert (CLIPS[name].get("audio_s", 1) is not None) == found.clip.has_audio
-    assert CLIPS[name].get("codec", "h264") == found.clip.video_codec
+    assert sum(stands) / 24 == pytest.approx(examination.clip.duration_s, abs=0.002)
+    assert (CLIPS[name].get("audio_s", 1) is not None) == examination.clip.has_audio
+    assert CLIPS[name].get("codec", "h264") == examination.clip.video_codec
 
 
 @pytest.mark.parametrize("name", ["bigbuckbunny", "bikes"])
@@ -94,10 +94,10 @@ def test_the_last_frame_of_real_clips_is_exact(name: str, tmp_path: Path, oracle
     clip = real_clip(name, tmp_path)
     true_frames, layout = oracle.frames(ffmpeg, clip)
 
-    found = examine(clip, frame_into=tmp_path / "last.png")
+    examination = examine(clip, frame_into=tmp_path / "last.png")
 
-    oracle.assert_same(oracle.to_rgb(true_frames[-1], layout), pixels(found.frame.path))
-    assert len(true_frames) == found.clip.frames
+    oracle.assert_same(oracle.to_rgb(true_frames[-1], layout), pixels(examination.frame.path))
+    assert len(true_frames) == examination.clip.frames
 
 
 @pytest.mark.parametrize("name", ["carphone_pristine", "carphone_distorted"])
@@ -108,14 +108,16 @@ def test_a_real_clip_of_wide_pixels_is_handed_on_in_square_ones(
     clip = real_clip(name, tmp_path)
     true_frames, layout = oracle.frames(ffmpeg, clip)
 
-    found = examine(clip, frame_into=tmp_path / "last.png")
+    examination = examine(clip, frame_into=tmp_path / "last.png")
 
     expected = Image.fromarray(np.rint(oracle.to_rgb(true_frames[-1], layout)).astype(np.uint8))
-    error = pixels(found.frame.path) - np.asarray(expected.resize((193, 144), Image.Resampling.BICUBIC)).astype(float)
-    assert (found.clip.width, found.clip.height) == (193, 144)
+    error = pixels(examination.frame.path) - np.asarray(expected.resize((193, 144), Image.Resampling.BICUBIC)).astype(
+        float
+    )
+    assert (examination.clip.width, examination.clip.height) == (193, 144)
     assert np.abs(error).mean() < 1.5
     assert np.abs(error.mean((0, 1))).max() < 0.1
-    assert len(true_frames) == found.clip.frames
+    assert len(true_frames) == examination.clip.frames
 
 
 def test_a_seedance_twin_has_the_anatomy_of_the_real_file(make_clip: MakeClip, clipmaker: ModuleType) -> None:
@@ -188,20 +190,22 @@ def test_rgb_has_no_bias(
     )
     frames, layout = oracle.frames(ffmpeg, clip)
 
-    found = examine(clip, frame_into=clip.with_suffix(".png"))
+    examination = examine(clip, frame_into=clip.with_suffix(".png"))
 
     expected = matrix if tagged else "bt601"  # Nobody can see that an untagged file is BT.709.
-    oracle.assert_same(oracle.to_rgb(frames[-1], layout, matrix=expected, full=full_range), pixels(found.frame.path))
-    assert expected == found.frame.matrix
+    oracle.assert_same(
+        oracle.to_rgb(frames[-1], layout, matrix=expected, full=full_range), pixels(examination.frame.path)
+    )
+    assert expected == examination.frame.matrix
 
 
 def test_a_frame_is_what_was_drawn(make_clip: MakeClip, clipmaker: ModuleType) -> None:
     """The way through the encoder and back moves no channel by a level."""
     clip = make_clip(frames=2, audio_s=None, encoder_options={"crf": "4"})
-    found = examine(clip, frame_into=clip.with_suffix(".png"))
+    examination = examine(clip, frame_into=clip.with_suffix(".png"))
 
-    drawn = clipmaker.draw(clipmaker.Clip(), 1).astype(float)
-    assert np.abs((pixels(found.frame.path) - drawn).mean((0, 1))).max() < 0.5
+    picture = clipmaker.draw(clipmaker.Clip(), 1).astype(float)
+    assert np.abs((pixels(examination.frame.path) - picture).mean((0, 1))).max() < 0.5
 
 
 # --- files that give no frame
@@ -209,7 +213,7 @@ def test_a_frame_is_what_was_drawn(make_clip: MakeClip, clipmaker: ModuleType) -
 
 @pytest.mark.parametrize("name", ["seedance_twin.mp4", "faststart.mp4", "fragmented.mp4", "h264.mkv", "vp9.webm"])
 def test_a_truncated_clip_gives_no_frame(name: str, make_clip: MakeClip) -> None:
-    """Part of a body is told apart, so that it is fetched again, and never mistaken for a shorter clip."""
+    """Part of a body is recognized, so that it is fetched again, and never mistaken for a shorter clip."""
     clip = make_clip(name, **CLIPS[name])
     whole = clip.read_bytes()
 
@@ -350,10 +354,10 @@ def test_a_frame_replaces_the_one_before_and_its_facts_are_true(make_clip: MakeC
     into = clip.with_suffix(".png")
     into.write_bytes(b"something older")
 
-    found = examine(clip, frame_into=into)
+    examination = examine(clip, frame_into=into)
 
     data = into.read_bytes()
-    assert (len(data), hashlib.sha256(data).hexdigest()) == (found.frame.bytes, found.frame.sha256)
+    assert (len(data), hashlib.sha256(data).hexdigest()) == (examination.frame.bytes, examination.frame.sha256)
     assert {clip, into} == set(clip.parent.iterdir())
 
 
@@ -374,7 +378,7 @@ def stream_of(name: str) -> str:
 
 
 def display(image: Pixels, clip: Path, clipmaker: ModuleType) -> Pixels:
-    """*image* as a player shows it: moved pixel by pixel by the matrix that stands in the MP4's track header."""
+    """*image* as a player shows it: moved pixel by pixel by the matrix in the MP4's track header."""
     data = clip.read_bytes()
     headers = list(clipmaker.find_deep(data, b"moov", b"trak", b"tkhd")) if clip.suffix == ".mp4" else []
     for at in headers:
@@ -382,9 +386,9 @@ def display(image: Pixels, clip: Path, clipmaker: ModuleType) -> Pixels:
         if (a, b, c, d) != (1, 0, 0, 1):
             y, x = np.mgrid[0 : image.shape[0], 0 : image.shape[1]]
             to_x, to_y = a * x + c * y, b * x + d * y
-            shown = np.empty((np.ptp(to_y) + 1, np.ptp(to_x) + 1, 3), image.dtype)
-            shown[to_y - to_y.min(), to_x - to_x.min()] = image
-            return shown
+            result = np.empty((np.ptp(to_y) + 1, np.ptp(to_x) + 1, 3), image.dtype)
+            result[to_y - to_y.min(), to_x - to_x.min()] = image
+            return result
     return image
 
 
@@ -400,10 +404,10 @@ def refusal(clip: Path) -> str:
     """The reason for which *clip* is refused, having made sure that nothing was written."""
     into = clip.with_name("refused.png")
     before = set(clip.parent.iterdir())
-    with pytest.raises(ClipUnusable) as caught:
+    with pytest.raises(ClipUnusable) as failure:
         examine(clip, frame_into=into)
     assert before == set(clip.parent.iterdir())
-    return caught.value.reason
+    return failure.value.reason
 
 
 def real_clip(name: str, into: Path) -> Path:

@@ -14,12 +14,12 @@ from PIL import Image
 from framerelay.media.child.frames import examine
 from framerelay.media.child.opening import take_opening
 from framerelay.runs.errors import ClipUnusable
-from tests.media.odd_clip_making import Kit, Refused, Row, Shown
+from tests.media.odd_clip_making import Kit, Picture, Refusal, Row
 from tests.media.odd_clips import ROWS
 
 FILM = Path(__file__).parents[3] / "docs" / "film.md"
-TAKEN = [row for row in ROWS if isinstance(row.right, Shown)]
-REFUSED = [row for row in ROWS if isinstance(row.right, Refused)]
+TAKEN = [row for row in ROWS if isinstance(row.right, Picture)]
+REFUSED = [row for row in ROWS if isinstance(row.right, Refusal)]
 
 
 def name_of(row: Row) -> str:
@@ -36,27 +36,31 @@ def kit(make_clip: Callable[..., Path], clipmaker: ModuleType, ffmpeg: str, tmp_
 @pytest.mark.parametrize("row", TAKEN, ids=name_of)
 def test_a_clip_is_handed_on_as_a_player_shows_it(row: Row, kit: Kit, oracle: ModuleType, tmp_path: Path) -> None:
     """The right frame, the right way up, in the right size, shape and colors; and its facts are true."""
-    assert isinstance(row.right, Shown)
+    assert isinstance(row.right, Picture)
     right, clip = row.right, row.clip(kit)
 
-    found = examine(clip, frame_into=tmp_path / "last.png")
+    examination = examine(clip, frame_into=tmp_path / "last.png")
 
-    image = np.asarray(Image.open(found.frame.path))
+    image = np.asarray(Image.open(examination.frame.path))
     assert kit.clipmaker.read_number(unturned(image, right.display)) == right.number
-    assert (image.shape[1], image.shape[0]) == (found.clip.width, found.clip.height) == right.size
-    assert (found.clip.frames, found.clip.video_codec, found.clip.notes) == (right.frames, right.codec, right.notes)
-    assert found.frame.matrix == right.matrix
+    assert (image.shape[1], image.shape[0]) == (examination.clip.width, examination.clip.height) == right.size
+    assert (examination.clip.frames, examination.clip.video_codec, examination.clip.notes) == (
+        right.frames,
+        right.codec,
+        right.notes,
+    )
+    assert examination.frame.matrix == right.matrix
     if right.like == "samples":
         frames, layout = oracle.frames(kit.ffmpeg, clip, right.stream)
         assert len(frames) == right.frames
-        expected = oracle.to_rgb(frames[-1], layout, matrix=right.matrix, full=right.full, sited=right.sited)
+        expected = oracle.to_rgb(frames[-1], layout, matrix=right.matrix, full=right.full, siting=right.siting)
         oracle.assert_same(expected, unturned(image, right.display))
     elif right.like == "plain":
         plain = examine(kit.clip("plain.mp4"), frame_into=tmp_path / "plain.png")
-        assert found.frame.sha256 == plain.frame.sha256
+        assert examination.frame.sha256 == plain.frame.sha256
     else:
-        drawn = Image.fromarray(kit.drawn(right.number)).resize(right.size, Image.Resampling.BICUBIC)
-        error = image - np.asarray(drawn).astype(float)
+        picture = Image.fromarray(kit.draw(right.number)).resize(right.size, Image.Resampling.BICUBIC)
+        error = image - np.asarray(picture).astype(float)
         assert np.abs(error).mean() < 4
         assert np.abs(error.mean((0, 1))).max() < (3 if right.like == "light" else 1)
 
@@ -66,44 +70,44 @@ def test_a_clip_is_handed_on_as_a_player_shows_it(row: Row, kit: Kit, oracle: Mo
 )
 def test_its_first_frame_is_kept_in_the_same_way(row: Row, kit: Kit, tmp_path: Path) -> None:
     """Else a seam would be measured between a picture and its mirror image."""
-    assert isinstance(row.right, Shown)
+    assert isinstance(row.right, Picture)
     clip = row.clip(kit)
 
-    found = take_opening(clip, frame_into=tmp_path / "first.png", begun_with=None)
+    opening = take_opening(clip, frame_into=tmp_path / "first.png", begun_with=None)
     last = examine(clip, frame_into=tmp_path / "last.png").frame
 
-    image = np.asarray(Image.open(found.frame.path))
+    image = np.asarray(Image.open(opening.frame.path))
     assert kit.clipmaker.read_number(unturned(image, row.right.display)) == 0
-    assert (found.frame.width, found.frame.height, found.frame.matrix) == (last.width, last.height, last.matrix)
+    assert (opening.frame.width, opening.frame.height, opening.frame.matrix) == (last.width, last.height, last.matrix)
     assert (image.shape[1], image.shape[0]) == row.right.size
-    drawn = np.asarray(Image.fromarray(kit.drawn(0)).resize(image_size(image, row.right.display))).astype(float)
-    assert np.abs((unturned(image, row.right.display) - drawn).mean((0, 1))).max() < 3
+    picture = np.asarray(Image.fromarray(kit.draw(0)).resize(image_size(image, row.right.display))).astype(float)
+    assert np.abs((unturned(image, row.right.display) - picture).mean((0, 1))).max() < 3
 
 
 @pytest.mark.parametrize("row", REFUSED, ids=name_of)
-def test_a_clip_that_cannot_be_handed_on_is_refused_in_words(row: Row, kit: Kit, tmp_path: Path) -> None:
+def test_a_clip_that_cannot_be_handed_on_is_refused_with_a_sentence(row: Row, kit: Kit, tmp_path: Path) -> None:
     """That say what it is and, where that helps, what to do; and nothing is left behind."""
-    assert isinstance(row.right, Refused)
+    assert isinstance(row.right, Refusal)
     clip, into = row.clip(kit), tmp_path / "frames" / "last.png"
     into.parent.mkdir()
 
-    with pytest.raises(ClipUnusable) as caught:
+    with pytest.raises(ClipUnusable) as failure:
         examine(clip, frame_into=into)
 
-    assert row.right.words in caught.value.message
-    assert row.right.reason == caught.value.reason
-    assert str(tmp_path) not in caught.value.message
+    assert row.right.words in failure.value.message
+    assert row.right.reason == failure.value.reason
+    assert str(tmp_path) not in failure.value.message
     assert not list(into.parent.iterdir())
 
 
 def test_the_manual_counts_what_is_tried() -> None:
     """The table of docs/film.md is this one, summed up."""
     rows = re.findall(r"(?m)^\| (\w+) .*\| (\d+) \| (\d+) \|$", FILM.read_text(encoding="utf-8"))
-    told = {kind: (int(taken), int(refused)) for kind, taken, refused in rows}
-    taken, refused = (Counter(row.kind for row in rows) for rows in (TAKEN, REFUSED))
+    counts = {kind: (int(successes), int(failures)) for kind, successes, failures in rows}
+    good, bad = (Counter(row.kind for row in rows) for rows in (TAKEN, REFUSED))
 
-    expected = {kind: (taken[kind], refused[kind]) for kind in taken | refused}
-    assert {**expected, "all": (len(TAKEN), len(REFUSED))} == told
+    expected = {kind: (good[kind], bad[kind]) for kind in good | bad}
+    assert {**expected, "all": (len(TAKEN), len(REFUSED))} == counts
     assert len({name_of(row) for row in ROWS}) == len(ROWS)
 
 

@@ -22,9 +22,9 @@ FEW: dict[str, Any] = {"frames": 12, "audio_s": None, "first_number": 700}
 
 def opening(clip: Path, begun_with: Path | None = None) -> tuple[Opening, np.ndarray[Any, np.dtype[np.uint8]]]:
     """What is found, and the picture that was written."""
-    found = take_opening(clip, frame_into=clip.with_suffix(".first.png"), begun_with=begun_with)
-    with Image.open(found.frame.path) as image:
-        return found, np.asarray(image.convert("RGB"))
+    opening = take_opening(clip, frame_into=clip.with_suffix(".first.png"), begun_with=begun_with)
+    with Image.open(opening.frame.path) as image:
+        return opening, np.asarray(image.convert("RGB"))
 
 
 @pytest.mark.parametrize(
@@ -46,17 +46,17 @@ def test_the_frame_that_is_shown_first_is_taken(
     make_clip: MakeClip, clipmaker: ModuleType, name: str, fields: dict[str, Any]
 ) -> None:
     """Its number is printed on it; B-frames, late keyframes, cover art and sound do not mislead."""
-    found, picture = opening(make_clip(name, **{**FEW, **fields}))
+    found_opening, picture = opening(make_clip(name, **{**FEW, **fields}))
 
     assert clipmaker.read_number(picture) == 700
-    assert (found.frame.width, found.frame.height) == (320, 180)
-    assert found.frame.bytes == found.frame.path.stat().st_size
+    assert (found_opening.frame.width, found_opening.frame.height) == (320, 180)
+    assert found_opening.frame.bytes == found_opening.frame.path.stat().st_size
 
 
 def test_a_turned_clip_opens_upright(make_clip: MakeClip) -> None:
     """As its last frame does."""
-    found, _ = opening(make_clip(**FEW, rotation=90))
-    assert (found.frame.width, found.frame.height) == (180, 320)
+    found_opening, _ = opening(make_clip(**FEW, rotation=90))
+    assert (found_opening.frame.width, found_opening.frame.height) == (180, 320)
 
 
 def test_the_difference_is_zero_from_itself_and_large_from_another_picture(make_clip: MakeClip, tmp_path: Path) -> None:
@@ -73,12 +73,12 @@ def test_the_difference_is_zero_from_itself_and_large_from_another_picture(make_
 
 
 def test_a_picture_of_another_size_covers_the_clip_and_is_cut_evenly(make_clip: MakeClip, tmp_path: Path) -> None:
-    """As providers do: twice as large is scaled, and what stands out above and below does not count."""
+    """As providers do: twice as large is scaled, and what extends above and below does not count."""
     clip = make_clip(**FEW)
     _, picture = opening(clip)
     large, tall = tmp_path / "large.png", tmp_path / "tall.png"
-    doubled = picture.repeat(2, axis=0).repeat(2, axis=1)
-    write_png(np.ascontiguousarray(doubled), large)
+    enlargement = picture.repeat(2, axis=0).repeat(2, axis=1)
+    write_png(np.ascontiguousarray(enlargement), large)
     write_png(np.pad(picture, ((50, 50), (0, 0), (0, 0)), constant_values=255), tall)
 
     assert (opening(clip, large)[0].difference or 99) < 3
@@ -106,15 +106,15 @@ def decoder(decoders: tuple[Decoder, Decoder]) -> Decoder:
 
 @pytest.mark.anyio
 async def test_it_is_taken_in_the_cage(decoder: Decoder, make_clip: MakeClip, tmp_path: Path) -> None:
-    """With everything loaded that it needs, scaling included; and a picture that is none is said to be so."""
+    """With everything loaded that it needs, scaling included; and it says of a file that it is not a picture."""
     clip = make_clip(**FEW)
     into, other, none = tmp_path / "first.png", tmp_path / "other.png", tmp_path / "none.png"
     write_png(np.zeros((90, 320, 3), np.uint8), other)
     none.write_text("no picture")
 
-    found = await decoder.open(clip, frame_into=into, begun_with=other, small=[(into, tmp_path / "first.jpg")])
+    opening = await decoder.open(clip, frame_into=into, begun_with=other, small=[(into, tmp_path / "first.jpg")])
 
-    assert (found.frame.path, found.difference is not None) == (into, True)
+    assert (opening.frame.path, opening.difference is not None) == (into, True)
     with Image.open(tmp_path / "first.jpg") as small, Image.open(into) as whole:
         assert (small.format, small.size) == ("JPEG", (320, 180))
         assert np.abs(np.asarray(small).astype(np.int16) - np.asarray(whole.convert("RGB"))).mean() < 3

@@ -14,7 +14,7 @@ from framerelay.media.child.orientation import Orientation, orientation_by, orie
 ONE = 1 << 16
 MATRICES = [(ONE, 0, 0, ONE), (-ONE, 0, 0, ONE), (ONE, 0, 0, -ONE), (-ONE, 0, 0, -ONE)]
 MATRICES += [(b, a, d, c) for a, b, c, d in MATRICES]
-"""Every way in which a picture can lie: a, b, c, d of ISO 14496-12, 6.2.2."""
+"""Every way in which a picture can be turned: a, b, c, d of ISO 14496-12, 6.2.2."""
 
 
 def display_matrix(a: int, b: int, c: int, d: int) -> bytes:
@@ -22,7 +22,7 @@ def display_matrix(a: int, b: int, c: int, d: int) -> bytes:
     return struct.pack("=9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
 
 
-def shown(image: np.ndarray[Any, np.dtype[np.uint8]], a: int, b: int, c: int, d: int) -> Any:
+def turn(image: np.ndarray[Any, np.dtype[np.uint8]], a: int, b: int, c: int, d: int) -> Any:
     """*image* as the standard says: pixel by pixel, x, y to ax + cy, bx + dy."""
     y, x = np.mgrid[0 : image.shape[0], 0 : image.shape[1]]
     to_x, to_y = (a * x + c * y) // ONE, (b * x + d * y) // ONE
@@ -38,7 +38,7 @@ IMAGE = np.random.default_rng(1).integers(0, 256, (6, 10, 3), dtype=np.uint8)
 def test_a_picture_is_moved_as_the_standard_says(matrix: tuple[int, int, int, int]) -> None:
     """Turned, mirrored, or both; the size with it."""
     orientation = orientation_by(display_matrix(*matrix))
-    expected = shown(IMAGE, *matrix)
+    expected = turn(IMAGE, *matrix)
 
     assert np.array_equal(expected, orientation.apply(IMAGE))
     assert (expected.shape[1], expected.shape[0]) == orientation.turn_size((10, 6))

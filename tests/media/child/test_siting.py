@@ -1,4 +1,4 @@
-"""Whether a clip itself says where its color lies, and what a frame is whose color is put in the center."""
+"""Whether a clip itself declares its chroma siting, and what a frame is whose chroma is centered."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +28,7 @@ def asked(clip: Path, **arguments: Any) -> bool:
 
 @pytest.mark.parametrize("kind", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
-def test_a_clip_that_says_where_its_color_lies_is_believed(codec: str, kind: int, make_clip: MakeClip) -> None:
+def test_a_clip_that_states_its_chroma_siting_is_believed(codec: str, kind: int, make_clip: MakeClip) -> None:
     """Each kind of the standard but "left", which x264 writes as silence."""
     key = {"h264": "x264-params", "hevc": "x265-params"}[codec]
     clip = make_clip(codec=codec, encoder_options={key: f"chromaloc={kind}:log-level=none"}, **FEW)
@@ -36,7 +36,7 @@ def test_a_clip_that_says_where_its_color_lies_is_believed(codec: str, kind: int
     assert asked(clip)
 
 
-def test_left_is_believed_where_it_is_said(make_clip: MakeClip) -> None:
+def test_left_siting_is_believed_where_it_is_declared(make_clip: MakeClip) -> None:
     """By x265."""
     assert asked(make_clip(codec="hevc", encoder_options={"x265-params": "chromaloc=0:log-level=none"}, **FEW))
 
@@ -50,7 +50,7 @@ def test_a_clip_that_is_silent_is_known_as_such(codec: str, name: str, tagged: b
 
 
 @pytest.mark.parametrize("kind", [0, 2])
-def test_headers_that_come_with_the_pictures_count_where_the_container_holds_none(
+def test_headers_within_the_stream_count_where_the_container_has_none(
     kind: int, make_clip: MakeClip, tmp_path: Path
 ) -> None:
     """As in streams that were cut out of a broadcast."""
@@ -75,18 +75,24 @@ def test_headers_that_cannot_be_read_say_nothing(make_clip: MakeClip) -> None:
     with av.open(str(make_clip(**FEW))) as container:
         stream = container.streams.video[0]
         configuration = stream.codec_context.extradata or b""
-        for broken in (configuration[:7], configuration[:12], b"\x01" + bytes(40), bytes(range(1, 60)), b""):
-            stream.codec_context.extradata = broken
+        for configuration_part in (
+            configuration[:7],
+            configuration[:12],
+            b"\x01" + bytes(40),
+            bytes(range(1, 60)),
+            b"",
+        ):
+            stream.codec_context.extradata = configuration_part
             assert not says_siting(stream, b"\0\0\0\5nonsense")
 
 
 def test_a_centered_frame_is_the_same_picture() -> None:
-    """Its samples, size, time and tags; where its color lies alone is another."""
+    """Its samples, size, time and tags; only its chroma siting is different."""
     image = np.random.default_rng(5).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
     frame.pts, frame.colorspace = 7, 1
 
-    found = center_chroma(frame)
+    centered_image = center_chroma(frame)
 
-    assert np.array_equal(frame.to_ndarray(), found.to_ndarray())
-    assert (found.pts, int(found.colorspace)) == (7, 1)
+    assert np.array_equal(frame.to_ndarray(), centered_image.to_ndarray())
+    assert (centered_image.pts, int(centered_image.colorspace)) == (7, 1)

@@ -28,9 +28,9 @@ def pq(candelas: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def hlg(candelas: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """ARIB STD-B67, from the light of a screen of 1,000 cd/m² to code."""
-    shown = candelas / 1000
-    luma = shown @ np.array([0.2627, 0.678, 0.0593])
-    scene = shown * np.maximum(luma, 1e-9)[..., None] ** (1 / 1.2 - 1)
+    levels = candelas / 1000
+    luma = levels @ np.array([0.2627, 0.678, 0.0593])
+    scene = levels * np.maximum(luma, 1e-9)[..., None] ** (1 / 1.2 - 1)
     return np.where(
         scene <= 1 / 12, np.sqrt(3 * scene), 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
     )
@@ -48,10 +48,10 @@ def test_what_was_sdr_before_it_became_hdr_comes_back(curve: str, primaries: int
     """Within two levels, but for a white of 235, which makes room for what is brighter."""
     light = wide((PATCHES / 255) ** 2.4, primaries)
 
-    found = to_sdr(codes(curve, light), curve, primaries)[0].astype(int)
+    image = to_sdr(codes(curve, light), curve, primaries)[0].astype(int)
 
-    assert np.abs(found - PATCHES)[:-1].max() <= 2
-    assert np.abs(found - PATCHES)[-1].max() <= 6
+    assert np.abs(image - PATCHES)[:-1].max() <= 2
+    assert np.abs(image - PATCHES)[-1].max() <= 6
 
 
 @pytest.mark.parametrize("curve", ["pq", "hlg"])
@@ -59,11 +59,11 @@ def test_what_is_brighter_than_paper_stays_apart(curve: str) -> None:
     """Up to 1,000 cd/m² each half more of light can be seen; nothing is dark or colored by it."""
     greys = np.repeat((1.5 ** np.arange(-1, 4) * 1000 / WHITE / 1.5**3)[:, np.newaxis], 3, axis=1)
 
-    found = to_sdr(codes(curve, greys), curve, 9)[0].astype(int)
+    image = to_sdr(codes(curve, greys), curve, 9)[0].astype(int)
 
-    assert np.abs(np.ptp(found, axis=1)).max() <= 1
-    assert (np.diff(found[:, 1]) > 0).all()
-    assert found[-1].min() >= 254
+    assert np.abs(np.ptp(image, axis=1)).max() <= 1
+    assert (np.diff(image[:, 1]) > 0).all()
+    assert image[-1].min() >= 254
 
 
 def test_dark_greys_have_no_steps() -> None:
@@ -81,17 +81,17 @@ def test_untagged_primaries_count_as_bt2020() -> None:
 
 
 @pytest.mark.parametrize("curve", ["pq", "hlg"])
-def test_a_large_picture_needs_little_room_beside_it(curve: str) -> None:
+def test_a_large_picture_needs_little_extra_memory(curve: str) -> None:
     """Its light as a whole is more than the film of a 4K clip may have. Each row comes out as if it were alone."""
     picture = np.random.default_rng(3).integers(0, 65_536, (8 * ROWS + 5, 300, 3)).astype(np.uint16)
     alone = np.concatenate([to_sdr(row[np.newaxis], curve, 9) for row in picture])
 
     tracemalloc.start()
     try:
-        found = to_sdr(picture, curve, 9)
+        image = to_sdr(picture, curve, 9)
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
-    assert np.array_equal(alone, found)
+    assert np.array_equal(alone, image)
     assert most < 2 * picture.nbytes

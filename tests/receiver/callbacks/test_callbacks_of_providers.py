@@ -1,4 +1,4 @@
-"""Callbacks that are read by the profile of whoever sends them: their states and ids, questions, answers and proofs."""
+"""Callbacks that are read by the profile of their sender: their states and ids, questions, answers and proofs."""
 
 import asyncio
 import base64
@@ -47,23 +47,25 @@ def calling(tmp_path: Path, start_relay: Any, monkeypatch: pytest.MonkeyPatch) -
 def address(relay: Any, provider: str | None, take: int = 1) -> str:
     """The path of the callbacks of a take that *provider* makes."""
     end = int(time.time()) + 600
-    named = TakeAddress(run_id=RUN, shot_id="s1", take=take, ends_at=end, provider=provider)
-    return f"/webhook/{relay.tokens.mint(named)}"
+    address = TakeAddress(run_id=RUN, shot_id="s1", take=take, ends_at=end, provider=provider)
+    return f"/webhook/{relay.tokens.mint(address)}"
 
 
-async def test_a_question_before_the_job_is_given_back_and_says_nothing(calling: Any, queued: Any) -> None:
+async def test_a_question_before_the_job_is_given_back_and_says_nothing(calling: Any, queued_tasks: Any) -> None:
     """The create fails without it; what else comes there is a callback like any other."""
     async with calling("hailuo") as relay:
         path = address(relay, "hailuo")
         async with httpx.AsyncClient(base_url=relay.settings.listen_url, trust_env=False) as http:
-            asked = await http.post(path, json={"challenge": "9f-é"})  # Under a name that no document can know.
-        assert (asked.status_code, asked.json()) == (200, {"challenge": "9f-é"})
+            asked_response = await http.post(
+                path, json={"challenge": "9f-é"}
+            )  # Under a name that no document can know.
+        assert (asked_response.status_code, asked_response.json()) == (200, {"challenge": "9f-é"})
         assert (await relay.api.get("/v1/callbacks")).json()["data"] == []
-        assert await queued() == []
+        assert await queued_tasks() == []
 
-        told = await relay.api.post(path, json={"task_id": "7", "status": "Success", "file_id": "8"})
-        assert told.json() == {"received": True, "repeated": False}
-        ((_, task),) = await queued()
+        response = await relay.api.post(path, json={"task_id": "7", "status": "Success", "file_id": "8"})
+        assert response.json() == {"received": True, "repeated": False}
+        ((_, task),) = await queued_tasks()
         assert (task["job_id"], task["state"]) == ("7", "succeeded")
         elsewhere = await relay.api.post(address(relay, None, take=2), json={"challenge": "x"})
         assert elsewhere.json() == {"received": True, "repeated": False}, "nobody else is echoed"
@@ -114,13 +116,13 @@ async def test_the_very_status_that_a_provider_wants_is_given(calling: Any, tmp_
         ({"request_id": "r", "payload": {"status": "OK"}}, "r", "unknown"),
     ],
 )
-async def test_states_and_ids_stand_where_the_profile_says(
-    calling: Any, queued: Any, body: dict[str, Any], job_id: str, state: str
+async def test_states_and_ids_are_read_where_the_profile_says(
+    calling: Any, queued_tasks: Any, body: dict[str, Any], job_id: str, state: str
 ) -> None:
     """fal's: at the whole body, in its own words, and not in the payload, which is the result."""
     async with calling("fal") as relay:
         assert (await relay.api.post(address(relay, "fal"), json=body)).status_code == 200
-        ((name, task),) = await queued()
+        ((name, task),) = await queued_tasks()
         assert (name, task["job_id"], task["state"]) == ("look_up", job_id, state)
 
 
@@ -131,17 +133,17 @@ def signed(content: bytes, key: bytes = KEY) -> dict[str, str]:
     return {"webhook-id": "msg_1", "webhook-timestamp": stamp, "webhook-signature": value}
 
 
-async def test_a_provider_that_storyboards_alone_name_has_to_prove_itself_too(calling: Any, queued: Any) -> None:
+async def test_a_provider_that_storyboards_alone_name_has_to_prove_itself_too(calling: Any, queued_tasks: Any) -> None:
     """Its secret is in its usual variable; there is no line about it in the settings file."""
     body = json.dumps({"id": "7", "status": "succeeded"}).encode()
     secret = "whsec_" + base64.b64encode(KEY).decode()
     async with calling(providers="{}", KLING_WEBHOOK_SECRET=secret) as relay:  # Named by storyboards alone.
         assert (await relay.api.post(address(relay, "kling"), content=body)).status_code == 401
         assert (await relay.api.post(address(relay, "kling", 2), content=body, headers=signed(body))).status_code == 200
-        assert {task["take"] for _, task in await queued()} == {2}
+        assert {task["take"] for _, task in await queued_tasks()} == {2}
 
 
-async def test_a_provider_with_a_secret_has_to_prove_itself(calling: Any, queued: Any) -> None:
+async def test_a_provider_with_a_secret_has_to_prove_itself(calling: Any, queued_tasks: Any) -> None:
     """What is not signed, or for another body, is refused with 401 and held, and nothing follows from it."""
     body = json.dumps({"id": "7", "status": "succeeded"}).encode()
 
@@ -152,25 +154,29 @@ async def test_a_provider_with_a_secret_has_to_prove_itself(calling: Any, queued
         wrong = [{}, signed(body + b" "), signed(body, b"another secret of thirty bytes..")]
         answers = [await relay.api.post(path, content=body, headers=headers) for headers in wrong]
         assert [answer.status_code for answer in answers] == [401] * 3
-        assert await queued() == []
-        held = (await relay.api.get("/v1/callbacks")).json()["data"]
-        assert {each["outcome"] for each in held} == {"quarantined"}
+        assert await queued_tasks() == []
+        records = (await relay.api.get("/v1/callbacks")).json()["data"]
+        assert {each["outcome"] for each in records} == {"quarantined"}
 
         assert (await relay.api.post(path, content=body, headers=signed(body))).status_code == 200
         assert (await relay.api.post(address(relay, "open", take=2), content=body)).status_code == 200
-        assert {task["take"] for _, task in await queued()} == {1, 2}
+        assert {task["take"] for _, task in await queued_tasks()} == {1, 2}
 
 
-async def test_a_callback_of_a_provider_that_is_no_longer_there_is_a_reason_to_look(calling: Any, queued: Any) -> None:
+async def test_a_callback_of_a_provider_that_is_no_longer_there_is_a_reason_to_look(
+    calling: Any, queued_tasks: Any
+) -> None:
     """Its jobs may still be under way: what the body says is read as anybody's."""
     async with calling("fal") as relay:
         answer = await relay.api.post(address(relay, "gone"), json={"id": "7", "status": "succeeded"})
         assert answer.status_code == 200
-        ((_, task),) = await queued()
+        ((_, task),) = await queued_tasks()
         assert (task["job_id"], task["word"]) == ("7", "succeeded")
 
 
-async def test_both_ways_read_every_callback_alike(calling: Any, queued: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_both_ways_read_every_callback_alike(
+    calling: Any, queued_tasks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever the shipped profiles give as examples, callbacks or not: the same answer and look-up by either way."""
     took: list[bool] = []
     read = Batch._read
@@ -193,7 +199,7 @@ async def test_both_ways_read_every_callback_alike(calling: Any, queued: Any, mo
             long = await talk.ask(post(address(relay, name, 2 * number + 1), body, "Content-Encoding: identity"))
             assert (short[0], short[2]) == (long[0], long[2]), (name, body)
         talk.writer.close()
-        tasks = {task["take"]: task for _, task in await queued()}
+        tasks = {task["take"]: task for _, task in await queued_tasks()}
 
     assert len(bodies) > 50
     assert sum(took) >= len(bodies) / 2, "nearly all went the long way"
@@ -201,13 +207,13 @@ async def test_both_ways_read_every_callback_alike(calling: Any, queued: Any, mo
         one, other = (tasks.get(2 * number + way) for way in (0, 1))
         assert (one is None) == (other is None), (name, body)
         if one and other:
-            said = [{key: task.get(key) for key in ("job_id", "word", "state")} for task in (one, other)]
-            assert said[0] == said[1], (name, body)
+            readings = [{key: task.get(key) for key in ("job_id", "word", "state")} for task in (one, other)]
+            assert readings[0] == readings[1], (name, body)
 
 
 @pytest.mark.parametrize("more", [{}, {"Content-Encoding": "identity"}], ids=["quick", "long"])
 @pytest.mark.parametrize(
-    ("name", "body", "hidden"),
+    ("name", "body", "secret"),
     [
         ("kie", {"code": 200, "data": {"taskId": "7", "state": "success", "param": "{our prompt}"}}, "our prompt"),
         ("piapi", {"data": {"task_id": "7", "config": {"webhook_config": {"secret": "wd"}}}}, '"wd"'),
@@ -221,12 +227,12 @@ async def test_both_ways_read_every_callback_alike(calling: Any, queued: Any, mo
 )
 async def test_what_a_profile_says_is_secret_is_never_kept(
     calling: Any,
-    queued: Any,
+    queued_tasks: Any,
     redis: Any,
     tmp_path: Path,
     name: str,
     body: dict[str, Any],
-    hidden: str,
+    secret: str,
     more: dict[str, str],
 ) -> None:
     """By either way; what else the body says is kept, and read."""
@@ -234,13 +240,13 @@ async def test_what_a_profile_says_is_secret_is_never_kept(
     async with calling(*([] if providers else [name]), providers=providers) as relay:
         answer = await relay.api.post(address(relay, name), json=body, headers=more)
         assert answer.status_code == 200
-        ((_, task),) = await queued()
-        (listed,) = (await relay.api.get("/v1/callbacks")).json()["data"]
-        kept = await Inbox(redis, keep_s=60).find(listed["id"])
+        ((_, task),) = await queued_tasks()
+        (entry,) = (await relay.api.get("/v1/callbacks")).json()["data"]
+        record = await Inbox(redis, keep_s=60).find(entry["id"])
 
     assert task["job_id"] == "7"
-    assert hidden not in repr(kept)
-    assert b"[redacted]" in kept.body or b"[secret]" in kept.body
+    assert secret not in repr(record)
+    assert b"[redacted]" in record.body or b"[secret]" in record.body
 
 
 def _mine(folder: Path) -> str:
@@ -250,21 +256,21 @@ def _mine(folder: Path) -> str:
     return "providers:\n  mine: {profile: ./mine.yaml}\n"
 
 
-async def test_a_question_is_given_back_letter_by_letter(calling: Any, queued: Any) -> None:
-    """What looks like a key is hidden where it is kept, and the create fails without the very word."""
+async def test_a_question_is_given_back_letter_by_letter(calling: Any, queued_tasks: Any) -> None:
+    """What looks like a key is hidden where it is stored, and the create fails without the exact word."""
     async with calling("hailuo") as relay:
         question = "sk-0123456789abcdef?token=0123456789"
-        asked = await _asking(relay, {"challenge": question})
-        assert asked.json() == {"challenge": question}
-        assert await queued() == []
+        response = await _asking(relay, {"challenge": question})
+        assert response.json() == {"challenge": question}
+        assert await queued_tasks() == []
 
 
-async def test_what_names_a_job_is_kept_though_it_asks_a_question(calling: Any, queued: Any) -> None:
+async def test_what_names_a_job_is_kept_though_it_asks_a_question(calling: Any, queued_tasks: Any) -> None:
     """A body of both kinds was answered and forgotten."""
     async with calling("hailuo") as relay:
         both = {"challenge": "why", "task_id": "7", "status": "Success", "file_id": "8"}
         assert (await _asking(relay, both)).json() == {"challenge": "why"}
-        ((_, task),) = await queued()
+        ((_, task),) = await queued_tasks()
         assert task["job_id"] == "7"
 
 

@@ -40,9 +40,9 @@ def test_what_is_kept_says_what_the_redacted_document_says(
     separators = (" , ", " : ") if spaced else (",", ":")
     body = json.dumps(document, ensure_ascii=ascii_only, separators=separators).encode()
 
-    kept = without_secrets(body, document, secrets=OURS)
+    result = without_secrets(body, document, secrets=OURS)
 
-    assert json.loads(kept) == redact(document, secrets=OURS)
+    assert json.loads(result) == redact(document, secrets=OURS)
 
 
 @settings(max_examples=100)
@@ -60,19 +60,19 @@ def test_many_bodies_are_kept_as_each_alone(many: list[dict[str, object]], ascii
     assert list(together) in ([None] * len(many), alone)
 
 
-def test_whatever_comes_beside_it_a_body_stays_itself() -> None:
-    """What is no JSON may hold anything, even what stands between the bodies."""
+def test_a_body_is_the_same_whatever_arrives_with_it() -> None:
+    """What is not JSON may hold anything, even what separates the bodies."""
     plain = b'{"a":"https://clips.example/a.mp4?sig=1"}'
     for stranger in (b"\0", b'{"a":"https://clips.example/a.mp4?', b'"https://clips.example', b"\xff", b'?"', b""):
         for bodies in ([plain, stranger], [stranger, plain]):
-            kept = all_without_secrets(bodies, secrets=OURS)
-            assert kept[bodies.index(plain)] in (None, b'{"a":"https://clips.example/a.mp4?[query]"}')
+            results = all_without_secrets(bodies, secrets=OURS)
+            assert results[bodies.index(plain)] in (None, b'{"a":"https://clips.example/a.mp4?[query]"}')
 
     assert all_without_secrets([plain, plain], secrets=OURS) == [b'{"a":"https://clips.example/a.mp4?[query]"}'] * 2
 
 
 @pytest.mark.parametrize("body", [b'{"id" : "job_1",\n "n":1.50}', b'{"url":"https:\\/\\/a.example\\/b"}'])
-def test_a_body_that_opens_nothing_stays_as_it_came(body: bytes) -> None:
+def test_a_body_that_opens_nothing_is_kept_unchanged(body: bytes) -> None:
     """Byte by byte, since a person may want to see just that."""
     assert without_secrets(body, json.loads(body), secrets=OURS) == body
 

@@ -25,41 +25,43 @@ async def under_way(relay: Any, board: Any) -> str:
     return run_id
 
 
-async def looks(queued: Any) -> int:
-    return sum(name in ("look_up", "hook") for name, _ in await queued())
+async def looks(queued_tasks: Any) -> int:
+    return sum(name in ("look_up", "hook") for name, _ in await queued_tasks())
 
 
 async def test_a_replay_says_what_it_would_do_and_then_does_it(
-    relay: Any, take_address: Any, board: Any, kept: Any, queued: Any
+    relay: Any, take_address: Any, board: Any, recent_callbacks: Any, queued_tasks: Any
 ) -> None:
     """Without ``spend`` nothing is queued; each one with it is a look-up of its own."""
     run_id = await under_way(relay, board)
     await relay.api.post(take_address(run_id=run_id), json=DONE)
-    (first,) = await kept()
+    (first,) = await recent_callbacks()
     path = f"/v1/callbacks/{first['id']}/replay"
-    before = await looks(queued)
+    before = await looks(queued_tasks)
 
-    asked = (await relay.api.post(path)).json()
-    assert (asked["object"], asked["done"], asked["may_spend"], asked["id"]) == ("replay", False, False, None)
-    assert asked["would"] == (
+    answer = (await relay.api.post(path)).json()
+    assert (answer["object"], answer["done"], answer["may_spend"], answer["id"]) == ("replay", False, False, None)
+    assert answer["would"] == (
         f"ask the provider about take 1 of shot s1 of run {run_id}, which is generating; asking submits nothing"
     )
-    assert (await looks(queued), len(await kept())) == (before, 1)
+    assert (await looks(queued_tasks), len(await recent_callbacks())) == (before, 1)
 
-    done = [(await relay.api.post(path, json={"spend": True})).json() for _ in range(2)]
-    assert [answer["done"] for answer in done] == [True, True]
-    assert await looks(queued) == before + 2
-    replays = [record for record in await kept() if record["outcome"] == "replay"]
-    assert {record["id"] for record in replays} == {answer["id"] for answer in done}
+    answers = [(await relay.api.post(path, json={"spend": True})).json() for _ in range(2)]
+    assert [answer["done"] for answer in answers] == [True, True]
+    assert await looks(queued_tasks) == before + 2
+    replays = [record for record in await recent_callbacks() if record["outcome"] == "replay"]
+    assert {record["id"] for record in replays} == {answer["id"] for answer in answers}
     assert {(record["replay_of"], record["job_id"]) for record in replays} == {(first["id"], "job_1")}
 
 
-async def test_a_final_take_is_said_to_be(relay: Any, take_address: Any, board: Any, kept: Any, render: Any) -> None:
+async def test_a_final_take_is_shown_as_final(
+    relay: Any, take_address: Any, board: Any, recent_callbacks: Any, render: Any
+) -> None:
     """What is final stays so."""
     run_id = await relay.run(board)
     await render(run_id, "s1")
     await relay.api.post(take_address(run_id=run_id), json=DONE)
-    (first,) = await kept()
+    (first,) = await recent_callbacks()
 
     answer = (await relay.api.post(f"/v1/callbacks/{first['id']}/replay")).json()
     assert answer["would"] == f"do nothing: take 1 of shot s1 of run {run_id} is done, and that is final"
@@ -67,7 +69,7 @@ async def test_a_final_take_is_said_to_be(relay: Any, take_address: Any, board: 
 
 
 async def test_a_hooks_callback_tells_what_its_storyboard_may_submit(
-    start_relay: Any, nobody_calls: str, tmp_path: Any, queued: Any
+    start_relay: Any, nobody_calls: str, tmp_path: Any, queued_tasks: Any
 ) -> None:
     """Only here may a replay lead to jobs that were not going to be: it says how many."""
     hooks = "hooks:\n  mine: {storyboard: {model: m, shots: [{id: s2, prompt: on, takes: 2}, {id: s3, prompt: off}]}}\n"
@@ -84,18 +86,18 @@ async def test_a_hooks_callback_tells_what_its_storyboard_may_submit(
     assert "3 jobs to submit and pay for" in outlooks["mine"][1]
     assert outlooks["plain"][0] is False
     assert "submits nothing" in outlooks["plain"][1]
-    assert await looks(queued) == 2
+    assert await looks(queued_tasks) == 2
 
 
 async def test_a_hooks_callback_whose_run_exists_makes_no_other(
-    relay: Any, hook_address: str, kept: Any, board: Any
+    relay: Any, hook_address: str, recent_callbacks: Any, board: Any
 ) -> None:
     """The run's id follows from hook and job."""
     await relay.api.post(hook_address, json=DONE)
-    (first,) = await kept()
-    made = await relay.store.load(await relay.run(board))
+    (first,) = await recent_callbacks()
+    run = await relay.store.load(await relay.run(board))
     run_id = relay.tokens.hook_run("mine", "job_1")
-    await start(relay.store, replace(made, id=run_id))
+    await start(relay.store, replace(run, id=run_id))
 
     answer = (await relay.api.post(f"/v1/callbacks/{first['id']}/replay")).json()
     assert (answer["run"], answer["may_spend"]) == (run_id, False)
@@ -103,11 +105,11 @@ async def test_a_hooks_callback_whose_run_exists_makes_no_other(
 
 
 async def test_what_cannot_be_replayed_is_refused_with_the_reason(
-    relay: Any, hook_address: str, take_address: Any, kept: Any
+    relay: Any, hook_address: str, take_address: Any, recent_callbacks: Any
 ) -> None:
     """No such callback, no job named, no sense in the question; and nobody without the key."""
     await relay.api.post(hook_address, content=b"not json")
-    (first,) = await kept()
+    (first,) = await recent_callbacks()
     path = f"/v1/callbacks/{first['id']}/replay"
 
     assert (await relay.api.post("/v1/callbacks/cb_gone/replay")).status_code == 404

@@ -26,21 +26,21 @@ DONE = b'{"id":"job_1","status":"succeeded"}'
 @pytest.fixture
 def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The way that each callback went, in their order."""
-    went: list[str] = []
-    read, received = Batch._read, framerelay.receiver.callbacks.receiving.receive_callback
+    ways: list[str] = []
+    read, receive = Batch._read, framerelay.receiver.callbacks.receiving.receive_callback
 
     def short(self: Batch, *arguments: Any) -> Any:
-        if taken := read(self, *arguments):
-            went.append("short")
-        return taken
+        if result := read(self, *arguments):
+            ways.append("short")
+        return result
 
     async def long(request: Any) -> Any:
-        went.append("long")
-        return await received(request)
+        ways.append("long")
+        return await receive(request)
 
     monkeypatch.setattr(Batch, "_read", short)
     monkeypatch.setattr(framerelay.receiver.callbacks.receiving, "receive_callback", long)
-    return went
+    return ways
 
 
 @pytest.fixture
@@ -92,8 +92,8 @@ async def test_a_plain_callback_goes_the_short_way_and_is_kept(
     assert ways == ["short", "short", "long"]
     assert [first[2], again[2]] == [b'{"received":true,"repeated":false}', b'{"received":true,"repeated":true}']
     assert (again[0], {**again[1], "date": ""}, again[2]) == (long[0], {**long[1], "date": ""}, long[2])
-    listed = (await relay.api.get("/v1/callbacks")).json()["data"]
-    assert [(each["outcome"], each["repeats"]) for each in listed] == [("accepted", 2)]
+    records = (await relay.api.get("/v1/callbacks")).json()["data"]
+    assert [(each["outcome"], each["repeats"]) for each in records] == [("accepted", 2)]
 
 
 @pytest.mark.parametrize(
@@ -143,18 +143,18 @@ async def test_a_callback_in_pieces_is_one(ways: list[str], talk: Any, path: str
 @pytest.fixture
 def under_way(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The callbacks on the short way, each a call that lets it go on; they wait there."""
-    held: list[Any] = []
-    monkeypatch.setattr(Batch, "_read_some", lambda self, go=Batch._read_some: held.append(partial(go, self)))
-    return held
+    batches: list[Any] = []
+    monkeypatch.setattr(Batch, "_read_some", lambda self, go=Batch._read_some: batches.append(partial(go, self)))
+    return batches
 
 
-def connection_of(held: Any) -> Any:
+def connection_of(batch_call: Any) -> Any:
     """The protocol that waits for the answer."""
-    (way,) = held.args
+    (way,) = batch_call.args
     return way._waiting[0][-1].__self__
 
 
-async def test_what_comes_behind_a_callback_waits_for_its_answer(
+async def test_what_follows_a_callback_waits_for_its_answer(
     ways: list[str], under_way: list[Any], talk: Any, path: str, wait_until: Any
 ) -> None:
     """Whatever it is, and in as many pieces as it likes."""
@@ -216,7 +216,7 @@ HEADERS = [
 ]  # fmt: skip
 
 
-class Parsed:
+class ParserEvents:
     """What uvicorn's parser makes of a request."""
 
     def __init__(self, data: bytes) -> None:
@@ -252,13 +252,13 @@ def test_whatever_is_plain_is_read_as_the_parser_reads_it(headers: list[str], be
     if plain is None or plain.end() + int(plain[2]) != len(data):
         return
 
-    parsed = Parsed(data)
+    request = ParserEvents(data)
 
-    assert (parsed.body, parsed.ends) == (data[plain.end() :], 1)
-    assert re.sub(b"/+", b"/", parsed.url).rstrip(b"/") == b"/webhook/" + plain[1]
-    assert parsed.parser.should_keep_alive()
-    assert not parsed.parser.should_upgrade()
-    assert dict(parsed.headers).keys().isdisjoint({b"content-encoding", b"transfer-encoding", b"expect"})
+    assert (request.body, request.ends) == (data[plain.end() :], 1)
+    assert re.sub(b"/+", b"/", request.url).rstrip(b"/") == b"/webhook/" + plain[1]
+    assert request.parser.should_keep_alive()
+    assert not request.parser.should_upgrade()
+    assert dict(request.headers).keys().isdisjoint({b"content-encoding", b"transfer-encoding", b"expect"})
 
 
 async def test_a_sender_that_hangs_up_in_the_middle_is_heard(
@@ -281,24 +281,24 @@ async def test_a_surprise_on_the_short_way_is_one_on_the_long_way(
 ) -> None:
     """An error of ours is no fault of the sender's: 500, not 400."""
 
-    def broken(*_: Any) -> Any:
+    def fail(*_: Any) -> Any:
         raise LookupError("of the test")
 
-    monkeypatch.setattr(framerelay.receiver.callbacks.reading, "read_news", broken)
+    monkeypatch.setattr(framerelay.receiver.callbacks.reading, "read_news", fail)
 
     assert (await talk.ask(post(path, DONE)))[0] == 500
     assert ways == ["long"]
 
 
-async def test_whoever_sent_it_hears_of_a_write_that_was_cancelled(
+async def test_the_sender_hears_of_a_write_that_was_cancelled(
     talk: Any, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody knows if it was kept, so it is not acknowledged; the sender tries again instead of waiting for ever."""
 
-    async def cancelled(*_: Any) -> None:
+    async def cancel(*_: Any) -> None:
         raise asyncio.CancelledError
 
-    monkeypatch.setattr("framerelay.store.inbox.PinnedConnection.call", cancelled)
+    monkeypatch.setattr("framerelay.store.inbox.PinnedConnection.call", cancel)
     status, _, body = await talk.ask(post(path, DONE))
 
     assert (status, b'"internal"' in body) == (500, True)

@@ -30,7 +30,7 @@ def request_from(peer: str | None, *headers: tuple[str, str]) -> Request:
     return Request({"type": "http", "headers": raw, "client": (peer, 1234) if peer else None})
 
 
-def test_a_rate_lets_so_many_pass_in_a_minute_and_then_one_for_each_that_is_over() -> None:
+def test_a_rate_lets_a_number_pass_in_a_minute_and_then_one_for_each_that_expires() -> None:
     """All at once if they like; the wait that is named is the right one, and asking too early costs nothing."""
     clock = Clock()
     rate = Rate(60, keys_max=10, clock=clock)
@@ -65,15 +65,15 @@ def test_a_body_of_the_largest_size_always_has_room() -> None:
 
     assert [limits.lets_in(take, 100_000 - 1024) for _ in range(5)] == [True] * 4 + [False]
     assert [limits.lets_in(take, 100_000) for _ in range(9)] == [False] * 9
-    with pytest.raises(HTTPException) as refused:
+    with pytest.raises(HTTPException) as failure:
         limits.count_body(take, 100_000)
-    assert refused.value.status_code == 429
+    assert failure.value.status_code == 429
     for _ in range(5):
         limits.count_callback(take)  # Nine in a minute: four were let in.
     assert [limits.lets_in(hook, 100_000 - 1024) for _ in range(401)].count(True) == 400
 
 
-def test_who_hammers_is_not_forgotten_and_memory_is_bounded() -> None:
+def test_a_client_that_hammers_is_not_forgotten_and_memory_is_bounded() -> None:
     """A hundred thousand others push out only each other."""
     rate = Rate(2, keys_max=100, clock=Clock())
     rate.wait_s("a"), rate.wait_s("a")
@@ -163,5 +163,5 @@ FOR = "X-Forwarded-For"
 def test_only_our_own_proxies_are_believed_and_only_as_far_as_they_reach(
     peer: str | None, headers: list[tuple[str, str]], expected: str
 ) -> None:
-    """From the right, the first that is no proxy of ours; what stands left of it is a stranger's word."""
+    """From the right, the first that is not a proxy of ours; what is left of it is a stranger's word."""
     assert client_of(request_from(peer, *headers), proxies=OURS) == expected

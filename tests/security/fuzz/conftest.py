@@ -31,7 +31,7 @@ Header = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class FuzzRequest:
     """One request; *target*: path and query as they stand on the wire. *chunks*: the body in the parts that it came."""
 
     method: str
@@ -46,30 +46,30 @@ class Door:
 
     app: Starlette
     runner: asyncio.Runner
-    known: dict[str, list[str]] = field(default_factory=dict)
-    asked_type: type[Asked] = Asked
-    asked: int = 0
+    names: dict[str, list[str]] = field(default_factory=dict)
+    request_type: type[FuzzRequest] = FuzzRequest
+    requests: int = 0
 
-    def ask(self, asked: Asked) -> httpx.Response:
+    def ask(self, request: FuzzRequest) -> httpx.Response:
         """The answer; of a stream of events its beginning, after which the asker hangs up."""
-        return self.runner.run(asyncio.wait_for(self._ask(asked), WITHIN_S))
+        return self.runner.run(asyncio.wait_for(self._ask(request), WITHIN_S))
 
     def get(self, target: str) -> httpx.Response:
         """With the key."""
         return self.ask(
-            Asked(method="GET", target=target, headers=((b"authorization", b"Bearer " + OPERATE.encode()),))
+            FuzzRequest(method="GET", target=target, headers=((b"authorization", b"Bearer " + OPERATE.encode()),))
         )
 
-    async def _ask(self, asked: Asked) -> httpx.Response:
-        self.asked += 1
-        waiting = list(asked.chunks)
-        begun = asyncio.Event()
+    async def _ask(self, request_sent: FuzzRequest) -> httpx.Response:
+        self.requests += 1
+        waiting = list(request_sent.chunks)
+        start = asyncio.Event()
         status, headers, body = 0, [], bytearray()
 
         async def receive() -> dict[str, Any]:
             if waiting:
                 return {"type": "http.request", "body": waiting.pop(0), "more_body": bool(waiting)}
-            await begun.wait()
+            await start.wait()
             return {"type": "http.disconnect"}
 
         async def send(message: dict[str, Any]) -> None:
@@ -78,17 +78,17 @@ class Door:
                 status, headers = message["status"], message["headers"]
             else:
                 body.extend(message.get("body", b""))
-                begun.set()
+                start.set()
 
-        await self.app(self._scope(asked), receive, send)
-        url = httpx.URL(scheme="http", host=HOST, raw_path=asked.target.encode("ascii"))
-        request = httpx.Request(asked.method, url)
+        await self.app(self._scope(request_sent), receive, send)
+        url = httpx.URL(scheme="http", host=HOST, raw_path=request_sent.target.encode("ascii"))
+        request = httpx.Request(request_sent.method, url)
         return httpx.Response(status, headers=headers, content=bytes(body), request=request)
 
-    def _scope(self, asked: Asked) -> dict[str, Any]:
+    def _scope(self, request: FuzzRequest) -> dict[str, Any]:
         """As uvicorn makes it. Each request comes from another address: who guesses at keys would be held back."""
-        path, _, query = asked.target.partition("?")
-        number = self.asked
+        path, _, query = request.target.partition("?")
+        number = self.requests
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -96,36 +96,36 @@ class Door:
             "server": ("127.0.0.1", 8080),
             "client": (f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}", 50000),
             "scheme": "http",
-            "method": asked.method,
+            "method": request.method,
             "root_path": "",
             "path": unquote(path),
             "raw_path": path.encode("ascii"),
             "query_string": query.encode("ascii"),
-            "headers": [(b"host", HOST.encode()), *asked.headers],
+            "headers": [(b"host", HOST.encode()), *request.headers],
         }
 
 
 @pytest.fixture
 def door(redis_url: str, tmp_path: Path) -> Iterator[Door]:
     """A receiver with runs in every state, callbacks, a clip and a picture; ``door.known`` names them."""
-    chosen = Settings(data_dir=tmp_path / "data", config_file=tmp_path / "framerelay.yaml")
+    settings = Settings(data_dir=tmp_path / "data", config_file=tmp_path / "framerelay.yaml")
     keys = Keys(api_key=Secret(OPERATE), read=(Secret(READ),), secret=Secret(SECRET), new_api_key=False)
     with asyncio.Runner() as runner:
-        app = create_app(chosen, keys, redis_url=redis_url)
+        app = create_app(settings, keys, redis_url=redis_url)
         life = app.router.lifespan_context(app)
         runner.run(life.__aenter__())
-        found = Door(app=app, runner=runner)
-        found.known = runner.run(_furnished(found, redis_url, chosen.data_dir / "media"))
-        yield found
+        door = Door(app=app, runner=runner)
+        door.names = runner.run(_furnish(door, redis_url, settings.data_dir / "media"))
+        yield door
         runner.run(life.__aexit__(None, None, None))
 
 
-async def _furnished(door: Door, redis_url: str, media: Path) -> dict[str, list[str]]:
+async def _furnish(door: Door, redis_url: str, media: Path) -> dict[str, list[str]]:
     """Something of every kind, made by the API where it can be."""
     key = (b"authorization", b"Bearer " + OPERATE.encode())
 
     async def post(target: str, body: bytes, *headers: Header) -> httpx.Response:
-        return await door._ask(Asked(method="POST", target=target, headers=(key, *headers), chunks=(body,)))
+        return await door._ask(FuzzRequest(method="POST", target=target, headers=(key, *headers), chunks=(body,)))
 
     board = b'{"title": "t", "model": "m", "budget": {"jobs": 9}, "shots": [{"id": "s1", "prompt": "a", "takes": 2},'
     board += (
@@ -148,23 +148,23 @@ async def _furnished(door: Door, redis_url: str, media: Path) -> dict[str, list[
     tokens += [Tokens(SECRET).mint(HookAddress(hook="mine")), tokens[0][:-1] + "x", "x"]
     for token in tokens:
         await post(f"/webhook/{token}", b'{"id": "job_1", "status": "succeeded"}')
-    listed = await door._ask(Asked(method="GET", target="/v1/callbacks?limit=50", headers=(key,)))
-    told = await door._ask(Asked(method="GET", target="/v1/notifications?limit=50", headers=(key,)))
-    given = (await post("/v1/files", b"\x89PNG\r\n\x1a\n" + b"p" * 500)).json()["name"].removeprefix("file:")
+    callbacks = await door._ask(FuzzRequest(method="GET", target="/v1/callbacks?limit=50", headers=(key,)))
+    notifications = await door._ask(FuzzRequest(method="GET", target="/v1/notifications?limit=50", headers=(key,)))
+    name = (await post("/v1/files", b"\x89PNG\r\n\x1a\n" + b"p" * 500)).json()["name"].removeprefix("file:")
     (media / runs[6]).mkdir(parents=True)
     (media / runs[6] / "s1.1.mp4").write_bytes(bytes(range(256)) * 9)
-    signed = Links(SECRET).sign(f"/media/{given}", expires_at=2**33).partition("?")[2]
+    signature = Links(SECRET).sign(f"/media/{name}", expires_at=2**33).partition("?")[2]
     own = ((b"origin", f"http://{HOST}".encode()),)
     session = (await post("/login", f"key={OPERATE}".encode(), *own)).headers["set-cookie"].partition(";")[0]
     return {
         "run": [*runs, *runs[1:4] * 5],  # Those where most can be decided.
         "shot": ["s1", "s1", "s1", "s2", "s3"],
-        "callback": [callback["id"] for callback in listed.json()["data"]],
-        "notification": [each["id"] for each in told.json()["data"]],
+        "callback": [callback["id"] for callback in callbacks.json()["data"]],
+        "notification": [each["id"] for each in notifications.json()["data"]],
         "token": tokens,
-        "path": [given, f"{runs[6]}/s1.1.mp4"],
-        "after": [runs[2], listed.json()["data"][0]["id"]],
-        "signed": [signed],
+        "path": [name, f"{runs[6]}/s1.1.mp4"],
+        "after": [runs[2], callbacks.json()["data"][0]["id"]],
+        "signed": [signature],
         "session": [session],
     }
 
@@ -184,9 +184,9 @@ async def _render(store: Store, run_id: str, shot_id: str, take: int) -> None:
 
 
 @pytest.fixture
-def fuzzed() -> Callable[..., Any]:
+def fuzz_settings() -> Callable[..., Any]:
     """
-    ``@fuzzed(60)``: so many examples, the same ones each time; ``FUZZ_EXAMPLES`` says how many others, each time new.
+    ``@fuzz_settings(60)``: 60 examples, the same ones each time; ``FUZZ_EXAMPLES``: how many others, always new.
     """
 
     def profile(examples: int) -> Any:

@@ -150,14 +150,18 @@ TAKES_KNOWLEDGE = ("provider", "money", "reference_images", "reference_videos")
 
 @st.composite
 def _objects(draw: st.DrawFn, schema: dict[str, Any], oddness: int) -> dict[str, Any]:
-    needed = set(schema.get("required", ()))
+    needed_names = set(schema.get("required", ()))
     if "oneOf" in schema:
-        needed |= set(draw(st.sampled_from(schema["oneOf"]))["required"])
+        needed_names |= set(draw(st.sampled_from(schema["oneOf"]))["required"])
     if not oddness:  # Either of several is enough, which no schema says: a model here or in each shot, a limit.
-        needed |= {"model", "jobs"} & schema.get("properties", {}).keys()
-    others = [name for name in schema.get("properties", {}) if name not in needed and name not in ("scenes", "shots")]
+        needed_names |= {"model", "jobs"} & schema.get("properties", {}).keys()
+    others = [
+        name for name in schema.get("properties", {}) if name not in needed_names and name not in ("scenes", "shots")
+    ]
     others = [name for name in others if oddness or name not in TAKES_KNOWLEDGE]
-    names = sorted(needed) + draw(st.lists(st.sampled_from(others), unique=True, max_size=3) if others else st.just([]))
+    names = sorted(needed_names) + draw(
+        st.lists(st.sampled_from(others), unique=True, max_size=3) if others else st.just([])
+    )
     value = {name: draw(fitting(schema["properties"][name], oddness)) for name in names}
     if oddness and draw(st.integers(1, oddness)) == oddness:
         value[draw(ODD_TEXT)] = draw(ODD_JSON)
@@ -261,25 +265,25 @@ CHOSEN_HEADERS = {
 
 
 @st.composite
-def requests(draw: st.DrawFn, place: str, known: dict[str, list[str]], asked: Callable[..., Any]) -> Any:
-    """A request for *place*: mostly with what is *known*, so that it gets past the first check."""
+def requests(draw: st.DrawFn, place: str, names: dict[str, list[str]], request_type: Callable[..., Any]) -> Any:
+    """A request for *place*: mostly with *names* that there are, so that it gets past the first check."""
     method, path = place.split()
     operation = OPERATIONS[place]
-    chunks, kind = draw(_bodies(operation, known))
-    headers = draw(_proofs(operation, known))
+    chunks, kind = draw(_bodies(operation, names))
+    headers = draw(_proofs(operation, names))
     if kind is not None:
         headers.append((b"content-type", draw(st.one_of(*[st.just(kind)] * 5, KINDS, ODD_HEADER))))
     odd = draw(st.lists(st.sampled_from(sorted(CHOSEN_HEADERS)), max_size=3)) if draw(st.booleans()) else []
     headers += [(name, draw(CHOSEN_HEADERS[name])) for name in odd]
-    target = draw(_targets(path, operation, known))
+    target = draw(_targets(path, operation, names))
     if method == "GET" and draw(st.integers(0, 9)) == 0:
         method = "HEAD"
-    return asked(method=method, target=target, headers=tuple(headers), chunks=chunks)
+    return request_type(method=method, target=target, headers=tuple(headers), chunks=chunks)
 
 
 @st.composite
 def _bodies(
-    draw: st.DrawFn, operation: dict[str, Any], known: dict[str, list[str]]
+    draw: st.DrawFn, operation: dict[str, Any], names: dict[str, list[str]]
 ) -> tuple[tuple[bytes, ...], bytes | None]:
     """The body in chunks, and the content type that goes with it; sometimes one where none is wanted."""
     if "requestBody" not in operation and draw(st.integers(0, 9)):
@@ -300,7 +304,7 @@ def _bodies(
     else:
         value = draw(fitting(schema, draw(st.sampled_from([0, 0, 4, 12]))))
         if isinstance(value, dict) and operation["operationId"] == "adoptJob":
-            value |= {name: draw(st.sampled_from(known[name])) for name in ("run", "shot") if draw(st.integers(0, 5))}
+            value |= {name: draw(st.sampled_from(names[name])) for name in ("run", "shot") if draw(st.integers(0, 5))}
         text = json.dumps(value, ensure_ascii=draw(st.booleans()))
         body = text.encode("utf-8", "surrogatepass")[: draw(st.sampled_from([None] * 9 + [1, 7, -1]))]
     cut = draw(st.integers(0, len(body)))
@@ -308,17 +312,17 @@ def _bodies(
 
 
 @st.composite
-def _proofs(draw: st.DrawFn, operation: dict[str, Any], known: dict[str, list[str]]) -> list[tuple[bytes, bytes]]:
+def _proofs(draw: st.DrawFn, operation: dict[str, Any], names: dict[str, list[str]]) -> list[tuple[bytes, bytes]]:
     """A key, or a session from our own page or not."""
     if operation["operationId"] not in ("logIn", "logOut") and draw(st.integers(0, 5)):
         proof = draw(PROOFS)
         return [(b"authorization", proof)] if proof else []
     origin = draw(st.sampled_from([ORIGIN, ORIGIN, b""]) | ODD_ORIGINS)
-    return [(b"cookie", known["session"][0].encode()), *([(b"origin", origin)] if origin else [])]
+    return [(b"cookie", names["session"][0].encode()), *([(b"origin", origin)] if origin else [])]
 
 
 @st.composite
-def _targets(draw: st.DrawFn, path: str, operation: dict[str, Any], known: dict[str, list[str]]) -> str:
+def _targets(draw: st.DrawFn, path: str, operation: dict[str, Any], names: dict[str, list[str]]) -> str:
     query: list[str] = []
     for parameter in operation["parameters"]:
         if "$ref" in parameter:
@@ -327,14 +331,14 @@ def _targets(draw: st.DrawFn, path: str, operation: dict[str, Any], known: dict[
         if parameter["in"] == "path":
             odd = ODD_TEXT.map(lambda text: quote(text, safe="", errors="surrogatepass"))
             odd |= st.binary(min_size=1, max_size=20).map(lambda raw: quote_from_bytes(raw, safe=""))
-            value = draw(st.sampled_from(known[name])) if draw(st.integers(0, 7)) else draw(odd)
+            value = draw(st.sampled_from(names[name])) if draw(st.integers(0, 7)) else draw(odd)
             path = path.replace(f"{{{name}}}", value)
         elif parameter["in"] == "query" and draw(st.booleans()):
-            fit = st.sampled_from(known[name]) if name in known else fitting(parameter["schema"], 0).map(str)
+            fit = st.sampled_from(names[name]) if name in names else fitting(parameter["schema"], 0).map(str)
             value = draw(st.one_of(fit, fit, ODD_TEXT))
             query.append(f"{name}={quote(value, errors='surrogatepass')}")
     if "signature" in str(operation["parameters"]) and draw(st.integers(0, 3)) == 0:
-        query.append(known["signed"][0])
+        query.append(names["signed"][0])
     if draw(st.integers(0, 15)) == 0:
         query.append(
             draw(st.sampled_from(["&&=", "limit=1&limit=x", "%", "%ff=%fe", "a" * 5000, "after=%00", "status[]=x"]))
@@ -347,16 +351,16 @@ def _targets(draw: st.DrawFn, path: str, operation: dict[str, Any], known: dict[
 
 @pytest.mark.parametrize("place", OPERATIONS, ids=lambda place: OPERATIONS[place]["operationId"])
 def test_no_request_is_answered_otherwise_than_the_document_says(
-    place: str, door: Any, documented: Any, fuzzed: Any
+    place: str, door: Any, api_document: Any, fuzz_settings: Any
 ) -> None:
     """Never a 500, always the envelope, always a status that is named; and it serves on."""
     statuses: set[int] = set()
 
-    @fuzzed(80)
-    @given(request=requests(place, door.known, door.asked_type))
+    @fuzz_settings(80)
+    @given(request=requests(place, door.names, door.request_type))
     def ask(request: Any) -> None:
         answer = door.ask(request)
-        documented.check(answer, path=unquote(request.target.partition("?")[0]))
+        api_document.check(answer, path=unquote(request.target.partition("?")[0]))
         assert answer.status_code < 500, (request, answer.text[:300])
         statuses.add(answer.status_code)
 
@@ -364,13 +368,13 @@ def test_no_request_is_answered_otherwise_than_the_document_says(
     if OPERATIONS[place]["operationId"] in TAKE_A_BOARD:
         method, path = place.split()
         headers = ((b"authorization", KEY), (b"content-type", b"application/json"))
-        target = path.replace("{run}", door.known["run"][0])
+        target = path.replace("{run}", door.names["run"][0])
         statuses.add(
-            door.ask(door.asked_type(method=method, target=target, headers=headers, chunks=(BOARD,))).status_code
+            door.ask(door.request_type(method=method, target=target, headers=headers, chunks=(BOARD,))).status_code
         )
     assert statuses & PASSED, "none got past the first checks"
     assert max(statuses) > 400 or place in PLAIN, "none was refused"
     for target in ("/readyz", "/v1/runs?limit=200", "/v1/callbacks?limit=200"):
         answer = door.get(target)
         assert answer.status_code == 200, target
-        documented.check(answer)
+        api_document.check(answer)

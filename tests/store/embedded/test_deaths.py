@@ -47,9 +47,9 @@ def test_two_processes_share_one_server_and_the_last_one_ends_it(folder: Path, s
     first, second = start("first").is_up(), start("second").is_up()
     assert first.url == second.url
     server = server_of(first.url)
-    counted = first.leave()
+    count = first.leave()
     assert server_of(second.url)["run_id"] == server["run_id"]
-    assert int(ask(second.url, "GET", "first")) == counted
+    assert int(ask(second.url, "GET", "first")) == count
     second.leave()
     assert is_free(folder)
     assert starts_in(folder) == 1
@@ -58,9 +58,9 @@ def test_two_processes_share_one_server_and_the_last_one_ends_it(folder: Path, s
 def test_a_killed_owner_does_not_disturb_the_other_process(folder: Path, start: Start) -> None:
     """kill -9 of the process that started the server: the other one goes on with the same server."""
     first, second = start("first").is_up(), start("second").is_up()
-    server, seen = server_of(second.url), int(ask(second.url, "GET", "second") or 0)
+    server, count = server_of(second.url), int(ask(second.url, "GET", "second") or 0)
     first.kill()
-    wait_until(lambda: int(ask(second.url, "GET", "second") or 0) > seen + 20, "the second process writes")
+    wait_until(lambda: int(ask(second.url, "GET", "second") or 0) > count + 20, "the second process writes")
     assert server_of(second.url)["run_id"] == server["run_id"]
 
 
@@ -73,21 +73,21 @@ def test_the_server_ends_when_all_its_users_were_killed(folder: Path, start: Sta
     assert int(ask(start("third").is_up().url, "GET", "first")) > 0
 
 
-def test_a_stop_of_the_process_group_leaves_the_server_to_those_who_finish(folder: Path, start: Start) -> None:
+def test_a_stop_of_the_process_group_leaves_the_server_to_those_still_at_work(folder: Path, start: Start) -> None:
     """Ctrl-C, or a stop of the unit, reaches keeper and users at once; users need Redis to finish their work."""
     user = start().is_up()
     server = server_of(user.url)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         os.kill(parent_of(server["process_id"]), number)
-    seen = int(ask(user.url, "GET", "one") or 0)
-    wait_until(lambda: int(ask(user.url, "GET", "one") or 0) > seen + 20, "the user writes")
+    count = int(ask(user.url, "GET", "one") or 0)
+    wait_until(lambda: int(ask(user.url, "GET", "one") or 0) > count + 20, "the user writes")
     assert server_of(user.url)["run_id"] == server["run_id"]
     user.leave()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_server_is_back_with_its_data(folder: Path, start: Start, number: signal.Signals) -> None:
-    """Whoever ends the server, each process has it again, with all that was acknowledged."""
+    """Whatever ended the server, each process has it again, with all that was acknowledged."""
     users = [start(name).is_up() for name in ("first", "second", "witness")]
     first, second, witness = users
     server = server_of(witness.url)
@@ -95,8 +95,8 @@ def test_a_killed_server_is_back_with_its_data(folder: Path, start: Start, numbe
     wait_for_another(witness.url, server)
     wait_for_all_back(users)
     for user in (first, second):
-        counted = user.leave()
-        assert int(ask(witness.url, "GET", user.name)) >= counted > 0
+        count = user.leave()
+        assert int(ask(witness.url, "GET", user.name)) >= count > 0
     assert starts_in(folder) == 2
 
 
@@ -172,8 +172,8 @@ def test_five_processes_that_race_have_one_server(folder: Path, start: Start) ->
         wait_for_all_back(users, restarts=restarts)
     start("witness").is_up()
     for user in users:
-        counted = user.leave()
-        assert int(ask(url, "GET", user.name)) >= counted > 0
+        count = user.leave()
+        assert int(ask(url, "GET", user.name)) >= count > 0
     assert starts_in(folder) == 4
 
 

@@ -47,10 +47,10 @@ def refusal(folder: Path) -> str:
         async with EmbeddedRedis(folder):
             pass
 
-    with pytest.raises(EmbeddedRedisFailed) as caught:
+    with pytest.raises(EmbeddedRedisFailed) as failure:
         asyncio.run(enter())
-    assert caught.value.code == "embedded_redis_failed"
-    return caught.value.message
+    assert failure.value.code == "embedded_redis_failed"
+    return failure.value.message
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_file_that_redis_cannot_read_is_one_sentence_with_the_way_out(folder: 
     assert "Bad file format" in message
 
 
-def test_a_server_on_the_path_stands_in_for_the_wheel(tmp_path: Path, folder: Path, start: Start) -> None:
+def test_a_server_on_the_path_replaces_the_wheel(tmp_path: Path, folder: Path, start: Start) -> None:
     """Where there is no wheel for the platform, an installed server does the same."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "valkey-server").symlink_to(find_server())

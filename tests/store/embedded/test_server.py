@@ -69,41 +69,39 @@ async def test_a_cancellation_is_never_swallowed(folder: Path) -> None:
 
 async def last_words_of(folder: Path, end: Callable[[str], object]) -> dict[str, Any]:
     """The log line about a server that *end* ended, given its URL."""
-    with capture_logs() as logged:
+    with capture_logs() as logs:
         async with EmbeddedRedis(folder) as server:
             await asyncio.to_thread(end, server.url)
-            await asyncio.to_thread(
-                wait_until, lambda: "redis_back" in {line["event"] for line in logged}, "it is back"
-            )
-    return dict(next(line for line in logged if line["event"] == "redis_gone"))
+            await asyncio.to_thread(wait_until, lambda: "redis_back" in {line["event"] for line in logs}, "it is back")
+    return dict(next(line for line in logs if line["event"] == "redis_gone"))
 
 
 @pytest.mark.anyio
-async def test_the_log_says_what_a_server_said_last_that_could_not_write(
+async def test_the_log_has_the_last_words_of_a_server_that_could_not_write(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that syncs every write ends on a full disk; why stands in its own log, which nobody reads."""
+    """A server that syncs every write ends on a full disk; the reason is in its own log, which nobody reads."""
     patient = tmp_path / "server"
     patient.write_text(f"#!/bin/sh\ntrap '' XFSZ\nexec {find_server()} \"$@\"\n")
     patient.chmod(0o700)
     monkeypatch.setattr(embedded, "find_server", lambda: patient)
 
     def write_past_the_limit(url: str) -> None:
-        unlimited = resource.RLIM_INFINITY
-        resource.prlimit(server_of(url)["process_id"], resource.RLIMIT_FSIZE, (20_000, unlimited))
+        no_limit = resource.RLIM_INFINITY
+        resource.prlimit(server_of(url)["process_id"], resource.RLIMIT_FSIZE, (20_000, no_limit))
         ask(url, "SET", "large", "x" * 30_000)
 
-    gone = await last_words_of(folder, write_past_the_limit)
-    assert "AOF" in gone["last_words"]
-    assert "Exiting" in gone["last_words"]
-    assert gone["disk_free_bytes"] > 0
+    loss = await last_words_of(folder, write_past_the_limit)
+    assert "AOF" in loss["last_words"]
+    assert "Exiting" in loss["last_words"]
+    assert loss["disk_free_bytes"] > 0
 
 
 @pytest.mark.anyio
 async def test_the_log_says_that_a_server_was_killed(folder: Path) -> None:
     """By the memory watch of the system, say; the server itself could not tell."""
-    gone = await last_words_of(folder, lambda url: os.kill(server_of(url)["process_id"], signal.SIGKILL))
-    assert gone["last_words"] == "the Redis server was killed by signal 9"
+    loss = await last_words_of(folder, lambda url: os.kill(server_of(url)["process_id"], signal.SIGKILL))
+    assert loss["last_words"] == "the Redis server was killed by signal 9"
 
 
 def test_last_words_are_those_of_the_server_that_is_gone(tmp_path: Path) -> None:

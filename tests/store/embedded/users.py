@@ -66,9 +66,9 @@ class User:
         """Let it end in an orderly way; how often it counted."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        counted: int = self.says("counted")
+        count: int = self.says("counted")
         assert self.process.wait(10) == 0
-        return counted
+        return count
 
 
 Start = Callable[..., User]
@@ -76,11 +76,11 @@ Start = Callable[..., User]
 
 def wait_until(is_so: Callable[[], object], what: str, *, within_s: float = 90) -> float:
     """Seconds until *is_so*."""
-    started = time.monotonic()
+    began_at = time.monotonic()
     while not is_so():
-        assert time.monotonic() < started + within_s, f"not within {within_s} s: {what}"
+        assert time.monotonic() < began_at + within_s, f"not within {within_s} s: {what}"
         time.sleep(0.01)
-    return time.monotonic() - started
+    return time.monotonic() - began_at
 
 
 def is_free(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""A wrong key, put right while `up` runs, as a person does it: what doctor says of it, resume, and SIGHUP."""
+"""A wrong key that a person corrects while `up` runs: what doctor says of it, resume, and SIGHUP."""
 
 import asyncio
 import json
@@ -37,14 +37,14 @@ def talkative(shell: Any) -> Any:
 
 
 def looked(shell: Any) -> list[Finding]:
-    """What doctor finds about processes, without all that it looks at beside."""
+    """What doctor finds about processes, without all that it looks at besides."""
     settings = from_environment(shell.environ, env_file=shell.folder / ".env")
     here = {"data_dir": shell.folder / "data", "config_file": shell.folder / "framerelay.yaml"}
     return asyncio.run(look_at_processes(replace(settings, **here)))
 
 
 def is_ok(shell: Any) -> bool:
-    """Nothing stands against any process, and there are some."""
+    """There are processes, and no complaint about any of them."""
     return [finding.status for finding in looked(shell)] == [Status.OK]
 
 
