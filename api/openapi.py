@@ -110,14 +110,14 @@ def _operation(path: str, operation: Operation) -> dict[str, Any]:
 
 
 def _responses(operation: Operation) -> dict[int, dict[str, Any]]:
-    refusals = {**_refusals_of_the_door(operation), **operation.refusals}
+    refusals = {**_connection_refusals(operation), **operation.refusals}
     return {
         **{status: _response(answer) for status, answer in operation.answers.items()},
         **{status: _error(status, words) for status, words in refusals.items()},
     }
 
 
-def _refusals_of_the_door(operation: Operation) -> dict[int, str]:
+def _connection_refusals(operation: Operation) -> dict[int, str]:
     """Errors that follow from the kind of route; its own errors take precedence over them."""
     refusals = {
         408: "The request came too slowly.",

@@ -10,7 +10,7 @@ from framerelay.api import shapes
 from framerelay.cli.boards import read_board
 from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.output import echo_json
-from framerelay.cli.runs import asks, confirms, print_json, print_run, title_of
+from framerelay.cli.runs import can_ask, confirms, print_json, print_run, title_of
 from framerelay.cli.start import give_pictures
 from framerelay.languages.catalogs import translate
 from framerelay.runs.text import join_names, printable
@@ -38,7 +38,7 @@ def amend(run_id: str, path: Path, *, dry_run: bool, yes: bool, as_json: bool) -
     with Receiver.of_environment() as receiver:
         board = storyboard.with_files(give_pictures(receiver, storyboard, folder))
         document, wording, revision = board.document, board.wording, None
-        if dry_run or asks(yes, as_json):
+        if dry_run or can_ask(yes, as_json):
             run = receiver.run(run_id)
             run_id, revision = run.id, run.revision
             outlook = receiver.amend(

@@ -49,7 +49,7 @@ def backup(to: Path, *, media: bool, move: bool, as_json: bool) -> int:
     """Write a backup into the folder *to*; returns the exit code. Raises: what `cli.errors` explains."""
     settings = settings_of_command()
     configure_logging(settings, program="backup")
-    mark = _mark_of_what_is_there(settings)
+    mark = _secret_mark(settings)
     if to.resolve().is_relative_to(settings.data_dir.resolve()):
         raise CommandError(f"{to} is in the data folder itself: choose another one, on another disk", param="to")
     answer = asyncio.run(_back_up(settings, BackupFolder(to), mark, media=media, move=move))
@@ -60,7 +60,7 @@ def backup(to: Path, *, media: bool, move: bool, as_json: bool) -> int:
     return 0
 
 
-def _mark_of_what_is_there(settings: Settings) -> str:
+def _secret_mark(settings: Settings) -> str:
     secret = find_secret(settings)
     if secret is None or (settings.redis_url is None and not (settings.data_dir / "redis").is_dir()):
         raise CommandError(
@@ -80,7 +80,7 @@ async def _back_up(settings: Settings, folder: BackupFolder, mark: str, *, media
             redis = connect(url, timeout_s=REDIS_S)
             try:
                 await _check(redis)
-                async with _closure(redis) if move else nullcontext():
+                async with _close_redis(redis) if move else nullcontext():
                     return await _write(settings, folder, before, mark, redis, media=media, move=move)
             finally:
                 await disconnect(redis)
@@ -96,14 +96,14 @@ async def _check(redis: RelayRedis) -> None:
 
 
 @asynccontextmanager
-async def _closure(redis: RelayRedis) -> AsyncIterator[None]:
+async def _close_redis(redis: RelayRedis) -> AsyncIterator[None]:
     """Nothing starts here any more, unless the block fails. Raises: CommandError while something is running."""
     is_new = await close(redis, Closing(reason=ClosedReason.MOVED, backup="", at=time.time()))
     try:
         with redis_answers():
             running = await processes(redis)
         if running:
-            raise CommandError(f"--move is for what has ended, and here {who_runs(running)}: end that first")
+            raise CommandError(f"--move is for what has ended, and here {process_words(running)}: end that first")
         yield
     except BaseException:
         if is_new:
@@ -111,7 +111,7 @@ async def _closure(redis: RelayRedis) -> AsyncIterator[None]:
         raise
 
 
-def who_runs(running: Iterable[Any]) -> str:
+def process_words(running: Iterable[Any]) -> str:
     """The processes, in words."""
     names = sorted({f"a {each.part} runs on {each.host} (pid {each.pid})" for each in running})
     return join_names(names, "and")

@@ -19,7 +19,7 @@ from framerelay.languages.reader import ENGLISH, FULL_STOP, SAMPLE, VARIABLE, la
 _VALUES: Final = ("TEXT", "RATE", "WORD")
 
 
-def speak(command: click.Command) -> None:
+def set_language(command: click.Command) -> None:
     """
     From here on speak the language of the environment (``FRAMERELAY_LANG``, else ``LANG``), if the output can show it.
 
@@ -39,7 +39,7 @@ def speak(command: click.Command) -> None:
 
 
 @contextmanager
-def in_one_language() -> Iterator[None]:
+def translate_click_errors() -> Iterator[None]:
     """Repair what click composes from its own pieces, with English periods and spaces; translate our own."""
     try:
         yield
@@ -54,7 +54,7 @@ def in_one_language() -> Iterator[None]:
         raise click.UsageError(translate(error.message), error.ctx) from None
 
 
-def speak_english() -> None:
+def set_english() -> None:
     """For commands whose output is for programs."""
     read_in(ENGLISH)
 

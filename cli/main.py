@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 import framerelay.cli.programs  # Its commands come first.
-from framerelay.cli.language import speak, speak_english
+from framerelay.cli.language import set_english, set_language
 from framerelay.cli.options import CALLBACK, RUN, cli, json_option, yes_option
 from framerelay.cli.output import prepare_output
 
@@ -275,7 +275,7 @@ def mcp_server(http: bool, host: str, port: int, names: tuple[str, ...], picture
     """
     from framerelay.cli.mcp.server import serve_mcp
 
-    speak_english()
+    set_english()
     sys.exit(serve_mcp(http=http, host=host, port=port, names=names, pictures=pictures))
 
 
@@ -301,7 +301,7 @@ import framerelay.cli.provider_commands  # noqa: E402, F401  # Its commands come
 def main() -> None:
     """The entry point of the ``framerelay`` script."""
     prepare_output()
-    speak(cli)
+    set_language(cli)
     if VARIABLE in os.environ:  # A shell asks: `cli.completion` knows how to answer.
         import framerelay.cli.completion  # noqa: F401
     # httpx would load its own command, with a syntax highlighter: 50 ms of every command of ours.

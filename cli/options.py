@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from framerelay.cli.language import first_sentence, in_one_language
+from framerelay.cli.language import first_sentence, translate_click_errors
 from framerelay.languages.catalogs import translate
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -51,7 +51,7 @@ class Group(click.Group):
         from framerelay.cli.errors import explain_errors
         from framerelay.cli.interrupts import take_interrupts
 
-        with explain_errors(as_json=ctx.meta[AS_JSON]), in_one_language():
+        with explain_errors(as_json=ctx.meta[AS_JSON]), translate_click_errors():
             take_interrupts()
             return super().invoke(ctx)
 

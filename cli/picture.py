@@ -50,7 +50,7 @@ def live_lines(run: shapes.Run, *, now: float, rows: int) -> list[PictureLine]:
     ending = [_tally(run, now), *_outlook_lines(run, now, None)]
     room = max(3, rows - 2 - len(ending))
     shots = _around_active(run.shots, room)
-    before, after = _left_out(run.shots, shots)
+    before, after = _count_hidden(run.shots, shots)
     return [_head(run), *before, *_shot_lines(run, shots, now, bars=True), *after, *ending]
 
 
@@ -95,7 +95,7 @@ def _head(run: shapes.Run) -> PictureLine:
 
 
 def _tally(run: shapes.Run, now: float) -> PictureLine:
-    shots = f"{_count_done(run.shots)} of {len(run.shots)} shots"
+    shots = f"{_done_count(run.shots)} of {len(run.shots)} shots"
     budget, number = run.budget.jobs, run.spent.jobs
     jobs = number_of("job", number) if budget is None else f"{number} of {number_of('job', budget)}"
     cost = f", {words}" if (words := cost_words(run)) else ""
@@ -133,7 +133,7 @@ def _around_active(shots: Sequence[shapes.Shot], room: int) -> Sequence[shapes.S
     return shots[first : first + size]
 
 
-def _left_out(
+def _count_hidden(
     shots: Sequence[shapes.Shot], window: Sequence[shapes.Shot]
 ) -> tuple[list[PictureLine], list[PictureLine]]:
     """A line for the shots before those that are visible, and one for those after; none if there are none."""
@@ -142,11 +142,11 @@ def _left_out(
 
 
 def _count(where: str, shots: Sequence[shapes.Shot]) -> list[PictureLine]:
-    words = f"    … {len(shots)} {where}, {_count_done(shots) or 'none'} of them done"
+    words = f"    … {len(shots)} {where}, {_done_count(shots) or 'none'} of them done"
     return [PictureLine(text=translate(words), style="dim")] if shots else []
 
 
-def _count_done(shots: Sequence[shapes.Shot]) -> int:
+def _done_count(shots: Sequence[shapes.Shot]) -> int:
     return sum(shot.status == "done" for shot in shots)
 
 

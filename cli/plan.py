@@ -24,7 +24,7 @@ from framerelay.store.files import picture_name
 from framerelay.storyboards.plan import Plan, plan_of
 from framerelay.storyboards.storyboard import Storyboard
 from framerelay.upstream.abilities import ability_checks
-from framerelay.upstream.given import HEAD_BYTES, GivenPicture, picture_in
+from framerelay.upstream.picture_check import HEAD_BYTES, GivenPicture, picture_in
 from framerelay.upstream.quotes import with_estimates
 
 PROMPT_CHARS: Final = 60

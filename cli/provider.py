@@ -28,7 +28,7 @@ from framerelay.storyboards.storyboard import Storyboard
 from framerelay.upstream.preview import preview
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import load_profile, profile_names
-from framerelay.upstream.providers import HandOff, Provider, plain
+from framerelay.upstream.providers import HandOff, Provider, provider_of_profile
 from framerelay.upstream.summary import is_old, summary_of
 from framerelay.upstream.understanding import AnswerKind, Understanding, differences, understand
 
@@ -137,7 +137,7 @@ def _provider(name: str, settings: Settings) -> Provider:
         if not path.is_file():
             raise NotFound(f"there is no file {name}")
         profile = load_profile(path)
-        return plain(profile.id, profile, environment())
+        return provider_of_profile(profile.id, profile, environment())
     return providers_of(settings).of(name)
 
 

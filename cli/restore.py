@@ -15,11 +15,11 @@ from typing import Any, Final
 
 from starlette.datastructures import Secret
 
-from framerelay.cli.backup import REDIS_S, who_runs
+from framerelay.cli.backup import REDIS_S, process_words
 from framerelay.cli.backup_storage import Search, place_id_of, print_search, search
 from framerelay.cli.errors import CommandError
 from framerelay.cli.output import echo
-from framerelay.cli.runs import asks, confirms, print_json
+from framerelay.cli.runs import can_ask, confirms, print_json
 from framerelay.cli.serve import redis_at
 from framerelay.cli.settings import settings_of_command
 from framerelay.config.logs import configure_logging
@@ -82,7 +82,7 @@ def restore(source: Path, *, yes: bool, as_json: bool) -> int:
     backup = _verify(source, settings)
     if settings.redis_url is not None and is_in_use(settings.data_dir / "redis"):
         raise CommandError(f"something still runs on FrameRelay's own Redis in {settings.data_dir}: end it first")
-    if asks(yes, as_json) and not confirms(f"{backup.words}, is restored into {_where(settings)}"):
+    if can_ask(yes, as_json) and not confirms(f"{backup.words}, is restored into {_where(settings)}"):
         return 1
     answer = asyncio.run(_restore(settings, backup))
     if as_json:
@@ -171,7 +171,9 @@ async def _close(redis: RelayRedis, settings: Settings, backup: _Backup) -> Clos
     with redis_answers():
         running = await processes(redis)
     if running:
-        raise CommandError(f"{who_runs(running)}: end that first (one that was killed is forgotten within 15 seconds)")
+        raise CommandError(
+            f"{process_words(running)}: end that first (one that was killed is forgotten within 15 seconds)"
+        )
     closing = await closing_of(redis)
     if closing and closing.reason is ClosedReason.RESTORE and closing.backup == backup.manifest.id:
         return closing

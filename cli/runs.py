@@ -69,7 +69,7 @@ def cancel_run(run_id: str, *, yes: bool, as_json: bool) -> int:
     """Submit nothing more of a run; a person at a terminal is asked, unless they said *yes*."""
     checked_id(run_id, "run")
     with Receiver.of_environment() as receiver:
-        if asks(yes, as_json):
+        if can_ask(yes, as_json):
             run = receiver.run(run_id)
             if not confirms(f"{title_of(run)}: nothing more is submitted, for good{_under_way(run)}"):
                 return 1
@@ -82,7 +82,7 @@ def remove_run(run_id: str, *, yes: bool, as_json: bool) -> int:
     """Remove a run that has ended; a person at a terminal is asked, unless they said *yes*. Returns the exit code."""
     checked_id(run_id, "run")
     with Receiver.of_environment() as receiver:
-        if asks(yes, as_json):
+        if can_ask(yes, as_json):
             run = receiver.run(run_id)
             if not confirms(f"{title_of(run)} is removed with {_files(run)}; there is no way back"):
                 return 1
@@ -99,7 +99,7 @@ def decide_shot(
     run_id: str, shot_id: str, what: str, body: Mapping[str, object] | None = None, *, as_json: bool
 ) -> int:
     """A decision that lets a shot continue; says how much may be submitted because of it, and returns the exit code."""
-    return _go_on(run_id, f"shots/{checked_id(shot_id, 'shot')}/{what}", body, as_json=as_json)
+    return _continue(run_id, f"shots/{checked_id(shot_id, 'shot')}/{what}", body, as_json=as_json)
 
 
 def change_of(prompt: str | None, seed: int | None, fields: tuple[str, ...]) -> dict[str, object]:
@@ -124,7 +124,7 @@ def retake(run_id: str, shot_id: str, body: Mapping[str, object], *, yes: bool, 
     checked_id(run_id, "run")
     place = f"shots/{checked_id(shot_id, 'shot')}/retake"
     with Receiver.of_environment() as receiver:
-        if asks(yes, as_json):
+        if can_ask(yes, as_json):
             run = receiver.run(run_id)
             would = receiver.post(f"/v1/runs/{run.id}/{place}", shapes.Outlook, json={**body, "dry_run": True}).would
             if not confirms(would if run.id == run_id else f"{title_of(run)}: {would}"):
@@ -139,7 +139,7 @@ def promote(run_id: str, *, jobs: int | None, money: float | None, yes: bool, as
     checked_id(run_id, "run")
     body = _limits(jobs, money)
     with Receiver.of_environment() as receiver:
-        if asks(yes, as_json):
+        if can_ask(yes, as_json):
             would = receiver.post(f"/v1/runs/{run_id}/promote", shapes.Outlook, json={**body, "dry_run": True}).would
             if not confirms(would):
                 return 1
@@ -156,7 +156,7 @@ def _limits(jobs: int | None, money: float | None) -> dict[str, object]:
     return {"budget": limits} if limits else {}
 
 
-def asks(yes: bool, as_json: bool) -> bool:
+def can_ask(yes: bool, as_json: bool) -> bool:
     """Only a person at a terminal is asked: a script that worked keeps working."""
     return not (yes or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
 
@@ -190,10 +190,10 @@ def _files(run: shapes.Run) -> str:
 
 def resume(run_id: str, *, jobs: int | None, money: float | None, as_json: bool) -> int:
     """Continue a run, within new limits if some are given; says how much may be submitted because of it."""
-    return _go_on(run_id, "resume", _limits(jobs, money), as_json=as_json)
+    return _continue(run_id, "resume", _limits(jobs, money), as_json=as_json)
 
 
-def _go_on(run_id: str, what: str, body: Mapping[str, object] | None = None, *, as_json: bool) -> int:
+def _continue(run_id: str, what: str, body: Mapping[str, object] | None = None, *, as_json: bool) -> int:
     checked_id(run_id, "run")
     with Receiver.of_environment() as receiver:
         run = receiver.post(f"/v1/runs/{run_id}/{what}", shapes.Run, json=dict(body or {}))
@@ -234,7 +234,7 @@ def watch_run(receiver: Receiver, run_id: str, *, as_json: bool) -> int:
 
     try:
         run = watch(receiver, run_id, out=sys.stderr if as_json else sys.stdout, place=receiver.place_of)
-        while asks(False, as_json) and answer(receiver, run):
+        while can_ask(False, as_json) and answer(receiver, run):
             run = watch(receiver, run_id, out=sys.stdout, place=receiver.place_of)
     except KeyboardInterrupt:
         echo(f"\nThe run goes on. To see it again: framerelay show {run_id} --watch", err=True)

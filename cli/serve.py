@@ -110,7 +110,7 @@ async def _serve(
     stop = asyncio.Event()
     check = refuse_weak_keys if what.receiver else None
     live = LiveSettings(settings, keys, read=from_environment, check=check)
-    live.hand_to(_Hiding(settings, what.name).take)
+    live.on_change(_LogRedaction(settings, what.name).take)
     _listen_to_signals(stop, live)
     async with AsyncExitStack() as stack:
         redis_url = await stack.enter_async_context(redis_at(settings))
@@ -125,10 +125,10 @@ async def _serve(
             parts.append(await stack.enter_async_context(running_receiver(settings, keys, redis_url, listener, live)))
             log.info("receiver_ready", url=settings.listen_url, public_url=settings.reachable_url)
         if what.worker:
-            alone = Alone(listener=listener, tasks=what.tasks) if not what.receiver else None
+            alone = SeparateWorker(listener=listener, tasks=what.tasks) if not what.receiver else None
             parts.append(await stack.enter_async_context(running_worker(settings, keys, redis_url, live, alone)))
-        _greet(settings, keys, receiver=what.receiver, worker=what.worker)
-        _spare_the_collector()
+        _print_addresses(settings, keys, receiver=what.receiver, worker=what.worker)
+        _freeze_garbage()
         waiting = asyncio.create_task(stop.wait())
         done_parts, _ = await asyncio.wait([waiting, *parts], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
@@ -165,7 +165,7 @@ async def mark_runs_restored(redis_url: str) -> None:
         await disconnect(redis)
 
 
-class _Hiding:
+class _LogRedaction:
     """Keeps secrets out of the log, including former ones."""
 
     def __init__(self, settings: Settings, program: str) -> None:
@@ -246,7 +246,7 @@ async def redis_at(settings: Settings) -> AsyncIterator[str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alone:
+class SeparateWorker:
     """A worker without a receiver: its port, if it has one, and the class of its tasks."""
 
     listener: socket.socket | None = None
@@ -259,7 +259,7 @@ async def running_worker(
     keys: Keys,
     redis_url: str,
     live: LiveSettings | None = None,
-    alone: Alone | None = None,
+    alone: SeparateWorker | None = None,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """A worker; one that is *alone* lets heavy tasks end, while a person who stops both at a terminal does not wait."""
     live = live or LiveSettings(settings, keys)
@@ -276,7 +276,7 @@ async def running_worker(
             worker = create_worker(deps, redis=redis, listening=listening, live=live, tasks=tasks)
             running = asyncio.create_task(worker.main())
             try:
-                async with _answering(worker, deps, alone.listener if alone else None):
+                async with _health_port(worker, deps, alone.listener if alone else None):
                     yield running
             finally:
                 await worker.stop(grace_s=GRACE_S, heavy_grace_s=heavy_grace_s)
@@ -287,7 +287,7 @@ async def running_worker(
 
 
 @asynccontextmanager
-async def _answering(worker: RelayWorker, deps: Deps, listener: socket.socket | None) -> AsyncIterator[None]:
+async def _health_port(worker: RelayWorker, deps: Deps, listener: socket.socket | None) -> AsyncIterator[None]:
     """The port of a worker, if it has one."""
     if listener is None:
         yield
@@ -331,7 +331,7 @@ async def _verification(settings: Settings, verifiers: Verifiers) -> AsyncIterat
             await asyncio.wait([keeping])
 
 
-def _spare_the_collector() -> None:
+def _freeze_garbage() -> None:
     """
     Objects created at startup stay until the end: scanning them again and again took a fifth of each callback's time,
     and made a hundredth of them wait.
@@ -341,7 +341,7 @@ def _spare_the_collector() -> None:
     gc.set_threshold(COLLECT_AFTER, 10, 10)
 
 
-def _greet(settings: Settings, keys: Keys, *, receiver: bool, worker: bool) -> None:
+def _print_addresses(settings: Settings, keys: Keys, *, receiver: bool, worker: bool) -> None:
     """A line for a person; programs read the log."""
     if not sys.stderr.isatty():
         return

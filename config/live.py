@@ -14,11 +14,11 @@ import structlog
 
 from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import Keys, load_keys
-from framerelay.config.settings import Settings, knobs
+from framerelay.config.settings import Settings, setting_specs
 
 TakeOver = Callable[[Settings, Keys], Awaitable[None]]
 
-LIVE: Final = tuple(field for field, knob, _ in knobs() if knob.live)
+LIVE: Final = tuple(field for field, spec, _ in setting_specs() if spec.live)
 
 log = structlog.get_logger()
 
@@ -46,7 +46,7 @@ class LiveSettings:
         self._takers: list[TakeOver] = []
         self._reading = asyncio.Lock()
 
-    def hand_to(self, take: TakeOver) -> None:
+    def on_change(self, take: TakeOver) -> None:
         """Have *take* called with settings and keys whenever they were read again, whether they changed or not."""
         self._takers.append(take)
 
@@ -60,18 +60,20 @@ class LiveSettings:
             return
         async with self._reading:
             try:
-                settings, keys = await asyncio.to_thread(self._fresh, self._read)
+                settings, keys = await asyncio.to_thread(self._read_settings, self._read)
             except (SettingInvalid, OSError) as error:
                 log.warning("settings_not_read_again", reason=str(error))
                 return
-            names = [knob.variable for field, knob, _ in knobs() if field in LIVE and self._differs(field, settings)]
+            names = [
+                spec.variable for field, spec, _ in setting_specs() if field in LIVE and self._differs(field, settings)
+            ]
             self.settings, self.keys = settings, keys
             for take in self._takers:
                 await take(settings, keys)
             if names:
                 log.info("settings_read_again", changed=names)
 
-    def _fresh(self, read: Callable[[], Settings]) -> tuple[Settings, Keys]:
+    def _read_settings(self, read: Callable[[], Settings]) -> tuple[Settings, Keys]:
         fresh = read()
         settings = replace(self.settings, **{field: getattr(fresh, field) for field in LIVE})
         if self._check:

@@ -14,7 +14,7 @@ from typing import Final
 from starlette.datastructures import Secret
 
 from framerelay.config.live import str_of
-from framerelay.config.settings import Settings, knobs
+from framerelay.config.settings import Settings, setting_specs
 
 SECRET: Final = "FRAMERELAY_SECRET"  # noqa: S105  (its name)
 # Where processes listen, how they speak and log, and how much they do at once may differ.
@@ -33,9 +33,9 @@ def marks_of(settings: Settings, secret: Secret) -> dict[str, str]:
         return hmac.new(key, f"{variable}\0{text}".encode(), hashlib.sha256).hexdigest()[:SIGNS]
 
     marks = {
-        knob.variable: mark(knob.variable, str_of(getattr(settings, field)))
-        for field, knob, _ in knobs()
-        if knob.variable not in OWN
+        spec.variable: mark(spec.variable, str_of(getattr(settings, field)))
+        for field, spec, _ in setting_specs()
+        if spec.variable not in OWN
     }
     return {**marks, SECRET: mark(SECRET, "")}  # Given, or created and kept in a file: only the key distinguishes it.
 
@@ -43,4 +43,4 @@ def marks_of(settings: Settings, secret: Secret) -> dict[str, str]:
 def fixed_variables(environ: Mapping[str, str] | None = None) -> list[str]:
     """The variables from the environment itself: a process keeps these until it ends."""
     environ = os.environ if environ is None else environ
-    return [knob.variable for _, knob, _ in knobs() if environ.get(knob.variable, "").strip()]
+    return [spec.variable for _, spec, _ in setting_specs() if environ.get(spec.variable, "").strip()]

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from framerelay.config.env_file import lines_of
-from framerelay.config.settings import knobs
+from framerelay.config.settings import setting_specs
 from framerelay.config.text import trim
 
 
 def misspellings(environ: Mapping[str, str] | None = None, *, env_file: Path | None = None) -> list[str]:
     """Sentences about variables that look like ours and are not: a typo must not be silently ignored."""
     file = env_file or Path(".env")
-    variables = {knob.variable for _, knob, _ in knobs()}
-    variables |= {knob.variable + "_FILE" for _, knob, _ in knobs() if knob.secret}
+    variables = {spec.variable for _, spec, _ in setting_specs()}
+    variables |= {spec.variable + "_FILE" for _, spec, _ in setting_specs() if spec.secret}
     lines = lines_of(file)
     names = {name for name in (os.environ if environ is None else environ) if _is_meant_for_us(name)}
     names |= {

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-from framerelay.config.knob import Knob
-from framerelay.config.settings import knobs
+from framerelay.config.setting_spec import SettingSpec
+from framerelay.config.settings import setting_specs
 
 HEAD: Final = """# Settings
 
@@ -28,22 +28,22 @@ This page is written by `make docs` from `config/settings.py`.
 
 def settings_page() -> str:
     """The whole page."""
-    return HEAD + "".join(f"{_line(knob, default)}\n" for _, knob, default in knobs())
+    return HEAD + "".join(f"{_line(spec, default)}\n" for _, spec, default in setting_specs())
 
 
-def _line(knob: Knob, default: object) -> str:
+def _line(spec: SettingSpec, default: object) -> str:
     return (
-        f"| `{knob.variable}`{' ↻' if knob.live else ''} | {_words(knob, default)} | {knob.about.replace('|', '·')} |"
+        f"| `{spec.variable}`{' ↻' if spec.live else ''} | {_words(spec, default)} | {spec.about.replace('|', '·')} |"
     )
 
 
-def _words(knob: Knob, default: object) -> str:
+def _words(spec: SettingSpec, default: object) -> str:
     if default in (None, (), frozenset()):
         return "–"
     if isinstance(default, Path):
         return f"`./{default}`"
     whole = isinstance(default, float) and default.is_integer()
-    return f"`{f'{default:.0f}' if whole else default}` {knob.unit}".strip()
+    return f"`{f'{default:.0f}' if whole else default}` {spec.unit}".strip()
 
 
 if __name__ == "__main__":

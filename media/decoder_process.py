@@ -44,20 +44,20 @@ class Child:
         except ConnectionError:
             pass  # It died; the empty answer below says how.
         if follower:
-            follower.attach(self.say, ending)
-        answer = await self.hear()
+            follower.attach(self.write_line, ending)
+        answer = await self.next_answer()
         while follower and isinstance(answer, Wants | FrameTaken):
-            follower.hear(answer)
-            answer = await self.hear()
+            follower.take_answer(answer)
+            answer = await self.next_answer()
         self.jobs_done += 1
         return answer
 
-    def say(self, line: bytes) -> None:
+    def write_line(self, line: bytes) -> None:
         """Add *line* to a request, without waiting; if the process is gone, the missing answer shows it."""
         if not self.requests.is_closing():
             self.requests.write(line)
 
-    async def hear(self) -> Answer:
+    async def next_answer(self) -> Answer:
         """The next line of the process."""
         try:
             line = await self.answers.readline()
@@ -98,7 +98,7 @@ async def start_child() -> Child:
         raise
     try:
         async with asyncio.timeout(START_S_MAX):
-            answer = await child.hear()
+            answer = await child.next_answer()
         if not isinstance(answer, Ready):
             raise DecoderFailed(f"the decoder process did not start: {answer}")
         child.holds = answer.holds

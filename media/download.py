@@ -322,7 +322,7 @@ class _Transfer:
     def want(self, at: int) -> None:
         """Fetch the end of the file from the byte *at* on before the rest, if the server can do that."""
         if self.total is not None and self.validator:
-            self.tail.wish(at, received_bytes=self.received_bytes, total=self.total)
+            self.tail.request(at, received_bytes=self.received_bytes, total=self.total)
 
     async def fetch_part(self, first: int, end: int) -> AsyncIterator[tuple[int, bytes]]:
         """A part in the middle of the file, by a separate request, as (position, bytes)."""

@@ -90,7 +90,7 @@ class Follower:
         """The process has answered: whatever still arrives does not concern it, nor its next job."""
         self._write, self._ending = lambda _: None, lambda: None
 
-    def hear(self, answer: Interim) -> None:
+    def take_answer(self, answer: Interim) -> None:
         """What the process says before its answer."""
         match answer:
             case Wants(at=at) if not self._is_over:

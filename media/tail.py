@@ -10,7 +10,7 @@ from framerelay.runs.errors import FrameRelayError
 
 AHEAD_BYTES = 128 * 1024
 """A second request is not worth it for what the first one delivers in a round trip (20 ms at 50 Mbit/s)."""
-WISHES_MAX = 4
+REQUESTS_MAX = 4
 """Two are usual, the index and the last keyframe; a compromised decoder may request anything."""
 
 FetchRange = Callable[[int, int], AsyncIterator[tuple[int, bytes]]]
@@ -39,17 +39,17 @@ class Tail:
             self._task.cancel()
         self.begins: int | None = None
         self.edge: int | None = None
-        self._wish: int | None = None
-        self._wishes = 0
+        self._request_at: int | None = None
+        self._requests = 0
         self.is_idle.set()
 
-    def wish(self, at: int, *, received_bytes: int, total: int) -> None:
+    def request(self, at: int, *, received_bytes: int, total: int) -> None:
         """Somebody waits for the byte *at* of a file of which the first *received_bytes* of *total* have arrived."""
         is_near = at < received_bytes + AHEAD_BYTES
-        if is_near or at >= (total if self.edge is None else self.edge) or self._wishes == WISHES_MAX:
+        if is_near or at >= (total if self.edge is None else self.edge) or self._requests == REQUESTS_MAX:
             return
-        self._wishes += 1
-        self._wish = at
+        self._requests += 1
+        self._request_at = at
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._grow(total))
 
@@ -68,8 +68,8 @@ class Tail:
     async def _grow(self, total: int) -> None:
         """Fetch what is requested until there are no more requests."""
         try:
-            while self._wish is not None:
-                first, end, self._wish = self._wish, self.begins or total, None
+            while self._request_at is not None:
+                first, end, self._request_at = self._request_at, self.begins or total, None
                 if first >= end:
                     continue
                 self.edge = first
@@ -79,7 +79,7 @@ class Tail:
                 self.begins = first
                 self.is_idle.set()
         except (httpx.HTTPError, FrameRelayError, TimeoutError):
-            self._wishes = WISHES_MAX
+            self._requests = REQUESTS_MAX
         finally:
             self.edge = self.begins
             self.is_idle.set()

@@ -14,7 +14,7 @@ from framerelay.upstream.credentials import hosts_of, key_mark
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import load_shipped
 from framerelay.upstream.profile_models import Price
-from framerelay.upstream.providers import Provider, Providers, needs_address, plain, usable
+from framerelay.upstream.providers import Provider, Providers, needs_address, provider_of_profile, require_key
 
 
 class Clients:
@@ -46,7 +46,7 @@ class Clients:
 
     def of(self, name: str | None) -> JobsClient:
         """Its client. Raises: RequestInvalid if there is no such provider, or if its address or key is missing."""
-        return self._client(usable(self.provider(name)))
+        return self._client(require_key(self.provider(name)))
 
     def of_maker(self, maker: Maker) -> JobsClient:
         """
@@ -57,7 +57,7 @@ class Clients:
         Raises: as `of`.
         """
         now = self._provider_of(maker)
-        then = usable(replace(now, base=maker.base))
+        then = require_key(replace(now, base=maker.base))
         is_another_key = maker.key_mark not in (None, key_mark(now.key or ""))
         if is_another_key and host_of(maker.base) not in hosts_of(now.base, now.profile):
             raise RequestInvalid(
@@ -87,7 +87,7 @@ class Clients:
         except NotFound:
             now = None
         if now is None or now.profile.id != maker.profile:
-            now = plain(maker.provider, _profile(maker.profile), self.providers.environ)
+            now = provider_of_profile(maker.provider, _profile(maker.profile), self.providers.environ)
         return now
 
     def _client(self, provider: Provider) -> JobsClient:

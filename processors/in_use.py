@@ -29,7 +29,7 @@ class DepsInUse:
         self._live = live
         self._first = deps.clients  # Closed by its owner.
         self._users: Counter[Clients] = Counter()
-        live.hand_to(self._take)
+        live.on_change(self._take)
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[Deps]:

@@ -96,7 +96,7 @@ class NotificationSender:
                     log.exception("notifications_surprised", reason=str(error))
                 await wait_within(self._wake_up, rest_s)
         finally:
-            await self._part()
+            await self._drain()
 
     async def _start_due(self) -> float:
         """Begin as many as there are free slots; returns how long to rest if nothing wakes us."""
@@ -186,7 +186,7 @@ class NotificationSender:
         except (httpx.HTTPError, OSError):
             return _Outcome(words="the connection broke before an answer came")
 
-    async def _part(self) -> None:
+    async def _drain(self) -> None:
         """Anything not answered by then is sent again when its lease ends."""
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=FAREWELL_S)

@@ -26,7 +26,7 @@ async def run_retention(deps: Deps) -> None:
     while True:
         now = time.time()
         try:
-            await remove_unfinished(deps, now, changed_since=since)
+            await clear_unfinished_files(deps, now, changed_since=since)
             since = now - deps.settings.download_timeout_s - FILM_S_MAX
             await remove_old_runs(deps, now)
             await remove_old_frames(deps, now)
@@ -37,7 +37,7 @@ async def run_retention(deps: Deps) -> None:
         await asyncio.sleep(EVERY_S)
 
 
-async def remove_unfinished(deps: Deps, now: float, *, changed_since: float) -> None:
+async def clear_unfinished_files(deps: Deps, now: float, *, changed_since: float) -> None:
     """Remove files left half written, by any worker, in folders that have *changed_since*."""
     number = await asyncio.to_thread(
         remove_unfinished_files, deps.files, older_than=now - UNFINISHED_S, changed_since=changed_since

@@ -111,10 +111,10 @@ async def _settle_doubt(deps: Deps, run: Run, shot: Shot, take: Take, doubt: Job
     """The take was submitted before, and an older copy of Redis does not know of it; or nobody knows if it was."""
     about: _About = {"shot_id": shot.id, "take": take.number, "intent": take.intent}
     if isinstance(doubt, Problem):
-        await _record_surely(deps, run, events.SubmitLost(**about, problem=doubt))
+        await _record_until_saved(deps, run, events.SubmitLost(**about, problem=doubt))
         return "held"
     job_id, *aliases = doubt.job_ids
-    await _record_surely(
+    await _record_until_saved(
         deps, run, events.Submitted(**about, job_id=job_id, aliases=tuple(aliases), word=doubt.status_word)
     )
     log.warning("forgotten_job", job_id=job_id, advice="its submit was not on record; it was paid for, and is kept")
@@ -196,7 +196,7 @@ async def _save_intent(deps: Deps, run: Run, shot: Shot, event: events.Submittin
         until = deps.store.clock.now() + retry_wait_s(shot.turns)
         words = problem_of(CopiesMissing(f"{error.message}; nothing was sent, and it is tried again"))
         about: _About = {"shot_id": event.shot_id, "take": event.take, "intent": event.intent}
-        await _record_surely(deps, run, events.SubmitPutOff(**about, problem=words, until=until))
+        await _record_until_saved(deps, run, events.SubmitPutOff(**about, problem=words, until=until))
         raise
     return result
 
@@ -236,7 +236,7 @@ async def _post(deps: Deps, run: Run, shot: Shot, take: Take, ready: Preparation
         put_off = events.SubmitPutOff(**about, problem=NOTHING_LEFT, until=deps.store.clock.now())
         await _in_time(record(deps.store, run.id, loss if leaving.is_set() else put_off))
         raise
-    saving = asyncio.create_task(_record_surely(deps, run, event))
+    saving = asyncio.create_task(_record_until_saved(deps, run, event))
     try:
         after = await asyncio.shield(saving)
     except asyncio.CancelledError:
@@ -268,7 +268,7 @@ def _take_before(run: Run, shot: Shot) -> Take | None:
     return picked_take(source) if source else None
 
 
-async def _record_surely(deps: Deps, run: Run, event: Event) -> Run:
+async def _record_until_saved(deps: Deps, run: Run, event: Event) -> Run:
     """
     *event*, recorded; if Redis does not accept it, tried again and again: a job that the provider made must not be
     lost.

@@ -70,7 +70,7 @@ def error_answer(
     return JSONResponse(in_language({"error": error}), status_code=status, headers=headers)
 
 
-async def foreseen(_: Request, error: Exception) -> Response:
+async def answer_known_error(_: Request, error: Exception) -> Response:
     """The answer to any `FrameRelayError`."""
     if not isinstance(error, FrameRelayError):
         raise error
@@ -114,12 +114,12 @@ def code_of(error: HTTPException) -> str:
     return _CODES.get(error.status_code, "refused")
 
 
-async def answer_surprise(_: Request, error: Exception) -> Response:
+async def answer_unknown_error(_: Request, error: Exception) -> Response:
     """The answer to any unforeseen error."""
-    return surprise(error)
+    return internal_error(error)
 
 
-def surprise(error: BaseException) -> Response:
+def internal_error(error: BaseException) -> Response:
     """500: the log has the details, the client does not."""
     log.error("request_surprised", exc_info=error)
     words = "something unexpected went wrong; the log of the receiver has the details"

@@ -102,9 +102,9 @@ def create_app(
             yield {STATE: state}
 
     handlers: dict[type[Exception] | int, ErrorHandler] = {
-        FrameRelayError: answers.foreseen,
+        FrameRelayError: answers.answer_known_error,
         HTTPException: refused_page,
-        500: answers.answer_surprise,
+        500: answers.answer_unknown_error,
     }
     https = (settings.public_url or "").startswith("https://")
     middleware = [Middleware(addresses.OneSpelling), Middleware(SecurityHeaders, https=https)]
@@ -168,13 +168,13 @@ async def _open(
         counts=Counter(),
         disk=disk,
     )
-    live.hand_to(partial(take_over, state))
+    live.on_change(partial(take_over, state))
     presence = Presence(
         watch_redis, lambda: this_process("receiver", live.settings, keys.secret), on_request=live.read_again
     )
     tidying = keep_scratch(media, state.store, bytes_max=settings.scratch_bytes_max)
     beside = [asyncio.create_task(work) for work in (spool.drain_for_ever(inbox), presence.keep(), tidying)]
-    stack.push_async_callback(_end, beside)
+    stack.push_async_callback(_cancel_all, beside)
     return state
 
 
@@ -184,7 +184,7 @@ def _connect(stack: AsyncExitStack, redis_url: str, **options: Any) -> RelayRedi
     return redis
 
 
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _cancel_all(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)

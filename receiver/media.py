@@ -9,9 +9,9 @@ from starlette.types import Message, Receive, Scope, Send
 from framerelay.api.access import Right
 from framerelay.api.operations import OPERATIONS
 from framerelay.receiver.access import require
-from framerelay.receiver.answers import error_answer, foreseen
+from framerelay.receiver.answers import answer_known_error, error_answer
 from framerelay.receiver.fields import check_query
-from framerelay.receiver.page.gone import stand_in
+from framerelay.receiver.page.missing_file import stand_in
 from framerelay.receiver.state import State, state_of
 from framerelay.runs.errors import FileMissing, FrameRelayError, NotFound
 from framerelay.store.run_files import file_at, missing_words, task_to_make_again
@@ -50,7 +50,7 @@ async def serve(request: Request) -> Response:
     error = await _missing(state, path) if path.startswith("run_") else None
     if error is None:
         raise NotFound("there is no such file")
-    plain = await foreseen(request, error)
+    plain = await answer_known_error(request, error)
     return plain if has_link else await stand_in(request, plain, error)
 
 

@@ -21,7 +21,7 @@ from framerelay.storyboards.notation import Form
 from framerelay.storyboards.plan import Plan, plan_of
 from framerelay.storyboards.storyboard import Storyboard, read_storyboard
 from framerelay.upstream.abilities import ability_checks
-from framerelay.upstream.given import GivenPicture, picture_at
+from framerelay.upstream.picture_check import GivenPicture, picture_at
 from framerelay.upstream.quotes import with_estimates
 
 STORYBOARD_BYTES_MAX: Final = 1 << 20

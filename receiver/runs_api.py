@@ -129,7 +129,7 @@ async def retake(request: Request) -> Response:
     body = fields_of(request)
     asks, following = yes_no(body, "dry_run"), yes_no(body, "following")
     event = events.Retaken(shot_id=request.path_params["shot"], **change_of(body), following=following)
-    return await (_look_ahead if asks else _act)(request, event)
+    return await (_preview if asks else _act)(request, event)
 
 
 async def adopt(request: Request) -> Response:
@@ -215,7 +215,7 @@ async def _act(request: Request, event: Decision, run_id: str | None = None) -> 
     return shape_answer(await _whole_view(state, run))
 
 
-async def _look_ahead(request: Request, event: events.Retaken) -> Response:
+async def _preview(request: Request, event: events.Retaken) -> Response:
     """What that decision would do; refused if the decision itself would be."""
     run, retake = await intend(
         state_of(request), request.path_params["run"], event, revision=revision_of(fields_of(request))

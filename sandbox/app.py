@@ -19,8 +19,8 @@ from framerelay.sandbox.desk import Desk
 from framerelay.sandbox.dialects import ark, fal, hailuo, jobs, kling, runway
 from framerelay.sandbox.options import SandboxOptions
 from framerelay.sandbox.refusals import Refusal
+from framerelay.sandbox.renderer import Renderer
 from framerelay.sandbox.storage import Storage
-from framerelay.sandbox.workshop import Workshop
 
 DIALECTS = (jobs, ark, fal, kling, hailuo, runway)
 PATHS = {"ark": "/ark/api/v3", "fal": "/fal", "kling": "/kling", "hailuo": "/hailuo", "runway": "/runway/v1"}
@@ -43,11 +43,11 @@ def create_sandbox(options: SandboxOptions) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with httpx.AsyncClient(trust_env=False, timeout=30.0) as client:
-            desk.client, desk.workshop = client, Workshop(options, storage, client)
+            desk.client, desk.renderer = client, Renderer(options, storage, client)
             try:
                 yield
             finally:
-                await desk.workshop.close()
+                await desk.renderer.close()
 
     routes = [
         Route("/files/{name}", files.show_upload, methods=["GET"]),

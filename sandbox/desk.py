@@ -21,18 +21,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from framerelay.sandbox.faults import LAG_S, SLOW_S
-from framerelay.sandbox.job import Dialect, Job, Wish
+from framerelay.sandbox.job import Dialect, Job, JobRequest
 from framerelay.sandbox.options import SandboxOptions
 from framerelay.sandbox.refusals import Objection, Refusal
+from framerelay.sandbox.renderer import Renderer
 from framerelay.sandbox.storage import Storage
-from framerelay.sandbox.workshop import Workshop
 from framerelay.upstream.wire import JobState
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 SUBMITS_KEPT_MAX = 10_000
 TEXT_SHOWN_MAX = 2_000
 
-ReadWish = Callable[[Request, bytes], Awaitable[Wish]]
+ReadRequest = Callable[[Request, bytes], Awaitable[JobRequest]]
 
 
 class Submit(TypedDict):
@@ -47,9 +47,9 @@ class Submit(TypedDict):
 
 
 class Desk:
-    """The desk of one sandbox. *client* is what it asks others with, and is set, as *workshop* is, while it runs."""
+    """The desk of one sandbox. *client* is what it asks others with, and is set, as *renderer* is, while it runs."""
 
-    workshop: Workshop
+    renderer: Renderer
     client: httpx.AsyncClient
 
     def __init__(self, options: SandboxOptions, storage: Storage) -> None:
@@ -60,7 +60,7 @@ class Desk:
         self._requests: Counter[str] = Counter()
 
     async def submit(
-        self, request: Request, dialect: Dialect, read: ReadWish, describe: Callable[[Job], object]
+        self, request: Request, dialect: Dialect, read: ReadRequest, describe: Callable[[Job], object]
     ) -> Response:
         """A job from what *read* finds in the request, answered as *describe* says. Raises: Refusal."""
         self._submits += 1
@@ -77,12 +77,12 @@ class Desk:
         return response
 
     async def _submit(
-        self, request: Request, dialect: Dialect, read: ReadWish, describe: Callable[[Job], object], entry: Submit
+        self, request: Request, dialect: Dialect, read: ReadRequest, describe: Callable[[Job], object], entry: Submit
     ) -> Response:
         self.authenticate(request, dialect)
         self._maybe_refuse(dialect, entry["number"])
-        wish = await read(request, await self.body_of(request, dialect))
-        job = self.workshop.accept(wish, dialect, base_url=self.base_url(request))
+        job_request = await read(request, await self.body_of(request, dialect))
+        job = self.renderer.accept(job_request, dialect, base_url=self.base_url(request))
         entry["job_id"] = job.id
         faults = self.options.faults
         if faults.strikes("early", job.number) and job.callback_url:
@@ -100,7 +100,7 @@ class Desk:
         faults = self.options.faults
         if faults.strikes("rate_limit", number):
             raise dialect.refusal(Objection.RATE, "Too many requests.", "")
-        if self.workshop.is_full:
+        if self.renderer.is_full:
             raise dialect.refusal(Objection.FULL, "Too many jobs at once.", "")
         if faults.strikes("busy", number):
             raise dialect.refusal(Objection.BUSY, "The service is busy.", "")
@@ -109,7 +109,7 @@ class Desk:
 
     def job(self, dialect: Dialect, job_id: str) -> Job | None:
         """The job with that id, if it was submitted in that dialect."""
-        job = self.workshop.jobs.get(job_id)
+        job = self.renderer.jobs.get(job_id)
         return job if job is not None and job.dialect is dialect else None
 
     async def look_up(self, job: Job) -> Job:
@@ -167,7 +167,7 @@ class Desk:
 
     def journal(self) -> dict[str, object]:
         """Every submit, every job, and what they reveal about a client."""
-        jobs = list(self.workshop.jobs.values())
+        jobs = list(self.renderer.jobs.values())
         keys = Counter(entry["idempotency_key"] for entry in self.submits if entry["job_id"])
         return {
             "submits": list(self.submits),
@@ -194,11 +194,11 @@ def _entry(job: Job) -> dict[str, object]:
         "number": job.number,
         "dialect": job.dialect.name,
         "state": job.state.value,
-        "model": job.wish.model,
-        "input": msgspec.to_builtins(job.wish.input),
-        "request": _shortened(job.wish.body),
-        "reference": job.wish.reference,
-        "idempotency_key": job.wish.reference if job.dialect.name == "jobs" else None,
+        "model": job.request.model,
+        "input": msgspec.to_builtins(job.request.input),
+        "request": _shorten(job.request.body),
+        "reference": job.request.reference,
+        "idempotency_key": job.request.reference if job.dialect.name == "jobs" else None,
         "seed": job.seed,
         "size": [job.width, job.height],
         "frames": job.frames,
@@ -209,10 +209,10 @@ def _entry(job: Job) -> dict[str, object]:
     }
 
 
-def _shortened(value: object) -> object:
+def _shorten(value: object) -> object:
     """*value* without the pictures that may be in it."""
     if isinstance(value, str):
         return value if len(value) < TEXT_SHOWN_MAX else f"{value[:80]}…"
     if isinstance(value, list):
-        return [_shortened(each) for each in value]
-    return {key: _shortened(each) for key, each in value.items()} if isinstance(value, dict) else value
+        return [_shorten(each) for each in value]
+    return {key: _shorten(each) for key, each in value.items()} if isinstance(value, dict) else value

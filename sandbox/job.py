@@ -17,7 +17,7 @@ class Dialect:
     How one provider speaks.
 
     ``key_word`` comes before the key in ``Authorization``. ``refusal``: of the trouble, a sentence and the field that
-    it is about. ``letter``: the body of a callback about a job in its current state, None if this provider does not
+    it is about. ``callback_body``: of a callback about a job in its current state, None if this provider does not
     call back. ``sign``: headers that prove who sent a body. ``moderation``: code and sentence for a clip that may not
     be shown. ``polite``: a refusal inside an HTTP 200, if the provider has such a form.
     """
@@ -25,7 +25,7 @@ class Dialect:
     name: str
     new_id: Callable[[], str]
     refusal: Callable[[Objection, str, str], Refusal]
-    letter: Callable[["Job"], object]
+    callback_body: Callable[["Job"], object]
     moderation: tuple[str, str]
     key_word: str = "Bearer"
     sign: Callable[["Job", bytes], Mapping[str, str]] | None = None
@@ -33,7 +33,7 @@ class Dialect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class JobRequest:
     """
     What was submitted: *input* in the words of the jobs API, *body* as it came.
 
@@ -50,7 +50,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class OutgoingCallback:
     """One callback: the job's description at the time of the change; None if nothing is sent."""
 
     state: JobState
@@ -60,7 +60,7 @@ class Letter:
 @dataclass(slots=True, kw_only=True)
 class Job:
     """
-    A job from its acceptance to its end; only ``Workshop`` changes it.
+    A job from its acceptance to its end; only ``Renderer`` changes it.
 
     ``number`` counts the accepted jobs from 1 and is burnt into the clip. ``ended_at``: its last change, by the
     monotonic clock. ``pictures`` says which were used, ``callbacks`` what became of each callback; both are for
@@ -70,7 +70,7 @@ class Job:
     id: str
     number: int
     dialect: Dialect
-    wish: Wish
+    request: JobRequest
     base_url: str
     request_id: str
     seed: int
@@ -87,18 +87,18 @@ class Job:
     pictures: dict[str, dict[str, object]] = field(default_factory=dict)
     callbacks: list[dict[str, object]] = field(default_factory=list)
     look_ups: int = 0
-    outbox: asyncio.Queue[Letter] = field(default_factory=asyncio.Queue)
+    outbox: asyncio.Queue[OutgoingCallback] = field(default_factory=asyncio.Queue)
     answer_sent: asyncio.Event = field(default_factory=asyncio.Event)
     callback_sent: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def callback_url(self) -> str | None:
-        url = self.wish.input.callback_url
+        url = self.request.input.callback_url
         return None if url is UNSET else url
 
     @property
     def wants_last_frame(self) -> bool:
-        return self.wish.input.return_last_frame is True
+        return self.request.input.return_last_frame is True
 
     @property
     def video_name(self) -> str:

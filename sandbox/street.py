@@ -62,7 +62,7 @@ def _color(hue: float, saturation: float, value: float) -> Color:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _dimmed(color: Color, factor: float) -> Color:
+def _dim(color: Color, factor: float) -> Color:
     return round(color[0] * factor), round(color[1] * factor), round(color[2] * factor)
 
 
@@ -71,7 +71,7 @@ def _sky(canvas: _Canvas) -> Image.Image:
     down = np.linspace(0, 1 / HORIZON, canvas.height, dtype=np.float32).clip(0, 1)[:, None, None]
     across = np.abs(np.arange(canvas.width, dtype=np.float32) - canvas.center)[None, :, None] / canvas.width
     top = np.array([6, 8, 22], np.float32)
-    haze = np.array(_dimmed(canvas.palette[0], 0.62), np.float32) + np.array([30, 22, 40], np.float32)
+    haze = np.array(_dim(canvas.palette[0], 0.62), np.float32) + np.array([30, 22, 40], np.float32)
     light = down**1.9 * np.exp(-(across**2) * 3.2)
     return Image.fromarray((top + (haze - top) * light).clip(0, 255).astype(np.uint8))
 
@@ -81,7 +81,7 @@ def _houses(canvas: _Canvas, picture: Image.Image, depth: int) -> None:
     pen = ImageDraw.Draw(picture)
     dice, unit = canvas.dice, canvas.unit
     gap = canvas.width * (0.0, 0.05, 0.15, 0.29)[depth]
-    wall = _mixed(_dimmed(canvas.palette[0], 0.36), (8, 9, 18), (0.30, 0.55, 0.76, 0.90)[depth])
+    wall = _mix(_dim(canvas.palette[0], 0.36), (8, 9, 18), (0.30, 0.55, 0.76, 0.90)[depth])
     left = -dice.uniform(0, 6) * unit
     while left < canvas.width:
         wide = dice.uniform(6, 11) * unit * (0.7 + 0.35 * depth)
@@ -98,7 +98,7 @@ def _houses(canvas: _Canvas, picture: Image.Image, depth: int) -> None:
         left += wide
 
 
-def _mixed(one: Color, other: Color, share: float) -> Color:
+def _mix(one: Color, other: Color, share: float) -> Color:
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
 
@@ -137,7 +137,7 @@ def _windows(canvas: _Canvas, pen: ImageDraw.ImageDraw, box: tuple[float, float,
             if dice.random() < lit:
                 color = house_color if dice.random() < 0.85 else dice.choice(colors)
                 strength = shine * dice.uniform(0.35, 1.0)
-                pen.rectangle((x, y, x + step_x * 0.52, y + step_y * 0.5), fill=_dimmed(color, strength))
+                pen.rectangle((x, y, x + step_x * 0.52, y + step_y * 0.5), fill=_dim(color, strength))
             x += step_x
         y += step_y
 
@@ -150,12 +150,12 @@ def _shop(canvas: _Canvas, pen: ImageDraw.ImageDraw, box: tuple[float, float, fl
     high = canvas.unit * (1.1, 2.0, 3.3)[depth - 1]
     inside = canvas.dice.choice(((255, 196, 120), (214, 228, 255), canvas.palette[2], canvas.palette[3]))
     edge = (right - left) * 0.08
-    pen.rectangle((left + edge, bottom - high, right - edge, bottom - min(1, high)), fill=_dimmed(inside, 0.55))
+    pen.rectangle((left + edge, bottom - high, right - edge, bottom - min(1, high)), fill=_dim(inside, 0.55))
     for pane in range(1, 4):
         x = left + edge + (right - left - 2 * edge) * pane / 4
         pen.line((x, bottom - high, x, bottom), fill=(16, 14, 22), width=max(1, round(canvas.unit * 0.3)))
     strip = canvas.dice.choice(canvas.palette)
-    pen.rectangle((left + edge, bottom - high * 1.3, right - edge, bottom - high * 1.06), fill=_dimmed(strip, 0.9))
+    pen.rectangle((left + edge, bottom - high * 1.3, right - edge, bottom - high * 1.06), fill=_dim(strip, 0.9))
 
 
 def _neon(canvas: _Canvas) -> Image.Image:
@@ -193,7 +193,7 @@ def _sign(canvas: _Canvas, pen: ImageDraw.ImageDraw, x: float, y: float, size: f
                 pen.line([ends[0], (ends[1][0], ends[0][1]), ends[1]], fill=color, width=line, joint="curve")
         pen.rectangle(
             (x - 1.4 * unit, y - 1.4 * unit, x + 5.4 * unit, top + 5.4 * unit),
-            outline=_dimmed(color, 0.55),
+            outline=_dim(color, 0.55),
             width=max(1, line // 2),
         )
     elif kind < 0.85:
@@ -217,7 +217,7 @@ def _wet_road(canvas: _Canvas, picture: Image.Image) -> Image.Image:
     )
     near = np.linspace(0, 1, depth, dtype=np.float32)[:, None, None]
     light = mirror * (1 - near) * 0.4 + np.asarray(soft, np.float32) * (0.7 + 0.6 * near)
-    light = _rippled(canvas, light)
+    light = _ripple(canvas, light)
     asphalt = np.array([9, 10, 17], np.float32)
     road = asphalt + light * (0.95 - 0.25 * near)
     result = np.asarray(picture).copy()
@@ -226,7 +226,7 @@ def _wet_road(canvas: _Canvas, picture: Image.Image) -> Image.Image:
     return ImageChops.screen(image, _lanes(canvas))
 
 
-def _rippled(canvas: _Canvas, road: NDArray[np.float32]) -> NDArray[np.float32]:
+def _ripple(canvas: _Canvas, road: NDArray[np.float32]) -> NDArray[np.float32]:
     """Shift each row sideways a little, more towards the viewer."""
     rows = np.arange(len(road))
     noise = np.random.default_rng(canvas.dice.getrandbits(32))

@@ -47,7 +47,7 @@ RedisCommand = Sequence[str | bytes | int | float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sequel:
+class FollowUp:
     """A *command* that follows others on their connection, if *is_due* says so given their answers; *within_s* more."""
 
     command: RedisCommand
@@ -96,40 +96,40 @@ class RelayRedis(ArqRedis):
         """*script*, to be called."""
         return RelayScript(self, script)
 
-    async def together(self, *commands: RedisCommand, sequel: Sequel | None = None) -> list[Any]:
+    async def together(self, *commands: RedisCommand, follow_up: FollowUp | None = None) -> list[Any]:
         """
         *commands*, sent as a unit on one connection, which is not replaced between them; the answer of each.
 
-        *sequel*: what follows there; if it was due, its answer comes last. If the server refuses a command, its
+        *follow_up*: what follows there; if it was due, its answer comes last. If the server refuses a command, its
         `ResponseError` takes the place of the answer. If the connection breaks, all are sent again: so repeating them
         must do no harm. Raises: as `execute_command`.
         """
         retry: Retry = self.connection_pool.connection_kwargs["retry"]
-        async with asyncio.timeout(_within_s(self.timeout_s, sequel)):
-            return await retry.call_with_retry(partial(self._together, commands, sequel), _nothing)
+        async with asyncio.timeout(_within_s(self.timeout_s, follow_up)):
+            return await retry.call_with_retry(partial(self._together, commands, follow_up), _do_nothing)
 
-    async def _together(self, commands: Sequence[RedisCommand], sequel: Sequel | None) -> list[Any]:
+    async def _together(self, commands: Sequence[RedisCommand], follow_up: FollowUp | None) -> list[Any]:
         connection = await self.connection_pool.get_connection()
         try:
-            return await exchange(connection, commands, sequel)
+            return await exchange(connection, commands, follow_up)
         finally:
             await self.connection_pool.release(connection)
 
 
-def _within_s(timeout_s: float, sequel: Sequel | None) -> float:
-    return timeout_s + (sequel.within_s if sequel else 0.0)
+def _within_s(timeout_s: float, follow_up: FollowUp | None) -> float:
+    return timeout_s + (follow_up.within_s if follow_up else 0.0)
 
 
 async def exchange(
-    connection: AbstractConnection, commands: Sequence[RedisCommand], sequel: Sequel | None = None
+    connection: AbstractConnection, commands: Sequence[RedisCommand], follow_up: FollowUp | None = None
 ) -> list[Any]:
     """*commands*, sent as a unit on *connection*, and their answers, including refusals as errors."""
     words = b"".join(chain.from_iterable(connection.pack_command(*command) for command in commands))
     try:
         await connection.send_packed_command(words, check_health=False)
         answers = [await _answer(connection) for _ in commands]
-        if sequel and sequel.is_due(answers):
-            await connection.send_packed_command(connection.pack_command(*sequel.command), check_health=False)
+        if follow_up and follow_up.is_due(answers):
+            await connection.send_packed_command(connection.pack_command(*follow_up.command), check_health=False)
             answers.append(await _answer(connection))
     except BaseException:
         await connection.disconnect(nowait=True)  # Otherwise the next user of it would read the answers that were left.
@@ -144,7 +144,7 @@ async def _answer(connection: AbstractConnection) -> Any:
         return error
 
 
-async def _nothing(_: BaseException) -> None:
+async def _do_nothing(_: BaseException) -> None:
     """Between two tries."""
 
 
@@ -179,15 +179,15 @@ class PinnedConnection:
         REDIS.observe(time.perf_counter() - began)
         return answer
 
-    async def together(self, *commands: RedisCommand, sequel: Sequel | None = None) -> list[Any]:
+    async def together(self, *commands: RedisCommand, follow_up: FollowUp | None = None) -> list[Any]:
         """Like `RelayRedis.together`, which takes over if this connection is broken."""
         try:
-            async with asyncio.timeout(_within_s(self._redis.timeout_s, sequel)):
+            async with asyncio.timeout(_within_s(self._redis.timeout_s, follow_up)):
                 if self._connection is None:
                     self._connection = await self._redis.connection_pool.get_connection()
-                return await exchange(self._connection, commands, sequel)
+                return await exchange(self._connection, commands, follow_up)
         except RedisConnectionError:
-            return await self._redis.together(*commands, sequel=sequel)
+            return await self._redis.together(*commands, follow_up=follow_up)
 
     async def close(self) -> None:
         """Give the connection back."""

@@ -16,7 +16,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from framerelay.config.settings import Settings
 from framerelay.runs.errors import CopiesMissing
-from framerelay.store.client import RedisCommand, RelayRedis, RelayScript, Sequel
+from framerelay.store.client import FollowUp, RedisCommand, RelayRedis, RelayScript
 
 WAIT_MS: Final = 1000
 DISK_MS: Final = 2000  # A replica that syncs every second reports once a second what it has synced.
@@ -25,7 +25,7 @@ DISK_MS: Final = 2000  # A replica that syncs every second reports once a second
 class Carrier(Protocol):
     """A client, or one of its connections."""
 
-    async def together(self, *commands: RedisCommand, sequel: Sequel | None = None) -> list[Any]:
+    async def together(self, *commands: RedisCommand, follow_up: FollowUp | None = None) -> list[Any]:
         """As in `store.client.RelayRedis.together`."""
 
 
@@ -54,7 +54,7 @@ class Copies:
         self.disk_s = DISK_MS / 1000 if on_disk else 0.0
         """How much longer than without disks a call may take."""
         to_disk: RedisCommand = ("WAITAOF", 0, number, DISK_MS)
-        self._disk = Sequel(command=to_disk, is_due=self._are_there, within_s=self.disk_s) if on_disk else None
+        self._disk = FollowUp(command=to_disk, is_due=self._are_there, within_s=self.disk_s) if on_disk else None
 
     @classmethod
     def of(cls, settings: Settings, redis: RelayRedis) -> Self:
@@ -69,9 +69,9 @@ class Copies:
             return CopiedAnswer(answer=await script(keys=keys, args=arguments), copies=0)
         carrier = carrier or self._redis
         words = (len(keys), *keys, *arguments)
-        answer, *copies = await carrier.together(("EVALSHA", script.sha, *words), self._wait, sequel=self._disk)
+        answer, *copies = await carrier.together(("EVALSHA", script.sha, *words), self._wait, follow_up=self._disk)
         if isinstance(answer, NoScriptError):
-            answer, *copies = await carrier.together(("EVAL", script.script, *words), self._wait, sequel=self._disk)
+            answer, *copies = await carrier.together(("EVAL", script.script, *words), self._wait, follow_up=self._disk)
         if isinstance(answer, ResponseError):
             raise answer
         return CopiedAnswer(answer=answer, copies=_number(*copies))
@@ -82,7 +82,7 @@ class Copies:
 
         Raises: CopiesMissing; as `RelayRedis.together`, and the server's refusals.
         """
-        answers = await self._redis.together(*commands, self._wait, sequel=self._disk)
+        answers = await self._redis.together(*commands, self._wait, follow_up=self._disk)
         for answer in answers:
             if isinstance(answer, ResponseError):
                 raise answer

@@ -36,7 +36,7 @@ async def id_in(redis: RelayRedis, index: str, text: str) -> str | None:
     with redis_answers():
         ids = await redis.zrevrange(index, 0, 0 if text == LAST else SEARCHED_MAX - 1)
     names = [name.decode() for name in ids]
-    return next(iter(names), None) if text == LAST else the_one(text, [name for name in names if name.startswith(text)])
+    return next(iter(names), None) if text == LAST else only_id(text, [name for name in names if name.startswith(text)])
 
 
 def find_shot_id(run: Run, text: str) -> str | None:
@@ -51,11 +51,11 @@ def find_shot_id(run: Run, text: str) -> str | None:
     if len(text) < LETTERS_MIN:
         return None
     names = [name for name in ids if name.startswith(text)]
-    name = the_one(text, [name for name in names if not (text[-1].isdigit() and name[len(text)].isdigit())])
+    name = only_id(text, [name for name in names if not (text[-1].isdigit() and name[len(text)].isdigit())])
     return None if name is None else ids[name]
 
 
-def the_one(text: str, names: Sequence[str]) -> str | None:
+def only_id(text: str, names: Sequence[str]) -> str | None:
     """The only one of *names*, which begin with *text*; None without any. Raises: IdAmbiguous if there are several."""
     if len(names) > 1:
         raise IdAmbiguous(text, list(names[:SHOWN_MAX]), more=len(names) > SHOWN_MAX)

@@ -168,7 +168,7 @@ class Inbox:
             ids = await self._redis.lrange(QUARANTINE, 0, -1)  # type: ignore[misc]  # redis-py's union
         return [callback_id.decode() for callback_id in reversed(ids)]
 
-    async def let_go(self, callback_id: str, *, forget: bool) -> None:
+    async def release(self, callback_id: str, *, forget: bool) -> None:
         """Take a callback out of quarantine once accepted; *forget* it if an identical one was accepted before."""
         with redis_answers():
             async with self._redis.pipeline(transaction=True) as pipe:

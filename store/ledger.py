@@ -17,7 +17,6 @@ from typing import Any, Final
 from framerelay.runs.model import Run, RunStatus
 from framerelay.store.client import RelayRedis
 from framerelay.store.closed import CLOSED
-from framerelay.store.given import storyboard_key
 from framerelay.store.inbox import CALLBACKS, callback_keys
 from framerelay.store.keys import PREFIX
 from framerelay.store.ledger_file import LedgerEntry, run_in
@@ -25,6 +24,7 @@ from framerelay.store.outbox import NOTIFICATIONS, NOTIFICATIONS_DUE
 from framerelay.store.redis_messages import redis_answers
 from framerelay.store.runs import ENDED, RUNS, RUNS_BY_ID, events_key, run_key
 from framerelay.store.tasks import DUE, QUEUE, task_keys
+from framerelay.store.wordings import storyboard_key
 
 SCANNED: Final = 1000  # Keys examined by one command: about a millisecond.
 KEYS_AT_ONCE: Final = 200

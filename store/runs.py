@@ -33,8 +33,7 @@ from framerelay.runs.standing import has_ended
 from framerelay.runs.steps import Step
 from framerelay.store.client import RelayRedis, script
 from framerelay.store.copies import Copies
-from framerelay.store.given import Wordings, pack_wording, storyboard_key
-from framerelay.store.ids import LAST, SHOWN_MAX, is_beginning, the_one
+from framerelay.store.ids import LAST, SHOWN_MAX, is_beginning, only_id
 from framerelay.store.keys import PREFIX
 from framerelay.store.layout import Memory, fields_of, run_of
 from framerelay.store.outbox import KEEP_S, NOTIFICATIONS, NOTIFICATIONS_DUE, WAKE_COURIER, entries_of
@@ -42,6 +41,7 @@ from framerelay.store.places import Places
 from framerelay.store.redis_messages import redis_answers
 from framerelay.store.run_index import RunQuery, indexes_of
 from framerelay.store.tasks import DUE, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, task_of, unpack
+from framerelay.store.wordings import Wordings, pack_wording, storyboard_key
 
 RUNS: Final = "{framerelay}:runs"
 RUNS_BY_ID: Final = "{framerelay}:runs-by-id"
@@ -303,7 +303,7 @@ class Store:
         if run is None and text == LAST:
             return next(iter(await self.runs(limit=1)), None)
         if run is None and is_beginning(text):
-            name = the_one(text, await self.ids_beginning(text, at_most=SHOWN_MAX + 1))
+            name = only_id(text, await self.ids_beginning(text, at_most=SHOWN_MAX + 1))
             return await self.load(name) if name else None
         return run
 

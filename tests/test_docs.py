@@ -8,7 +8,7 @@ from click import Command
 
 from framerelay.cli.main import cli
 from framerelay.config.reference import settings_page
-from framerelay.config.settings import knobs
+from framerelay.config.settings import setting_specs
 from framerelay.runs import events
 from framerelay.runs.machine import apply, begin
 from framerelay.runs.model import (
@@ -42,8 +42,8 @@ def test_a_default_is_written_as_a_person_would() -> None:
 
 def test_every_setting_says_what_it_does() -> None:
     """A person can decide from its line."""
-    for _, knob, _ in knobs():
-        assert len(knob.about) > 25, knob.variable
+    for _, spec, _ in setting_specs():
+        assert len(spec.about) > 25, spec.variable
 
 
 def test_every_command_and_option_explains_itself() -> None:

@@ -14,8 +14,8 @@ from framerelay.runs.text import join_names
 from framerelay.storyboards.cautions import CautionCheck, CautionSite, Story
 from framerelay.storyboards.inputs import REFERENCE_FILES
 from framerelay.storyboards.storyboard import Storyboard
-from framerelay.upstream.given import GivenPicture, made_picture, picture_of_data, what_breaks
 from framerelay.upstream.order import WORD_OF_FIELD, is_sent, model_of, why_not_these_frames
+from framerelay.upstream.picture_check import GivenPicture, broken_limits, made_picture, picture_of_data
 from framerelay.upstream.pictures import takes_addresses
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import DEFAULT
@@ -179,7 +179,7 @@ def _pictures(shot: Shot, provider: Provider, pictures: Mapping[str, GivenPictur
         uses += [(each, (key, field)) for each in shot.input.get(field) or ()]
     for address, keys in uses:
         picture = pictures.get(address) or picture_of_data(address)
-        for code, message in what_breaks(picture, limits, provider.name) if picture else ():
+        for code, message in broken_limits(picture, limits, provider.name) if picture else ():
             yield code, keys, f"{message}: give another one"
 
 
@@ -194,7 +194,7 @@ def _handed_on(shot: Shot, provider: Provider, story: Story) -> Iterator[Caution
     ratio = first.input.get("ratio") or first.input.get("aspect_ratio")
     about = f"the last frame of {source.id}"
     picture = made_picture(source.input, None if first.first_frame else ratio, about)
-    for code, message in what_breaks(picture, limits, provider.name, is_exact=False) if picture else ():
+    for code, message in broken_limits(picture, limits, provider.name, is_exact=False) if picture else ():
         yield code, ("from", "provider"), f"{message}: another ratio or resolution there, or from: cut"
 
 

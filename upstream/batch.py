@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from framerelay.upstream.created import ApiAnswer
+from framerelay.upstream.create_answer import ApiAnswer
 from framerelay.upstream.paths import read_path
 from framerelay.upstream.profile import BatchRules
 

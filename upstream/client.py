@@ -32,11 +32,11 @@ from framerelay.runs.errors import (
 )
 from framerelay.upstream.answers import find_upload_url, read_object, refusal_within
 from framerelay.upstream.batch import LookUpBatch
-from framerelay.upstream.created import ApiAnswer, SubmitAnswer, read_create_answer
+from framerelay.upstream.create_answer import ApiAnswer, SubmitAnswer, read_create_answer
 from framerelay.upstream.credentials import base_of, hosts_of, spellings_of, usable_id, usable_key
 from framerelay.upstream.hooks import UPLOADS, UploadFile, auth_headers
 from framerelay.upstream.job import JobReport
-from framerelay.upstream.looked_up import failed_at_last, read_found_job, read_job_answer
+from framerelay.upstream.job_answer import failed_at_last, read_found_job, read_job_answer
 from framerelay.upstream.order import Order, create_request, fill_address
 from framerelay.upstream.paths import read_path
 from framerelay.upstream.pictures import body_bytes_max
@@ -47,7 +47,14 @@ from framerelay.upstream.refusals import is_ok, refusal_by, refusal_inside
 from framerelay.upstream.search import LostSubmit, find_in_list
 from framerelay.upstream.template import words_in
 from framerelay.upstream.timing import time_call
-from framerelay.upstream.transport import NOTHING_SENT, encode_body, open_client, read_body, setting, transport_words
+from framerelay.upstream.transport import (
+    NOTHING_SENT,
+    encode_body,
+    open_client,
+    read_body,
+    set_on_request,
+    transport_words,
+)
 from framerelay.upstream.wire import JobState
 
 
@@ -139,7 +146,7 @@ class JobsClient:
             raise RequestInvalid(f"the request has {len(content):,} bytes, and the provider takes {most:,}")
         request = self._request(self._submits, plan.method, plan.url, plan.query, headers, content=content)
         if leaving is not None:
-            request.extensions["trace"] = setting(leaving)
+            request.extensions["trace"] = set_on_request(leaving)
         try:
             answer = await self._exchange(self._submits, request, self._timeouts.submit_s)
         except NOTHING_SENT as error:

@@ -42,7 +42,7 @@ def complaint_in(document: Mapping[str, object]) -> Complaint | None:
     all_is_well = message is not None and message.lower() in _FINE_WORDS
     for place in places:
         code = _bad_code(place)
-        if _says_no(place) or (code is not None and not all_is_well):
+        if _is_refusal(place) or (code is not None and not all_is_well):
             return Complaint(code=code, message=None if all_is_well else message)
     if not _holds_anything(document) and message is not None and _ABSENT.search(message.lower()):
         return Complaint(code=None, message=message)
@@ -127,7 +127,7 @@ def _in_error(place: Mapping[str, object]) -> Complaint | None:
     return None
 
 
-def _says_no(place: Mapping[str, object]) -> bool:
+def _is_refusal(place: Mapping[str, object]) -> bool:
     no = place.get("error") is True or any(place.get(key) is False for key in _YES)
     return no or _is_bad_status(place.get("status"))
 
@@ -137,7 +137,7 @@ def _bad_code(place: Mapping[str, object]) -> str | None:
     code = next((code for key in _CODES if (code := _text(place.get(key))) is not None), None)
     if code is None and isinstance(place.get("status"), int) and _is_bad_status(place.get("status")):
         return _text(place.get("status"))
-    return None if code is None or _is_fine(code) else code
+    return None if code is None or _is_success(code) else code
 
 
 def _message(place: Mapping[str, object]) -> str | None:
@@ -153,7 +153,7 @@ def _text(value: object) -> str | None:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
 
 
-def _is_fine(code: str) -> bool:
+def _is_success(code: str) -> bool:
     return code.lower() in _FINE_WORDS or _FINE_CODES.fullmatch(code.lower()) is not None
 
 

@@ -92,7 +92,7 @@ def read_news(document: Mapping[str, object]) -> JobNews:
     inner = _inner(body)
     places = _places(body, inner)
     word, state = _status(places)
-    if state is JobState.SUCCEEDED and _failed_after_all(places) is not None:
+    if state is JobState.SUCCEEDED and _failure_behind_success(places) is not None:
         state = JobState.FAILED
     status_word = word if state is not JobState.UNKNOWN else redact(word)
     return JobNews(job_ids=_job_ids(document, body, inner), state=state, status_word=status_word)
@@ -110,7 +110,7 @@ def read_job(document: Mapping[str, object], *, root: str | None = None) -> JobR
     inner = _inner(body)
     places = _places(body, inner)
     status_word, state = _status(places)
-    failure = _failed_after_all(places) if state is JobState.SUCCEEDED else None
+    failure = _failure_behind_success(places) if state is JobState.SUCCEEDED else None
     state = state if failure is None else JobState.FAILED
     return JobReport(
         job_ids=_job_ids(document, body, inner),
@@ -193,7 +193,7 @@ def _job_ids(
     return tuple(ids)
 
 
-def _failed_after_all(places: list[Mapping[str, object]]) -> Complaint | None:
+def _failure_behind_success(places: list[Mapping[str, object]]) -> Complaint | None:
     """The error of a job that is reported as done, without a clip: some providers have no other word for a failure."""
     for place in places:  # A loop, since most jobs have no error, and a callback is read in microseconds.
         if place.get("error") or place.get("errors"):
@@ -234,10 +234,10 @@ def _error(
     code = word_of(details.get("code")) or (None if details else word_of(_first(places, "code")))
     message = sentence_of(details.get("message")) or sentence_of(error) or sentence_of(_first(places, *_ERROR_KEYS))
     family = {JobState.EXPIRED: Family.EXPIRED, JobState.CANCELLED: Family.CANCELLED}.get(state)
-    return JobError(code=code, message=message, family=family or family_of(code or _telling(status_word), message))
+    return JobError(code=code, message=message, family=family or family_of(code or _nsfw_word(status_word), message))
 
 
-def _telling(status_word: str | None) -> str | None:
+def _nsfw_word(status_word: str | None) -> str | None:
     """A status word that says more than "failed": some gateways answer ``nsfw``."""
     return status_word if status_word and status_word.lower() == "nsfw" else None
 

@@ -15,7 +15,7 @@ from framerelay.config.urls import parse_url
 from framerelay.runs.errors import Mistake, NotFound, StoryboardInvalid
 from framerelay.storyboards.documents import Document, read_document
 from framerelay.storyboards.parts import Part, is_near, near, root_of
-from framerelay.storyboards.typed import check_types
+from framerelay.storyboards.type_check import check_types
 from framerelay.upstream.paths import read_path
 from framerelay.upstream.profile import CallbackRules, Profile
 from framerelay.upstream.profile_checks import KeyPath, model_mistakes, number_mistakes, word_mistakes

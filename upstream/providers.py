@@ -19,7 +19,7 @@ from framerelay.config.urls import host_of
 from framerelay.runs.errors import KeyMissing, NotFound, RequestInvalid, StoryboardInvalid
 from framerelay.storyboards.parts import Part, near
 from framerelay.storyboards.settings_file import FILE_KEYS, read_settings_file
-from framerelay.storyboards.typed import check_types
+from framerelay.storyboards.type_check import check_types
 from framerelay.upstream.credentials import hosts_of
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_checks import price_mistakes
@@ -96,7 +96,7 @@ class Providers:
         if (provider := self.entries.get(name) or self._cache.get(name)) is not None:
             return provider
         if name in profile_names():  # Each callback of its takes asks for it.
-            return self._cache.setdefault(name, plain(name, load_shipped(name), self.environ))
+            return self._cache.setdefault(name, provider_of_profile(name, load_shipped(name), self.environ))
         names = [*self.entries, *profile_names()]
         raise NotFound(f'there is no provider "{name}"{near(name, names)}; framerelay providers lists them')
 
@@ -118,7 +118,7 @@ class Providers:
         return tuple(dict.fromkeys((*texts, *usual)))
 
 
-def plain(name: str, profile: Profile, environ: Mapping[str, str]) -> Provider:
+def provider_of_profile(name: str, profile: Profile, environ: Mapping[str, str]) -> Provider:
     """A provider as its profile defines it, with the key and secret from the usual variables."""
     return Provider(
         name=name,
@@ -176,7 +176,7 @@ def _read_provider(name: str, part: Part, folder: Path, environ: Mapping[str, st
     profile = _read_profile(keys.get("profile"), part, name, folder)
     if profile is None:
         return None
-    usual = plain(name, profile, environ)
+    usual = provider_of_profile(name, profile, environ)
     key_env, secret_env = (_read_variable(keys.get(name)) for name in ("key_env", "webhook_secret_env"))
     key = _first_set((key_env,), environ) if key_env else usual.key
     if "url" not in keys:
@@ -308,7 +308,7 @@ def needs_address(provider: Provider) -> bool:
     return provider.profile.own_address and provider.base == provider.profile.base
 
 
-def usable(provider: Provider) -> Provider:
+def require_key(provider: Provider) -> Provider:
     """*provider*, which has an address and a key. Raises: RequestInvalid, saying which variable is missing."""
     if needs_address(provider):
         where = "set FRAMERELAY_UPSTREAM_URL, or url in framerelay.yaml"

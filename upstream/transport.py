@@ -35,7 +35,7 @@ async def read_body(response: httpx.Response) -> bytes:
     return bytes(content)
 
 
-def setting(leaving: asyncio.Event) -> Callable[[str, object], Awaitable[None]]:
+def set_on_request(leaving: asyncio.Event) -> Callable[[str, object], Awaitable[None]]:
     """For httpcore, which announces each step; everything that is not about the connection is about the request."""
 
     async def hear(step: str, _: object) -> None:

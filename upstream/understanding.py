@@ -12,10 +12,10 @@ from framerelay.runs.errors import (
 )
 from framerelay.runs.model import Family
 from framerelay.upstream.answers import read_object
-from framerelay.upstream.created import ApiAnswer, read_create_answer
+from framerelay.upstream.create_answer import ApiAnswer, read_create_answer
 from framerelay.upstream.families import family_of
 from framerelay.upstream.job import JobReport
-from framerelay.upstream.looked_up import read_job_answer
+from framerelay.upstream.job_answer import read_job_answer
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.reading import read_callback
 

@@ -63,8 +63,8 @@ async def look_at_callback(settings: Settings) -> Finding:
     except Trouble as trouble:
         return _failure_to_send(settings, trouble)
     took_ms = round(1000 * (time.monotonic() - began))
-    if trouble_found := _failure_to_take(base, answer):
-        return trouble_found
+    if finding := _failure_to_take(base, answer):
+        return finding
     missing = await _failure_to_list(settings, probe)
     return missing or await _judge_place(settings, took_ms)
 
@@ -131,14 +131,14 @@ async def _failure_to_list(settings: Settings, probe: ProbeAddress) -> Finding |
                 "GET", f"{url}/v1/callbacks?limit={LISTED_MAX}", settings=settings, key=str(key) if key else None
             )
         except Trouble as trouble:
-            return _unseen(settings, f"could not be looked for: {trouble}")
+            return _lookup_warning(settings, f"could not be looked for: {trouble}")
         if page.status == 503:
             reason = page.error.get("message") or "HTTP 503"
             return fail(f"a callback was acknowledged, but the receiver cannot show it: {reason}", "fix Redis first")
         if page.status != 200:
-            return _unseen(settings, f"could not be looked for: {url} answers HTTP {page.status}")
+            return _lookup_warning(settings, f"could not be looked for: {url} answers HTTP {page.status}")
         records = page.document.get("data")
-        if any(_is_it(record, probe) for record in (records if isinstance(records, list) else [])):
+        if any(_is_probe(record, probe) for record in (records if isinstance(records, list) else [])):
             return None
         if time.monotonic() > deadline:
             break
@@ -150,12 +150,12 @@ async def _failure_to_list(settings: Settings, probe: ProbeAddress) -> Finding |
     )
 
 
-def _unseen(settings: Settings, why: str) -> Finding:
+def _lookup_warning(settings: Settings, why: str) -> Finding:
     message = f"a callback to {settings.reachable_url} was acknowledged by a receiver with our secret, but {why}"
     return warn(message, "fix what is said about the receiver above, then run doctor again")
 
 
-def _is_it(record: object, probe: ProbeAddress) -> bool:
+def _is_probe(record: object, probe: ProbeAddress) -> bool:
     return isinstance(record, dict) and (record.get("id"), record.get("outcome")) == (f"cb_{probe.nonce}", "probe")
 
 
@@ -175,7 +175,7 @@ async def _judge_place(settings: Settings, took_ms: int) -> Finding:
         return ok(f"{arrival} (FRAMERELAY_PUBLIC_URL is not set; the provider is on this machine)")
     try:
         reach = widest(await resolve(base))
-        if reach < provider and await _is_world(urls):
+        if reach < provider and await _is_public(urls):
             return warn(
                 f"{arrival}, but its name {LEADS[reach]} from here, and the provider is elsewhere",
                 "make sure that the name leads to a public address for others",
@@ -195,7 +195,7 @@ def _provider_urls(settings: Settings) -> list[str]:
     return bases or ([settings.upstream_url] if settings.upstream_url else [])
 
 
-async def _is_world(urls: Sequence[str]) -> bool:
+async def _is_public(urls: Sequence[str]) -> bool:
     """Whether an address of a provider is public: a company's gateway may have a public name and a private one."""
     try:
         return not urls or max([widest(await resolve(url)) for url in urls]) is Reach.WORLD

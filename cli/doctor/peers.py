@@ -71,7 +71,7 @@ async def look_at_upstream(settings: Settings) -> Finding:
     url = settings.upstream_url
     try:
         await resolve(url)
-        await _ask_in_vain(settings, str(settings.upstream_key))
+        await _ask_for_no_job(settings, str(settings.upstream_key))
     except RequestInvalid as error:
         return fail(error.message, f"correct FRAMERELAY_UPSTREAM_{'KEY' if error.param == 'key' else 'URL'}")
     except UpstreamRejected as refusal:
@@ -81,11 +81,11 @@ async def look_at_upstream(settings: Settings) -> Finding:
     except UpstreamAnswerUnreadable as error:
         return fail(f"{url} answers, but not as the jobs API: {error.message}", _path_advice(url))
     except (UpstreamUnavailable, Trouble) as error:
-        return _silent(url, error)
+        return _no_answer(url, error)
     return warn(f"{url} knows a job that cannot exist; it may not be the jobs API", _path_advice(url))
 
 
-async def _ask_in_vain(settings: Settings, key: str) -> None:
+async def _ask_for_no_job(settings: Settings, key: str) -> None:
     """Raises: what `JobsClient.get_job` raises. Returns where the job is known, which should be nowhere."""
     async with JobsClient(settings.upstream_url or "", key, timeouts=PATIENCE, tls=tls_of(settings)) as jobs:
         await jobs.get_job(NO_SUCH_JOB)
@@ -107,7 +107,7 @@ async def _judge_refusal(settings: Settings, url: str, refusal: UpstreamRejected
 async def _compare_keys(settings: Settings, url: str) -> Finding:
     """Gateways also answer 404 to an unknown path, whatever the key: a wrong key shows the difference."""
     try:
-        await _ask_in_vain(settings, WRONG_KEY)
+        await _ask_for_no_job(settings, WRONG_KEY)
     except UpstreamRejected as refusal:
         if refusal.status in (401, 403):
             return ok(f"{url} answers as the jobs API and takes the key (asked for a job that cannot exist)")
@@ -119,7 +119,7 @@ async def _compare_keys(settings: Settings, url: str) -> Finding:
     return warn(message, _path_advice(url))
 
 
-def _silent(url: str, error: UpstreamUnavailable | Trouble) -> Finding:
+def _no_answer(url: str, error: UpstreamUnavailable | Trouble) -> Finding:
     """No answer at all, or one that says that it is out of order."""
     if isinstance(error, UpstreamUnavailable) and error.__cause__ is None:
         return fail(f"{url} is out of order: {error.message}", "wait; runs go on by themselves when it is back")

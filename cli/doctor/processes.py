@@ -10,12 +10,12 @@ from framerelay.cli.doctor.network import in_thread
 from framerelay.cli.doctor.redis import client_of
 from framerelay.config.keys import find_secret
 from framerelay.config.marks import SECRET, fixed_variables, marks_of
-from framerelay.config.settings import Settings, knobs
+from framerelay.config.settings import Settings, setting_specs
 from framerelay.runs.text import join_names
 from framerelay.store.processes import Process, processes
 from framerelay.store.redis_messages import REDIS_ERRORS
 
-LIVE: Final = frozenset(knob.variable for _, knob, _ in knobs() if knob.live)
+LIVE: Final = frozenset(spec.variable for _, spec, _ in setting_specs() if spec.live)
 # Must be the same wherever they run; other settings may suit the machine.
 EVERYWHERE: Final = frozenset({"FRAMERELAY_UPSTREAM_URL", "FRAMERELAY_UPSTREAM_KEY", "FRAMERELAY_PUBLIC_URL", SECRET})
 DECISIVE: Final = frozenset({"FRAMERELAY_UPSTREAM_URL", "FRAMERELAY_UPSTREAM_KEY", SECRET})
@@ -61,7 +61,7 @@ def _findings_on(parts: list[Process], marks: dict[str, str]) -> list[Finding]:
 
 def _variables_of(process: Process) -> list[str]:
     same_machine = process.host == socket.gethostname()
-    return [knob.variable for _, knob, _ in knobs() if same_machine or knob.variable in EVERYWHERE]
+    return [spec.variable for _, spec, _ in setting_specs() if same_machine or spec.variable in EVERYWHERE]
 
 
 def _differs(parts: list[Process], variable: str, marks: dict[str, str]) -> bool:

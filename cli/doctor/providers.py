@@ -20,7 +20,7 @@ from framerelay.runs.errors import (
 from framerelay.runs.model import Family
 from framerelay.upstream.client import JobsClient, Timeouts
 from framerelay.upstream.profile_file import DEFAULT
-from framerelay.upstream.providers import Provider, read_providers, usable
+from framerelay.upstream.providers import Provider, read_providers, require_key
 from framerelay.upstream.senders import missing_secret, signs_always
 
 NO_SUCH_JOB: Final = "framerelay-doctor-no-such-job"
@@ -64,7 +64,7 @@ async def _look_at(provider: Provider, settings: Settings) -> AsyncIterator[Find
 
 async def _try_key(provider: Provider, settings: Settings) -> Finding:
     try:
-        key = usable(provider).key or ""
+        key = require_key(provider).key or ""
         async with JobsClient(
             provider.base, key, profile=provider.profile, timeouts=PATIENCE, tls=tls_of(settings)
         ) as client:

@@ -82,7 +82,7 @@ async def _serve_http(
         json_response=True,
         transport_security=security,
         auth=auth,
-        token_verifier=Door(keys),
+        token_verifier=KeyVerifier(keys),
     )
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -94,7 +94,7 @@ async def _serve_http(
     return 0
 
 
-class Door:
+class KeyVerifier:
     """Admits clients that have the API key of the receiver: what is spent here is spent there."""
 
     def __init__(self, keys: Sequence[str]) -> None:
@@ -143,13 +143,13 @@ def create_server(pictures: Path | None, **options: Any) -> Server:
         (tools.film_result, "The film and its clips", LOOK),
     ):
         about = inspect.cleandoc(tool.__doc__ or "")
-        server.add_tool(_aside(tool), title=title, description=about, annotations=annotations)
+        server.add_tool(_in_thread(tool), title=title, description=about, annotations=annotations)
     for definition in server._tool_manager.list_tools():
         definition.parameters["additionalProperties"] = False
     return server
 
 
-def _aside(tool: Callable[P, T]) -> Callable[P, Awaitable[T]]:
+def _in_thread(tool: Callable[P, T]) -> Callable[P, Awaitable[T]]:
     """*tool* in a thread, so that one slow answer holds up no other client."""
 
     @functools.wraps(tool)

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from framerelay.media.child.growing import Growing
+from framerelay.media.child.growing import GrowingFile
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
 BOXES_MAX = 100_000  # A fragment has two, and may hold a single frame; more are an attempt to keep us busy.
 
-ByteSource = BinaryIO | Growing
+ByteSource = BinaryIO | GrowingFile
 
 
 @dataclass(frozen=True, slots=True)

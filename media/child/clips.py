@@ -22,7 +22,7 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from framerelay.media.child.containers import ENCRYPTED
-from framerelay.media.child.growing import Growing
+from framerelay.media.child.growing import GrowingFile
 from framerelay.media.child.hidden import holds_picture
 from framerelay.media.child.sounds import SOUND_CODECS
 from framerelay.media.model import ClipFacts
@@ -64,7 +64,7 @@ class Sample:
     is_hidden: bool = False  # By an edit list; a packet that holds nothing to show is neither.
 
 
-def open_clip(clip: Path | Growing, demuxer: str, *, probe: bool) -> InputContainer:
+def open_clip(clip: Path | GrowingFile, demuxer: str, *, probe: bool) -> InputContainer:
     """
     Open *clip*, a local file or a growing one, with that demuxer and no other.
 
@@ -80,8 +80,8 @@ def open_clip(clip: Path | Growing, demuxer: str, *, probe: bool) -> InputContai
     if not probe:
         options["skip_frame"] = "all"
         options["probesize"] = "32"  # Otherwise megabytes would be read in search of a pixel format.
-    source: Any = clip if isinstance(clip, Growing) else f"file:{clip}"
-    if isinstance(clip, Growing):
+    source: Any = clip if isinstance(clip, GrowingFile) else f"file:{clip}"
+    if isinstance(clip, GrowingFile):
         clip.seek(0)
     container: InputContainer = av.open(source, "r", format=demuxer, options=options, metadata_errors="replace")
     return container

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from framerelay.media.child.boxes import BOXES_MAX, Box, ByteSource, children, descend, read_box, read_exactly
 from framerelay.media.child.fragments import check_length, check_overview
-from framerelay.media.child.growing import Growing
+from framerelay.media.child.growing import GrowingFile
 from framerelay.media.child.kinds import HEAD_BYTES, name_of
 from framerelay.runs.errors import ClipUnusable
 
@@ -19,7 +19,7 @@ CLEAR_PICTURES = frozenset({b"avc1", b"avc3", b"hvc1", b"hev1", b"av01", b"vp09"
 """Kinds of samples that are a picture, and not encrypted."""
 
 
-def identify(clip: Path | Growing) -> str:
+def identify(clip: Path | GrowingFile) -> str:
     """
     The name of the demuxer to force on *clip*: ``mp4`` or ``matroska``.
 
@@ -28,7 +28,7 @@ def identify(clip: Path | Growing) -> str:
     Raises: ClipUnusable ``not_a_clip`` for anything else, ``truncated`` if the file's own sizes say that its end is
     missing, ``corrupt`` if an MP4 has no index although the file is complete.
     """
-    if isinstance(clip, Growing):
+    if isinstance(clip, GrowingFile):
         clip.seek(0)
         return identify_bytes(clip, clip.size)
     with clip.open("rb") as file:

@@ -107,7 +107,7 @@ class PlacedPart:
         return Fraction(self.ticks[-1], self.scale)
 
 
-def lay_out(parts: Sequence[ClipPart], *, cut_exactly: bool) -> list[PlacedPart]:
+def place_parts(parts: Sequence[ClipPart], *, cut_exactly: bool) -> list[PlacedPart]:
     """
     Give each part its place.
 
@@ -179,7 +179,7 @@ def write(
     *threads*: of decoder and encoder, or `COPIED`. *cache*: shots that an earlier join has encoded, and this one does.
     Raises: Unsuitable if it does not work in this way; ClipUnusable; OSError.
     """
-    shots = lay_out(parts, cut_exactly=threads != COPIED)
+    shots = place_parts(parts, cut_exactly=threads != COPIED)
     options = {
         "movflags": "+faststart",
         "movie_timescale": str(shots[0].scale),  # The edit list counts in it; in milliseconds it would cut the end.

@@ -121,7 +121,7 @@ class Encoder:
         self._threads = threads
         self._cache = cache
         self.warnings: list[FilmWarning] = []
-        with self._open_encoded(next(shot for shot in shots if shot.frames)) as (container, _):
+        with self._open_shot(next(shot for shot in shots if shot.frames)) as (container, _):
             self._stream = output.add_stream_from_template(container.streams.video[0], opaque=True)
         self._stream.time_base = self._time_base
 
@@ -129,7 +129,7 @@ class Encoder:
         """Write every frame of one shot that the film shows."""
         if not shot.frames:  # Its only frame is the one that the next shot begins with.
             return
-        with self._open_encoded(shot) as (container, missing):
+        with self._open_shot(shot) as (container, missing):
             packets = (packet for packet in container.demux(container.streams.video[0]) if packet.size)
             for frame, packet in zip(shot.frames, packets, strict=True):  # Without B-frames they come in display order.
                 packet.stream, packet.time_base = self._stream, self._time_base
@@ -142,7 +142,7 @@ class Encoder:
     def close(self) -> None:
         """Nothing is held back."""
 
-    def _open_encoded(self, shot: PicturePlace) -> AbstractContextManager[tuple[InputContainer, int]]:
+    def _open_shot(self, shot: PicturePlace) -> AbstractContextManager[tuple[InputContainer, int]]:
         ticks = [shot.tick(frame) - shot.tick(shot.frames[0]) for frame in shot.frames]
         with shot.part.path.open("rb") as clip:  # Its name and time may differ for a copy of it.
             content = hashlib.file_digest(clip, "sha256").hexdigest()

@@ -30,7 +30,7 @@ from framerelay.media.child.clips import (
 )
 from framerelay.media.child.color import Tags, curve_of, read_tags, to_rgb
 from framerelay.media.child.containers import identify
-from framerelay.media.child.growing import Growing
+from framerelay.media.child.growing import GrowingFile
 from framerelay.media.child.orientation import pixel_shape, square_pixel_size
 from framerelay.media.child.png import write_png
 from framerelay.media.child.siting import needs_first_packet
@@ -63,7 +63,7 @@ class LastPicture:
     facts: ClipFacts | None
 
 
-def examine(clip: Path | Growing, *, frame_into: Path) -> Examination:
+def examine(clip: Path | GrowingFile, *, frame_into: Path) -> Examination:
     """
     Measure *clip* and write its last frame, in presentation order, to *frame_into* as PNG.
 
@@ -86,7 +86,7 @@ def examine(clip: Path | Growing, *, frame_into: Path) -> Examination:
     return examination(facts, write_frame(picture, frame_into), picture)
 
 
-def examine_coming(clip: Growing, *, frame_into: Path, announce: Callable[[FrameFacts], object]) -> Examination:
+def examine_coming(clip: GrowingFile, *, frame_into: Path, announce: Callable[[FrameFacts], object]) -> Examination:
     """
     Like `examine`, for a clip that is still downloading; an MP4 is decoded at the same time.
 
@@ -117,7 +117,7 @@ def examination(facts: ClipFacts, frame: FrameFacts, picture: Picture) -> Examin
     )
 
 
-def tags_of(clip: Path | Growing, demuxer: str, stream: VideoStream) -> Tags:
+def tags_of(clip: Path | GrowingFile, demuxer: str, stream: VideoStream) -> Tags:
     """What *clip* says about the colors of *stream*, of which nothing was decoded yet."""
     if not needs_first_packet(stream):
         return read_tags(stream)
@@ -125,7 +125,7 @@ def tags_of(clip: Path | Growing, demuxer: str, stream: VideoStream) -> Tags:
         return read_tags(stream, bytes(next(container.demux(find_picture(container)))))
 
 
-def take_coming(clip: Growing) -> LastPicture | None:
+def take_coming(clip: GrowingFile) -> LastPicture | None:
     """The last frame of an MP4, decoded as it arrives; None if that did not work out."""
     with open_clip(clip, "mp4", probe=False) as container:
         stream = find_picture(container)
@@ -156,7 +156,7 @@ def take_coming(clip: Growing) -> LastPicture | None:
         return LastPicture(picture=picture, pts=last.pts, facts=measure(container, stream, samples))
 
 
-def measure_whole(clip: Growing) -> tuple[ClipFacts, int]:
+def measure_whole(clip: GrowingFile) -> tuple[ClipFacts, int]:
     """The facts of an MP4, and when its last frame is due, from all its packets; nothing is decoded."""
     with open_clip(clip, "mp4", probe=False) as container:
         stream = find_picture(container)
@@ -184,7 +184,7 @@ def decode_from_keyframe(
         return None
 
 
-def decode_everything(clip: Path | Growing, demuxer: str, last_pts: int, tags: Tags) -> Picture:
+def decode_everything(clip: Path | GrowingFile, demuxer: str, last_pts: int, tags: Tags) -> Picture:
     """The last frame, by decoding all of *clip* in order, with every complaint being final."""
     with open_clip(clip, demuxer, probe=True) as container:
         stream = find_picture(container)

@@ -7,7 +7,7 @@ from pathlib import Path
 from framerelay.media.wire import GaveWay, Has, Stop, merge_parts
 
 
-class Growing:
+class GrowingFile:
     """
     A file of *size* bytes at *path* that a download is still writing, perhaps front and tail at once.
 
@@ -29,7 +29,7 @@ class Growing:
         length = self.size - self._at if count < 0 else min(count, self.size - self._at)
         if length <= 0:
             return b""
-        data = os.pread(self._file, min(length, self._there(self._at) - self._at), self._at)
+        data = os.pread(self._file, min(length, self._wait_for(self._at) - self._at), self._at)
         self._at += len(data)
         return data
 
@@ -45,7 +45,7 @@ class Growing:
         """Where the next read begins."""
         return self._at
 
-    def _there(self, at: int) -> int:
+    def _wait_for(self, at: int) -> int:
         """Wait until the byte *at* has arrived; how far the bytes after it go without a gap."""
         has_asked = any(at == end for _, end in self._parts)  # The next bytes of the download need no request.
         while True:
@@ -55,9 +55,9 @@ class Growing:
             if not has_asked:
                 self._want(at)
                 has_asked = True
-            self._hear()
+            self._take_word()
 
-    def _hear(self) -> None:
+    def _take_word(self) -> None:
         word = self._listen()
         if isinstance(word, Stop):
             raise GaveWay

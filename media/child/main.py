@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from framerelay.media.child import cage
-from framerelay.media.child.growing import Growing
+from framerelay.media.child.growing import GrowingFile
 from framerelay.media.wire import (
     Answer,
     Check,
@@ -191,7 +191,7 @@ def work_of_follow(request: Follow, requests: BinaryIO, answers: BinaryIO) -> Wo
         return word
 
     def work(_: Request) -> Any:
-        clip = Growing(request.clip, request.size, listen=listen, want=lambda at: say(Wants(at=at)))
+        clip = GrowingFile(request.clip, request.size, listen=listen, want=lambda at: say(Wants(at=at)))
         return examine_coming(clip, frame_into=request.frame_into, announce=lambda frame: say(FrameTaken(frame=frame)))
 
     return work

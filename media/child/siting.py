@@ -34,7 +34,7 @@ def says_siting(stream: VideoStream, first_packet: bytes = b"") -> bool:
     if codec not in SEQUENCE_HEADERS:
         return codec in TRUTHFUL_CODECS
     headers = sequence_headers(stream.codec_context.extradata or b"", codec) or first_packet
-    return bool(headers) and is_among_its_retellings(headers, stream, codec)
+    return bool(headers) and matches_retelling(headers, stream, codec)
 
 
 def needs_first_packet(stream: VideoStream) -> bool:
@@ -43,7 +43,7 @@ def needs_first_packet(stream: VideoStream) -> bool:
     return codec in SEQUENCE_HEADERS and not sequence_headers(stream.codec_context.extradata or b"", codec)
 
 
-def is_among_its_retellings(headers: bytes, stream: VideoStream, codec: str) -> bool:
+def matches_retelling(headers: bytes, stream: VideoStream, codec: str) -> bool:
     """
     Whether *headers* stay the same when they are rewritten to say one kind of siting or another.
 

@@ -21,7 +21,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from framerelay.config.log_lines import CleanLine, Lines
 from framerelay.config.logs import lines_at
 from framerelay.config.traces import are_recorded
-from framerelay.receiver.answers import surprise
+from framerelay.receiver.answers import internal_error
 from framerelay.receiver.callbacks.reading import (
     callback_at,
     fingerprint_of,
@@ -124,7 +124,7 @@ class Batch:
                 raise error
             respond(await spool(self._state, callback, address, error.message))
         except BaseException as error:  # Also when the writer is cancelled: the sender waits for an answer.
-            respond(surprise(error))
+            respond(internal_error(error))
 
 
 class CallbackLine(CleanLine, kw_only=True, rename={"shot_id": "shot"}):

@@ -53,7 +53,7 @@ async def release_each(state: State) -> list[shapes.Release]:
     for callback_id in await state.inbox.held_ids():
         callback = await state.inbox.find(callback_id)
         if callback is None or not callback.held:
-            await state.inbox.let_go(callback_id, forget=False)
+            await state.inbox.release(callback_id, forget=False)
             continue
         try:
             outcomes.append(await _release(state, callback))
@@ -79,7 +79,7 @@ async def _release(state: State, callback: Callback) -> shapes.Release:
     result, _ = interpret(state, address, replace(callback, outcome="accepted", held=False, reason=None))
     fingerprint, task = fingerprint_of(address, result), task_for(address, result)
     is_new = await state.inbox.accept(result, fingerprint=fingerprint, task=task)
-    await state.inbox.let_go(callback.id, forget=not is_new)
+    await state.inbox.release(callback.id, forget=not is_new)
     with log_context(run_id=callback.run_id, shot=callback.shot_id, take=callback.take, hook=callback.hook):
         log.info("callback_released", callback_id=callback.id, outcome=result.outcome, repeated=not is_new)
     return _outcome(result, released=True, repeated=not is_new, reason=result.reason)

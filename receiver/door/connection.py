@@ -39,7 +39,7 @@ class ConnectionRules:
 
 def connection_factory(kind: "type[Connection]", settings: Settings) -> "Callable[..., Connection]":
     """Makes the connections of one server, each of them a *kind*, as uvicorn requests them."""
-    logging.getLogger("uvicorn.error").addFilter(spare)
+    logging.getLogger("uvicorn.error").addFilter(limit_lines)
     rules = ConnectionRules(timeout_s=settings.request_timeout_s, connections_max=settings.connections_max)
     return partial(kind, rules=rules)
 
@@ -262,6 +262,6 @@ def _is_gone(connection: Protocol) -> bool:
 _garbage: Final = Rate(LINES_A_MINUTE, keys_max=1)
 
 
-def spare(record: logging.LogRecord) -> bool:
+def limit_lines(record: logging.LogRecord) -> bool:
     """Let only a few of uvicorn's lines about input that is not HTTP pass: strangers could fill the disk with them."""
     return record.msg != "Invalid HTTP request received." or not _garbage.wait_s("line")

@@ -14,7 +14,7 @@ from framerelay.receiver.callbacks.release import release_each, release_one
 from framerelay.receiver.callbacks.replay import ReplayOffer, kept_callback, replay_offer
 from framerelay.receiver.fields import fields_of
 from framerelay.receiver.page.health import health_of
-from framerelay.receiver.page.looking_through import look_through
+from framerelay.receiver.page.list_page import look_through
 from framerelay.receiver.page.rendering import render_page
 from framerelay.receiver.state import State, state_of
 from framerelay.runs.errors import Conflict, RequestInvalid

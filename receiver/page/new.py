@@ -18,7 +18,7 @@ from starlette.responses import Response
 from framerelay.api import shapes
 from framerelay.api.views import plan_view
 from framerelay.network.policy import TrustedHosts
-from framerelay.receiver.answers import foreseen
+from framerelay.receiver.answers import answer_known_error
 from framerelay.receiver.beginning import begin_run
 from framerelay.receiver.deciding import stored_run
 from framerelay.receiver.fields import fields_of
@@ -109,7 +109,7 @@ async def start_new(request: Request) -> Response:
     try:
         run = await _begin(state, manuscript)
     except FrameRelayError as error:
-        plain = await foreseen(request, error)
+        plain = await answer_known_error(request, error)
         trouble = replace(sketch, trouble=error.message)
         return await _page(request, manuscript, trouble, status=plain.status_code)
     return Response(status_code=303, headers={"Location": f"/runs/{run.id}"})

@@ -274,25 +274,25 @@ def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
     event = events.Retaken(shot_id=shot.id, prompt=shot.input.get("prompt"))
     alone, whole = outlook_on(run, event), outlook_on(run, replace(event, following=True))
     rest = jobs_left(run)
-    of_left = "" if rest is None else f" of the {rest} that are left"
+    rest_words = "" if rest is None else f" of the {rest} that are left"
     others = bool(whole.following)
     return Retake(
         jobs=_jobs_words(alone.jobs, alone.cost),
-        spends=_jobs_words(alone.jobs, alone.cost, of_left),
+        spends=_jobs_words(alone.jobs, alone.cost, rest_words),
         follows=_follows(run, event, alone.jobs, now),
         stale=alone.stale,
         why_not=why_not(run, event, now),
-        all=f"also {join_names(whole.following, 'and')}: {_jobs_words(whole.jobs, whole.cost, of_left)} in all"
+        all=f"also {join_names(whole.following, 'and')}: {_jobs_words(whole.jobs, whole.cost, rest_words)} in all"
         if others
         else None,
         jobs_of_all=_jobs_words(whole.jobs, whole.cost) if others else None,
     )
 
 
-def _jobs_words(jobs: int, cost: Estimate | None, of_left: str = "") -> str:
+def _jobs_words(jobs: int, cost: Estimate | None, rest_words: str = "") -> str:
     """``1 job of the 3 that are left, about 0.52 USD``."""
     about = f", {range_words(cost.low, cost.high, cost.currency)}" if cost else ""
-    return f"{number_of('job', jobs)}{of_left}{about}"
+    return f"{number_of('job', jobs)}{rest_words}{about}"
 
 
 def _follows(run: Run, event: events.Retaken, jobs: int, now: float) -> str | None:

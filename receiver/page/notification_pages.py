@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from framerelay.api.views import notification_view
 from framerelay.receiver.notifications import send_again
-from framerelay.receiver.page.looking_through import look_through
+from framerelay.receiver.page.list_page import look_through
 from framerelay.receiver.page.rendering import render_page
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import RequestInvalid

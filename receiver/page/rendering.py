@@ -20,7 +20,7 @@ from framerelay.languages import measures
 from framerelay.languages.catalogs import joint, translate, translate_exactly, translate_many
 from framerelay.languages.reader import ENGLISH, FULL_STOP, NAMES, language
 from framerelay.receiver.access import SAFE, Handler, require
-from framerelay.receiver.answers import NO_SUCH_ADDRESS, answer_refusal, foreseen
+from framerelay.receiver.answers import NO_SUCH_ADDRESS, answer_known_error, answer_refusal
 from framerelay.receiver.fields import check
 from framerelay.receiver.page.static_files import address_of
 from framerelay.receiver.page.wording import translate_values
@@ -123,7 +123,7 @@ async def _policy(request: Request) -> str:
 
 async def error_page(request: Request, error: HTTPException | FrameRelayError) -> Response:
     """What the API would answer, as a page: without a key it is the form that asks for one."""
-    plain = await (answer_refusal if isinstance(error, HTTPException) else foreseen)(request, error)
+    plain = await (answer_refusal if isinstance(error, HTTPException) else answer_known_error)(request, error)
     status = plain.status_code
     if status == 401:
         answer = await login_form(request, status=401, is_wrong=request.method == "POST")

@@ -229,7 +229,7 @@ async def _run_page(
         told=notice,
         run=view,
         now=now,
-        done=_count_done(view),
+        done=_done_count(view),
         cost=cost_words(view),
         unheard=_is_unheard(view),
         scenes=scenes_of(view, now=now),
@@ -260,7 +260,7 @@ async def _whole_view(request: Request, run: Run) -> shapes.Run:
     return run_view(run, base_url="", positions=await state_of(request).store.places.positions(run))
 
 
-def _count_done(run: shapes.Run) -> int:
+def _done_count(run: shapes.Run) -> int:
     return sum(shot.status == "done" for shot in run.shots)
 
 

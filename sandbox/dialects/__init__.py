@@ -2,5 +2,5 @@
 The providers that the sandbox imitates, one file each.
 
 Each has ``routes(desk)``: its paths, what it accepts, and what it answers. What a job is, which faults strike, and how
-a clip is made is the same for all (`sandbox.desk`, `sandbox.workshop`).
+a clip is made is the same for all (`sandbox.desk`, `sandbox.renderer`).
 """

@@ -18,7 +18,7 @@ from framerelay.sandbox.checks import envelope, refusal_of
 from framerelay.sandbox.clip import FRAMES_PER_SECOND
 from framerelay.sandbox.desk import Desk
 from framerelay.sandbox.dialects.bodies import WireBody, check_callback, check_picture, document, read, wrong
-from framerelay.sandbox.job import Dialect, Job, Wish
+from framerelay.sandbox.job import Dialect, Job, JobRequest
 from framerelay.sandbox.refusals import Objection
 from framerelay.upstream.wire import JobInput, JobState
 
@@ -90,17 +90,19 @@ def routes(desk: Desk) -> list[Route]:
 class _ArkApi:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._dialect = Dialect(name="ark", new_id=_new_id, refusal=refusal_of, letter=_called, moderation=MODERATED)
+        self._dialect = Dialect(
+            name="ark", new_id=_new_id, refusal=refusal_of, callback_body=_callback_body, moderation=MODERATED
+        )
 
     async def submit(self, request: Request) -> Response:
         return await self._desk.submit(request, self._dialect, self._read, lambda job: {"id": job.id})
 
-    async def _read(self, request: Request, body: bytes) -> Wish:
+    async def _read(self, request: Request, body: bytes) -> JobRequest:
         create = read(body, ArkCreate, self._dialect)
         if not create.model.startswith(MODEL_PREFIXES):
             raise refusal_of(Objection.MODEL, f"The model or endpoint {create.model} does not exist.", "model")
         self._check(create)
-        return Wish(model=create.model, input=_input(create), body=document(body))
+        return JobRequest(model=create.model, input=_input(create), body=document(body))
 
     def _check(self, create: ArkCreate) -> None:
         dialect, duration, expires = self._dialect, create.duration, create.execution_expires_after
@@ -142,10 +144,10 @@ class _ArkApi:
         ids = query.getlist("filter.task_ids")
         jobs = [
             describe(job)
-            for job in reversed(self._desk.workshop.jobs.values())
+            for job in reversed(self._desk.renderer.jobs.values())
             if job.dialect is self._dialect
             and query.get("filter.status", job.state.value) == job.state.value
-            and query.get("filter.model", job.wish.model) == job.wish.model
+            and query.get("filter.model", job.request.model) == job.request.model
             and (not ids or job.id in ids)
         ]
         begin = (int(number) - 1) * int(size)
@@ -155,8 +157,8 @@ class _ArkApi:
         """A queued job is cancelled, the record of a finished one removed; any other is refused."""
         job = self._job(request)
         if job.state in (JobState.SUCCEEDED, JobState.FAILED, JobState.EXPIRED):
-            self._desk.workshop.forget(job)
-        elif not self._desk.workshop.cancel(job):
+            self._desk.renderer.forget(job)
+        elif not self._desk.renderer.cancel(job):
             raise envelope(409, "OperationDenied.TaskState", f"The task is {job.state.value}.", kind="Conflict")
         return JSONResponse({})
 
@@ -193,7 +195,7 @@ def _new_id() -> str:
     return f"cgt-{time.strftime('%Y%m%d%H%M%S', time.gmtime())}-{tail}"
 
 
-def _called(job: Job) -> dict[str, object] | None:
+def _callback_body(job: Job) -> dict[str, object] | None:
     """A callback has the body of a look-up; there is none about a job that was cancelled."""
     return None if job.state is JobState.CANCELLED else describe(job)
 
@@ -202,7 +204,7 @@ def describe(job: Job) -> dict[str, object]:
     """The answer to a look-up."""
     record: dict[str, object] = {
         "id": job.id,
-        "model": job.wish.model,
+        "model": job.request.model,
         "status": job.state.value,
         "created_at": job.created,
         "updated_at": job.updated,

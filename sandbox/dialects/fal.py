@@ -22,7 +22,7 @@ from starlette.routing import Route
 from framerelay.sandbox.desk import Desk
 from framerelay.sandbox.dialects.bodies import WireBody, check_callback, read
 from framerelay.sandbox.dialects.fal_models import MODELS, input_of
-from framerelay.sandbox.job import Dialect, Job, Wish
+from framerelay.sandbox.job import Dialect, Job, JobRequest
 from framerelay.sandbox.refusals import Objection, Refusal, complaint_of
 from framerelay.upstream.wire import JobInput, JobState
 
@@ -56,16 +56,16 @@ class _FalApi:
             name="fal",
             new_id=lambda: str(uuid4()),
             refusal=_refusal,
-            letter=_called,
+            callback_body=_callback_body,
             moderation=MODERATED,
             key_word="Key",
-            sign=self._signed,
+            sign=self._sign,
         )
 
     async def submit(self, request: Request) -> Response:
-        return await self._desk.submit(request, self._dialect, self._read, self._created)
+        return await self._desk.submit(request, self._dialect, self._read, self._create_answer)
 
-    async def _read(self, request: Request, body: bytes) -> Wish:
+    async def _read(self, request: Request, body: bytes) -> JobRequest:
         model, kind = request.path_params["model"], MODELS.get(request.path_params["model"])
         if kind is None:
             raise self._dialect.refusal(Objection.MODEL, f"Application '{model}' not found", "model")
@@ -75,14 +75,14 @@ class _FalApi:
         callback_url = UNSET if webhook is None else webhook
         try:
             create = msgspec.convert(fields, kind)
-            return Wish(model=model, input=input_of(create, callback_url), body=fields)
+            return JobRequest(model=model, input=input_of(create, callback_url), body=fields)
         except msgspec.ValidationError as error:
             detail = _detail(*complaint_of(error))
             failure = (str(detail[0]["type"]), str(detail[0]["msg"]))
             job_input = JobInput(prompt="", callback_url=callback_url)
-            return Wish(model=model, input=job_input, body=fields, error=failure, detail=detail)
+            return JobRequest(model=model, input=job_input, body=fields, error=failure, detail=detail)
 
-    def _created(self, job: Job) -> object:
+    def _create_answer(self, job: Job) -> object:
         address = _address(job)
         return {
             "status": "IN_QUEUE",
@@ -110,7 +110,7 @@ class _FalApi:
 
     async def cancel(self, request: Request) -> Response:
         """Only what has not begun can be cancelled."""
-        if self._desk.workshop.cancel(self._job(request)):
+        if self._desk.renderer.cancel(self._job(request)):
             return JSONResponse({"status": "CANCELLATION_REQUESTED"}, 202)
         raise Refusal(400, {"status": "ALREADY_COMPLETED"})
 
@@ -143,7 +143,7 @@ class _FalApi:
         public = base64.urlsafe_b64encode(self._key.public_key().public_bytes_raw()).decode().rstrip("=")
         return JSONResponse({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": public}]})
 
-    def _signed(self, job: Job, body: bytes) -> Mapping[str, str]:
+    def _sign(self, job: Job, body: bytes) -> Mapping[str, str]:
         user, now = "sandbox", str(int(time.time()))
         message = "\n".join((job.id, user, now, hashlib.sha256(body).hexdigest()))
         return {
@@ -190,7 +190,7 @@ def _detail(trouble: Objection, message: str, field: str) -> list[dict[str, obje
 
 
 def _address(job: Job) -> str:
-    app = "/".join(job.wish.model.split("/")[:2])
+    app = "/".join(job.request.model.split("/")[:2])
     return f"{job.base_url}/fal/{app}/requests/{job.id}"
 
 
@@ -206,14 +206,14 @@ def _payload(job: Job) -> dict[str, object]:
     if job.state is JobState.SUCCEEDED:
         video = {"url": job.video_url, "content_type": "video/mp4", "file_name": job.video_name}
         return {"video": video, "seed": job.seed}
-    if job.wish.detail is not None:
-        return {"detail": job.wish.detail}
+    if job.request.detail is not None:
+        return {"detail": job.request.detail}
     code, message = job.error or ("generation_timeout", "The request timed out.")
     place = ["body", "image_url"] if code.startswith("Invalid") else ["body", "prompt"]
     return {"detail": [{"loc": place, "msg": message, "type": code}]}
 
 
-def _called(job: Job) -> dict[str, object] | None:
+def _callback_body(job: Job) -> dict[str, object] | None:
     """One callback, at the end."""
     if not job.state.is_final or job.state is JobState.CANCELLED:
         return None

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from framerelay.sandbox.desk import Desk
 from framerelay.sandbox.dialects.bodies import WireBody, check_callback, check_picture, digits, document, read, wrong
-from framerelay.sandbox.job import Dialect, Job, Wish
+from framerelay.sandbox.job import Dialect, Job, JobRequest
 from framerelay.sandbox.refusals import Objection, Refusal
 from framerelay.upstream.wire import JobInput, JobState
 
@@ -66,7 +66,7 @@ class _HailuoApi:
             name="hailuo",
             new_id=lambda: digits(18),
             refusal=_refusal,
-            letter=_called,
+            callback_body=_callback_body,
             moderation=MODERATED,
             polite={"base_resp": {"status_code": 2013, "status_msg": "invalid params, the prompt is too long"}},
         )
@@ -76,12 +76,12 @@ class _HailuoApi:
             request, self._dialect, self._read, lambda job: {"task_id": job.id, "base_resp": OK}
         )
 
-    async def _read(self, request: Request, body: bytes) -> Wish:
+    async def _read(self, request: Request, body: bytes) -> JobRequest:
         create = read(body, HailuoCreate, self._dialect)
         self._check(create)
         if create.callback_url is not UNSET:
             await self._challenge(create.callback_url)
-        return Wish(model=create.model, input=_input(create), body=document(body))
+        return JobRequest(model=create.model, input=_input(create), body=document(body))
 
     def _check(self, create: HailuoCreate) -> None:
         dialect = self._dialect
@@ -125,7 +125,7 @@ class _HailuoApi:
         """Where the file of a clip is; a new address each time."""
         self._desk.authenticate(request, self._dialect)
         file_id = request.query_params.get("file_id", "")
-        jobs = self._desk.workshop.jobs.values()
+        jobs = self._desk.renderer.jobs.values()
         job = next((one for one in jobs if one.dialect is self._dialect and _file_id(one) == file_id), None)
         if job is None or job.state is not JobState.SUCCEEDED:
             raise wrong(self._dialect, "file_id", "is not known")
@@ -184,7 +184,7 @@ def _record(job: Job, word: str) -> dict[str, object]:
     return record
 
 
-def _called(job: Job) -> dict[str, object] | None:
+def _callback_body(job: Job) -> dict[str, object] | None:
     """In a callback the same words are in lower case, and there is no callback before the job runs."""
     if job.state is JobState.QUEUED:
         return None

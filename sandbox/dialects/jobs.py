@@ -17,7 +17,7 @@ from starlette.routing import Route
 from framerelay.sandbox.checks import envelope, read_create, refusal_of
 from framerelay.sandbox.desk import Desk
 from framerelay.sandbox.dialects import ark
-from framerelay.sandbox.job import Dialect, Job, Wish
+from framerelay.sandbox.job import Dialect, Job, JobRequest
 from framerelay.sandbox.refusals import Objection, Refusal
 from framerelay.upstream.wire import CreateAnswer, JobState
 
@@ -43,16 +43,16 @@ class _JobsApi:
             name="jobs",
             new_id=lambda: f"job_{uuid4().hex[:20]}",
             refusal=refusal_of,
-            letter=self._describe,
+            callback_body=self._describe,
             moderation=ark.MODERATED,
             polite={"code": 4001, "message": "The prompt is too long."},
         )
 
     async def submit(self, request: Request) -> Response:
         """``POST /v1/jobs``."""
-        return await self._desk.submit(request, self._dialect, self._read, self._created)
+        return await self._desk.submit(request, self._dialect, self._read, self._create_answer)
 
-    async def _read(self, request: Request, body: bytes) -> Wish:
+    async def _read(self, request: Request, body: bytes) -> JobRequest:
         """The request, unless its key was honored before. Raises: Refusal."""
         create, key = read_create(body), request.headers.get("idempotency-key")
         fingerprint = hashlib.sha256(body).hexdigest()
@@ -64,13 +64,13 @@ class _JobsApi:
                 )
             raise Refusal(200, answer)
         body_as_sent = {"model": create.model, "input": msgspec.to_builtins(create.input)}
-        return Wish(model=create.model, input=create.input, body=body_as_sent, reference=key, detail=fingerprint)
+        return JobRequest(model=create.model, input=create.input, body=body_as_sent, reference=key, detail=fingerprint)
 
-    def _created(self, job: Job) -> object:
-        answer = CreateAnswer(id=job.id, model=job.wish.model, created=job.created, request_id=job.request_id)
+    def _create_answer(self, job: Job) -> object:
+        answer = CreateAnswer(id=job.id, model=job.request.model, created=job.created, request_id=job.request_id)
         document = msgspec.to_builtins(answer)
-        if job.wish.reference and self._desk.options.idempotent:
-            self._answers[job.wish.reference] = (str(job.wish.detail), document)
+        if job.request.reference and self._desk.options.idempotent:
+            self._answers[job.request.reference] = (str(job.request.detail), document)
         return document
 
     async def look_up(self, request: Request) -> Response:
@@ -117,7 +117,7 @@ def describe(job: Job) -> dict[str, object]:
         "id": job.id,
         "object": "job",
         "status": "processing" if job.state is JobState.RUNNING else job.state.value,
-        "model": job.wish.model,
+        "model": job.request.model,
         "created": job.created,
         "updated": job.updated,
         "request_id": job.request_id,

@@ -31,7 +31,7 @@ from framerelay.sandbox.dialects.kling_bodies import (
     input_of,
     picture,
 )
-from framerelay.sandbox.job import Dialect, Job, Wish
+from framerelay.sandbox.job import Dialect, Job, JobRequest
 from framerelay.sandbox.refusals import Objection, Refusal
 from framerelay.upstream.wire import JobState
 
@@ -71,24 +71,24 @@ class _KlingApi:
             name="kling",
             new_id=lambda: digits(18),
             refusal=_refusal,
-            letter=_record,
+            callback_body=_record,
             moderation=MODERATED,
-            sign=self._signed if self._secret else None,
+            sign=self._sign if self._secret else None,
         )
 
     async def submit(self, request: Request) -> Response:
-        return await self._desk.submit(request, self._dialect, self._read, lambda job: _answer(_created(job)))
+        return await self._desk.submit(request, self._dialect, self._read, lambda job: _answer(_create_answer(job)))
 
-    async def _read(self, request: Request, body: bytes) -> Wish:
+    async def _read(self, request: Request, body: bytes) -> JobRequest:
         kind, model = request.path_params["kind"], request.path_params["model"]
         if kind not in ("image-to-video", "text-to-video") or model not in SECONDS:
             raise _refusal(Objection.MODEL, f"The requested resource {kind}/{model} does not exist", "model")
         create = read(body, KlingCreate, self._dialect)
         self._check(create, kind, model)
         reference = create.options.external_task_id or None
-        if reference and any(job.wish.reference == reference for job in self._jobs()):
+        if reference and any(job.request.reference == reference for job in self._jobs()):
             raise _refusal(Objection.WRONG, f"external_task_id {reference} already exists", "options.external_task_id")
-        return Wish(model=model, input=input_of(create), body=document(body), reference=reference)
+        return JobRequest(model=model, input=input_of(create), body=document(body), reference=reference)
 
     def _check(self, create: KlingCreate, kind: str, model: str) -> None:
         dialect, settings = self._dialect, create.settings
@@ -118,7 +118,7 @@ class _KlingApi:
         names = [one for one in (ids or references).split(",") if one]
         if not names or (ids and references) or len(names) > IDS_MAX:
             raise wrong(self._dialect, "task_ids, external_task_ids", f"are needed, one of both, at most {IDS_MAX}")
-        jobs = [job for job in self._jobs() if (job.id if ids else job.wish.reference) in names]
+        jobs = [job for job in self._jobs() if (job.id if ids else job.request.reference) in names]
         return JSONResponse(_answer([_record(await self._desk.look_up(job)) for job in jobs]))
 
     async def page(self, request: Request) -> Response:
@@ -136,9 +136,9 @@ class _KlingApi:
         return JSONResponse(_answer({"result": result, "next_cursor": cursor, "has_more": more}))
 
     def _jobs(self) -> list[Job]:
-        return [job for job in self._desk.workshop.jobs.values() if job.dialect is self._dialect]
+        return [job for job in self._desk.renderer.jobs.values() if job.dialect is self._dialect]
 
-    def _signed(self, job: Job, body: bytes) -> Mapping[str, str]:
+    def _sign(self, job: Job, body: bytes) -> Mapping[str, str]:
         """Standard Webhooks 1.0.0."""
         message_id, now = f"{job.id}-{WORDS.get(job.state, 'failed')}", str(int(time.time()))
         digest = hmac.digest(self._secret or b"", f"{message_id}.{now}.".encode() + body, hashlib.sha256)
@@ -178,10 +178,10 @@ def _fits(job: Job, page: KlingPage) -> bool:
     return after and before and all(words[one.key] in one.values for one in page.filters)
 
 
-def _created(job: Job) -> dict[str, Any]:
+def _create_answer(job: Job) -> dict[str, Any]:
     """The answer to a create: less than a record."""
     about = {"id": job.id, "status": "submitted", "create_time": job.created * 1000, "update_time": job.updated * 1000}
-    return about | ({"external_id": job.wish.reference} if job.wish.reference else {})
+    return about | ({"external_id": job.request.reference} if job.request.reference else {})
 
 
 def _record(job: Job) -> dict[str, Any]:
@@ -189,7 +189,7 @@ def _record(job: Job) -> dict[str, Any]:
     reason = job.error[1] if job.error else ""
     if job.state in (JobState.EXPIRED, JobState.CANCELLED):
         reason = "The task timed out"
-    record = _created(job) | {"status": WORDS.get(job.state, "failed"), "message": reason, "outputs": []}
+    record = _create_answer(job) | {"status": WORDS.get(job.state, "failed"), "message": reason, "outputs": []}
     if job.state is JobState.SUCCEEDED:
         seconds = max(1, (job.frames - 1) // FRAMES_PER_SECOND)
         clip = {"type": "video", "id": job.id, "url": job.video_url, "watermark_url": "", "duration": str(seconds)}

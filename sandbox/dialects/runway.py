@@ -17,7 +17,7 @@ from starlette.routing import Route
 from framerelay.sandbox.clip import FRAMES_PER_SECOND
 from framerelay.sandbox.desk import Desk
 from framerelay.sandbox.dialects.bodies import WireBody, check_picture, document, read, wrong
-from framerelay.sandbox.job import Dialect, Job, Wish
+from framerelay.sandbox.job import Dialect, Job, JobRequest
 from framerelay.sandbox.refusals import Objection, Refusal
 from framerelay.sandbox.sizes import SIZES
 from framerelay.upstream.wire import JobInput, JobState
@@ -96,14 +96,14 @@ class _RunwayApi:
             name="runway",
             new_id=lambda: str(uuid4()),
             refusal=_refusal,
-            letter=lambda job: None,
+            callback_body=lambda job: None,
             moderation=MODERATED,
         )
 
     async def submit(self, request: Request) -> Response:
-        return await self._desk.submit(request, self._dialect, self._read, _created)
+        return await self._desk.submit(request, self._dialect, self._read, _create_answer)
 
-    async def _read(self, request: Request, body: bytes) -> Wish:
+    async def _read(self, request: Request, body: bytes) -> JobRequest:
         self._check_version(request)
         create = read(body, RunwayCreate, self._dialect)
         pictures = self._pictures(create, request)
@@ -119,7 +119,7 @@ class _RunwayApi:
             seed=create.seed,
             generate_audio=create.audio,
         )
-        return Wish(model=create.model, input=job_input, body=document(body))
+        return JobRequest(model=create.model, input=job_input, body=document(body))
 
     def _check_version(self, request: Request) -> None:
         if request.headers.get("x-runway-version") != VERSION:
@@ -173,7 +173,7 @@ class _RunwayApi:
     async def delete(self, request: Request) -> Response:
         """Cancels queued tasks, and removes the record of finished ones."""
         job = self._job(request)
-        (self._desk.workshop.forget if job.state.is_final else self._desk.workshop.cancel)(job)
+        (self._desk.renderer.forget if job.state.is_final else self._desk.renderer.cancel)(job)
         return Response(status_code=204)
 
     def _job(self, request: Request) -> Job:
@@ -231,7 +231,7 @@ def _credits(job: Job) -> int:
     return 5 * max(1, (job.frames - 1) // FRAMES_PER_SECOND)
 
 
-def _created(job: Job) -> object:
+def _create_answer(job: Job) -> object:
     return {"id": job.id, "estimatedCost": {"credits": 25}}
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from framerelay.config.env_file import SettingInvalid
 from framerelay.config.misspellings import misspellings
-from framerelay.config.settings import Settings, from_environment, knobs
+from framerelay.config.settings import Settings, from_environment, setting_specs
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,7 @@ def test_a_dot_env_file_that_is_no_text_is_named(tmp_path: Path) -> None:
 
 def test_every_secret_can_come_from_a_file(tmp_path: Path) -> None:
     """As container platforms give them; the variable itself wins."""
-    secrets = [knob.variable for _, knob, _ in knobs() if knob.secret]
+    secrets = [spec.variable for _, spec, _ in setting_specs() if spec.secret]
     assert {"FRAMERELAY_UPSTREAM_KEY", "FRAMERELAY_API_KEY", "FRAMERELAY_SECRET"} <= set(secrets)
     for name in secrets:
         field = name.removeprefix("FRAMERELAY_").lower()

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from framerelay.cli.main import cli
 from framerelay.config.misspellings import misspellings
-from framerelay.config.settings import Settings, knobs
+from framerelay.config.settings import Settings, setting_specs
 from tests.deploy.tools import tool
 from tests.deploy.waiting import free_port, is_answered, started
 
@@ -152,7 +152,7 @@ def test_each_workload_has_its_budget_probes_and_time_to_end(least: list[Any]) -
 
 def test_no_pod_is_root_and_no_secret_is_written_down(least: list[Any]) -> None:
     """Keys come from the secret that is named, as files or variables; nothing can be written but the volumes."""
-    secret = {knob.variable for _, knob, _ in knobs() if knob.secret}
+    secret = {spec.variable for _, spec, _ in setting_specs() if spec.secret}
     for pod in pods(rendered(FULL)).values():
         (container,) = pod["containers"]
         assert pod["securityContext"]["runAsUser"] == 10001

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from framerelay.cli.main import cli
 from framerelay.config.misspellings import misspellings
-from framerelay.config.settings import Settings, knobs
+from framerelay.config.settings import Settings, setting_specs
 from framerelay.store.embedded import server_arguments
 from tests.deploy.tools import tool
 from tests.deploy.waiting import free_port, started
@@ -112,7 +112,7 @@ def test_every_setting_exists_and_no_secret_is_in_the_environment(
     compose: Any, dockerfile: list[tuple[str, str]]
 ) -> None:
     """A secret is read from a file, and given to the one service that needs it."""
-    secret = {knob.variable for _, knob, _ in knobs() if knob.secret}
+    secret = {spec.variable for _, spec, _ in setting_specs() if spec.secret}
     readme = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
     assert misspellings(dict.fromkeys(re.findall(r"FRAMERELAY_[A-Z_]+", readme), "")) == []
     assert misspellings(image_environment(dockerfile)) == []

@@ -32,7 +32,7 @@ async def kinds(start_relay: Any, redis_url: str, lent_decoders: Any) -> dict[st
     async with start_relay("http://127.0.0.1:9", worker=False) as relay:
         keys = Keys(api_key=relay.settings.api_key, secret=relay.settings.upstream_key, new_api_key=False)
         with listening_on("127.0.0.1", 0) as listener, lent_decoders():
-            alone = serve.Alone(listener=listener)
+            alone = serve.SeparateWorker(listener=listener)
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/metrics"
             async with (
                 serve.running_worker(relay.settings, keys, redis_url, alone=alone),

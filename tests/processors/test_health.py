@@ -37,7 +37,7 @@ def answering(tmp_path: Path, redis_url: str, lent_decoders: Any) -> Any:
             upstream_url="http://127.0.0.1:9", upstream_key=Secret("sk-none-of-yours"), data_dir=tmp_path / "data"
         )
         with listening_on("127.0.0.1", 0) as listener, lent_decoders():
-            alone = serve.Alone(listener=listener, tasks=tasks)
+            alone = serve.SeparateWorker(listener=listener, tasks=tasks)
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             async with (
                 serve.running_worker(settings, KEYS, redis_url, alone=alone),

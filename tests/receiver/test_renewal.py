@@ -134,7 +134,7 @@ async def test_only_what_may_change_is_read_again(tmp_path: Path, monkeypatch: p
     async def take(settings: Settings, _: object) -> None:
         keys.append(str(settings.upstream_key))
 
-    live.hand_to(take)
+    live.on_change(take)
     env.write_text("FRAMERELAY_UPSTREAM_KEY=sk-2\nFRAMERELAY_PORT=9002\nFRAMERELAY_SECRET=two\n")
     await live.read_again()
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from framerelay.sandbox import workshop
+from framerelay.sandbox import renderer
 from framerelay.sandbox.clip import EXACT, UUID_BOX_BYTES, ClipOrder, RenderingStopped, render_clip
 from framerelay.sandbox.label import read_label, stamp
 from framerelay.sandbox.sizes import SIZES, clip_size, closest_ratio
@@ -211,13 +211,13 @@ async def test_an_image_of_another_ratio_is_cropped_around_its_middle(sandbox, p
 @pytest.mark.anyio
 async def test_rendering_leaves_the_event_loop_free(sandbox, monkeypatch) -> None:
     """A clip in the making does not keep other requests waiting: here it is not done before some are answered."""
-    answer, render = threading.Event(), workshop.Workshop._render
+    answer, render = threading.Event(), renderer.Renderer._render
 
     def held_up(*arguments: Any) -> None:
         assert answer.wait(90)
         render(*arguments)
 
-    monkeypatch.setattr(workshop.Workshop, "_render", held_up)
+    monkeypatch.setattr(renderer.Renderer, "_render", held_up)
     async with sandbox() as client:
         job_id = await client.submit()
         states = [(await client.get(job_id))["status"] for _ in range(5)]

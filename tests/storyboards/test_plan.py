@@ -10,7 +10,7 @@ from framerelay.network.policy import TrustedHosts
 from framerelay.storyboards import cautions
 from framerelay.storyboards.plan import Plan, plan_of
 from framerelay.storyboards.storyboard import check_storyboard, read_storyboard
-from framerelay.upstream import abilities, given
+from framerelay.upstream import abilities, picture_check
 
 ROOT = Path(__file__).parents[2]
 MODEL = "seedance-1.5-pro-1080p"
@@ -175,7 +175,8 @@ def test_no_sample_of_ours_is_warned_of() -> None:
 def test_the_page_about_plans_explains_every_warning() -> None:
     """Each code that can be told has its row, and no other has."""
     page = (ROOT / "docs" / "plan.md").read_text(encoding="utf-8").partition("## Warnings")[2]
-    source = "".join(Path(module.__file__).read_text(encoding="utf-8") for module in (cautions, abilities, given))
+    modules = (cautions, abilities, picture_check)
+    source = "".join(Path(module.__file__).read_text(encoding="utf-8") for module in modules)
     codes = set(re.findall(r'(?:yield|return) "([a-z_]+)", [(tf]', source))
 
     assert codes == {

@@ -13,8 +13,8 @@ from framerelay.storyboards.inputs import PLAIN_FIELDS
 from framerelay.storyboards.plan import plan_of
 from framerelay.storyboards.storyboard import read_storyboard
 from framerelay.upstream.abilities import ability_checks
-from framerelay.upstream.given import GivenPicture, picture_at
 from framerelay.upstream.order import WORD_OF_FIELD, Order, body_of
+from framerelay.upstream.picture_check import GivenPicture, picture_at
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import load_shipped, profile_names
 from framerelay.upstream.providers import Providers

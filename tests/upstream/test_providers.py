@@ -10,7 +10,7 @@ from starlette.datastructures import Secret
 from framerelay.config.settings import Settings
 from framerelay.runs.errors import NotFound, RequestInvalid, StoryboardInvalid
 from framerelay.upstream.profile_models import Price
-from framerelay.upstream.providers import Providers, read_providers, usable
+from framerelay.upstream.providers import Providers, read_providers, require_key
 
 Read = Callable[..., Providers]
 MINE = """
@@ -75,7 +75,7 @@ def test_a_key_comes_from_the_variable_that_the_providers_own_tools_use(read: Re
     assert read("", environ).of("ark").key == "sk-usual", "a shipped profile needs no line"
     assert read("", environ, provider="ark").of(None).key == "sk-usual"
     with pytest.raises(RequestInvalid, match="the provider none has no key: set NO"):
-        usable(providers.of("none"))
+        require_key(providers.of("none"))
     assert [one.name for one in providers.with_key()] == ["ark", "two"]
 
 
@@ -178,10 +178,10 @@ def test_a_missing_default_is_reported_with_similar_names(read: Read) -> None:
 def test_a_provider_without_an_address_of_its_own_needs_one(read: Read) -> None:
     """Everybody's jobs API is somewhere else; the one in the profile is an example."""
     with pytest.raises(RequestInvalid, match="the provider jobs needs an address: set FRAMERELAY_UPSTREAM_URL"):
-        usable(read(upstream_key=Secret("k")).of(None))
+        require_key(read(upstream_key=Secret("k")).of(None))
     with pytest.raises(RequestInvalid, match="the provider jobs has no key: set FRAMERELAY_UPSTREAM_KEY"):
-        usable(read(upstream_url="https://gw.example.com").of(None))
-    assert usable(read(upstream_url="https://gw.example.com", upstream_key=Secret("k")).of(None)).key == "k"
+        require_key(read(upstream_url="https://gw.example.com").of(None))
+    assert require_key(read(upstream_url="https://gw.example.com", upstream_key=Secret("k")).of(None)).key == "k"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import structlog
 
 from framerelay.runs.errors import Unverified
 from framerelay.upstream.profile_file import load_shipped
-from framerelay.upstream.providers import Providers, plain
+from framerelay.upstream.providers import Providers, provider_of_profile
 from framerelay.upstream.senders import missing_secret, unproven, with_providers
 from framerelay.upstream.signatures import FalRecipe, HmacRecipe, verify
 from framerelay.upstream.verifiers import Verifiers, read_verifiers
@@ -39,7 +39,7 @@ def test_nobody_is_asked_for_public_keys_before_somebody_calls() -> None:
 
 def test_what_a_provider_is_configured_as_counts() -> None:
     """A line without a secret, under the name of a shipped one."""
-    entries = {"kling": plain("kling", load_shipped("kling"), {})}
+    entries = {"kling": provider_of_profile("kling", load_shipped("kling"), {})}
     providers = Providers(default="jobs", entries=entries, environ={"KLING_WEBHOOK_SECRET": SECRET})
 
     assert with_providers(Verifiers(), providers).providers.get("kling") is None
@@ -78,10 +78,11 @@ def test_a_provider_that_always_signs_is_named_with_the_variable_of_its_secret()
     secret = {"KLING_WEBHOOK_SECRET": SECRET}
 
     def named(environ: dict[str, str]) -> list[tuple[str, str]]:
-        entries = {name: plain(name, profile, environ) for name, profile in {"may": kling, "must": always}.items()}
+        profiles = {"may": kling, "must": always}
+        entries = {name: provider_of_profile(name, profile, environ) for name, profile in profiles.items()}
         return list(unproven(Providers(default="may", entries=entries)))
 
     assert named({}) == [("must", "KLING_WEBHOOK_SECRET")]
     assert named(secret) == []
-    assert missing_secret(plain("may", kling, {})) == "KLING_WEBHOOK_SECRET"
-    assert missing_secret(plain("fal", load_shipped("fal"), {})) is None
+    assert missing_secret(provider_of_profile("may", kling, {})) == "KLING_WEBHOOK_SECRET"
+    assert missing_secret(provider_of_profile("fal", load_shipped("fal"), {})) is None

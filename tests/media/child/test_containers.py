@@ -9,7 +9,7 @@ import pytest
 
 from framerelay.media.child.containers import identify
 from framerelay.media.child.frames import examine, examine_coming
-from framerelay.media.child.growing import Growing
+from framerelay.media.child.growing import GrowingFile
 from framerelay.media.wire import Has
 from framerelay.runs.errors import ClipUnusable
 from tests.media.odd_clip_making import box, told_length, with_box
@@ -18,7 +18,7 @@ MakeClip = Callable[..., Path]
 FEW: dict[str, Any] = {"size": (64, 64), "frames": 12, "audio_s": None, "manifest": False}
 
 
-def coming(clip: Path, step: int) -> Growing:
+def coming(clip: Path, step: int) -> GrowingFile:
     """*clip* as it comes, *step* bytes at a time."""
     size = clip.stat().st_size
     parts = iter(range(0, size, step))
@@ -27,7 +27,7 @@ def coming(clip: Path, step: int) -> Growing:
         first = next(parts)
         return Has(first=first, end=min(first + step, size))
 
-    return Growing(clip, size, listen=listen, want=lambda _: None)
+    return GrowingFile(clip, size, listen=listen, want=lambda _: None)
 
 
 @pytest.mark.parametrize("fields", [{}, {"faststart": True}, {"fragmented": True, "gop": 4}])

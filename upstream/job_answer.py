@@ -9,7 +9,7 @@ from msgspec.structs import replace as replace_struct
 
 from framerelay.runs.errors import FrameRelayError, UpstreamAnswerUnreadable, UpstreamRejected
 from framerelay.upstream.answers import read_object, refusal_within
-from framerelay.upstream.created import ApiAnswer
+from framerelay.upstream.create_answer import ApiAnswer
 from framerelay.upstream.job import JobReport
 from framerelay.upstream.paths import read_path
 from framerelay.upstream.profile import Profile

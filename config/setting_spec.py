@@ -15,7 +15,7 @@ from framerelay.config.text import read_text, trim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Knob:
+class SettingSpec:
     """What ``docs/settings.md`` says about one setting."""
 
     variable: str
@@ -26,7 +26,7 @@ class Knob:
     live: bool
 
 
-def knob(
+def setting(
     variable: str, parse: Callable[[str], object], default: object, about: str, *, unit: str = "", live: bool = False
 ) -> Any:
     """
@@ -37,11 +37,13 @@ def knob(
     secret = parse in (as_secret, as_secrets, as_signing_secrets)
     return dataclasses.field(
         default=default,
-        metadata={"knob": Knob(variable=variable, unit=unit, about=about, parse=parse, secret=secret, live=live)},
+        metadata={
+            "spec": SettingSpec(variable=variable, unit=unit, about=about, parse=parse, secret=secret, live=live)
+        },
     )
 
 
-def text_of(config: Config, entry: Knob) -> str:
+def text_of(config: Config, entry: SettingSpec) -> str:
     """The value set for *entry*, or the content of the file named for it; empty if neither. Raises: SettingInvalid."""
     text = trim(config(entry.variable, default=""))
     if text or not entry.secret:
@@ -59,7 +61,7 @@ def text_of(config: Config, entry: Knob) -> str:
     return secret
 
 
-def value_of(entry: Knob, text: str) -> object:
+def value_of(entry: SettingSpec, text: str) -> object:
     """The value of *text*. Raises: SettingInvalid, which repeats no secret."""
     try:
         return entry.parse(text)

@@ -77,7 +77,7 @@ def made_picture(fields: Mapping[str, object], ratio: object, about: str) -> Giv
     return GivenPicture(kind="png", width=round(width), height=round(height), about=about)
 
 
-def what_breaks(
+def broken_limits(
     picture: GivenPicture, limits: ImageLimits, name: str, *, is_exact: bool = True
 ) -> Iterator[tuple[str, str]]:
     """

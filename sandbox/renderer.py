@@ -14,11 +14,11 @@ import structlog
 from msgspec import UNSET
 from PIL import Image
 
+from framerelay.sandbox.callback_sender import CallbackSender
 from framerelay.sandbox.clip import FRAMES_PER_SECOND, ClipOrder, RenderingStopped, render_clip
 from framerelay.sandbox.images import ImageRefused, fetch_image, fit, read_image
-from framerelay.sandbox.job import Dialect, Job, Wish
+from framerelay.sandbox.job import Dialect, Job, JobRequest
 from framerelay.sandbox.options import SandboxOptions
-from framerelay.sandbox.postman import Postman
 from framerelay.sandbox.sizes import clip_size, closest_ratio
 from framerelay.sandbox.storage import Storage
 from framerelay.upstream.wire import JobInput, JobState
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 JOBS_KEPT_MAX = 10_000
 
 
-class Workshop:
+class Renderer:
     """The jobs of one sandbox. Made inside a running event loop; ``close`` ends everything that it started."""
 
     def __init__(self, options: SandboxOptions, storage: Storage, client: httpx.AsyncClient) -> None:
@@ -36,7 +36,7 @@ class Workshop:
         self._options = options
         self._storage = storage
         self._client = client
-        self._postman = Postman(options, client)
+        self._callback_sender = CallbackSender(options, client)
         self._places = asyncio.Semaphore(options.concurrency)
         self._threads = ThreadPoolExecutor(options.concurrency, thread_name_prefix="sandbox-render")
         self._stop = threading.Event()
@@ -48,24 +48,24 @@ class Workshop:
         """Whether as many jobs are queued or running as allowed."""
         return sum(not job.state.is_final for job in self.jobs.values()) >= self._options.jobs_max
 
-    def accept(self, wish: Wish, dialect: Dialect, *, base_url: str) -> Job:
+    def accept(self, request: JobRequest, dialect: Dialect, *, base_url: str) -> Job:
         """Take a job on; it starts at once and its callbacks leave once ``job.answer_sent`` is set."""
         self._number += 1
-        seed = wish.input.seed
+        seed = request.input.seed
         job = Job(
             id=dialect.new_id(),
             number=self._number,
             dialect=dialect,
-            wish=wish,
+            request=request,
             base_url=base_url,
             request_id=f"req_{uuid4().hex[:20]}",
-            error=wish.error,
+            error=request.error,
             seed=seed if seed is not UNSET and seed >= 0 else random.Random(self._number).getrandbits(32),  # noqa: S311
         )
         self._forget_oldest()
         self.jobs[job.id] = job
         log.info("sandbox_job_accepted", job_id=job.id, number=job.number)
-        self._start(self._postman.deliver(job))
+        self._start(self._callback_sender.deliver(job))
         self._start(self._do(job))
         return job
 
@@ -101,7 +101,7 @@ class Workshop:
 
     async def _do(self, job: Job) -> None:
         """One job from ``queued`` to its end."""
-        self._postman.post(job)
+        self._callback_sender.post(job)
         await asyncio.sleep(self._options.queue_s)
         if self._options.faults.strikes("expire", job.number):
             await asyncio.sleep(self._options.job_s)
@@ -124,8 +124,8 @@ class Workshop:
             job.error = job.dialect.moderation
             return JobState.FAILED
         try:
-            first = await self._picture(job, "first_frame", job.wish.input.first_frame_url)
-            last = await self._picture(job, "last_frame", job.wish.input.last_frame_url)
+            first = await self._picture(job, "first_frame", job.request.input.first_frame_url)
+            last = await self._picture(job, "last_frame", job.request.input.last_frame_url)
             order = self._order(job, first, last)
             await asyncio.get_running_loop().run_in_executor(self._threads, self._render, job, order)
         except ImageRefused as refusal:
@@ -141,7 +141,7 @@ class Workshop:
         """The picture at *url*, kept as it came so that a test can compare it."""
         if not isinstance(url, str):
             return None
-        content = self._uploaded(job, url) or await fetch_image(self._client, url)
+        content = self._find_upload(job, url) or await fetch_image(self._client, url)
         answer = await asyncio.to_thread(read_image, content, scale=self._options.scale)
         name = f"{job.id}-{role.replace('_', '-')}"
         await asyncio.to_thread(self._storage.keep, "inputs", name, content)
@@ -154,7 +154,7 @@ class Workshop:
         }
         return answer.picture
 
-    def _uploaded(self, job: Job, url: str) -> bytes | None:
+    def _find_upload(self, job: Job, url: str) -> bytes | None:
         """A file of our own is read from disk: its URL may not be reachable from here, only for others."""
         prefix = f"{job.base_url}/files/"
         path = self._storage.find("uploads", url.removeprefix(prefix)) if url.startswith(prefix) else None
@@ -162,7 +162,7 @@ class Workshop:
 
     def _order(self, job: Job, first: Image.Image | None, last: Image.Image | None) -> ClipOrder:
         """What to render, and the facts of it into *job*."""
-        job_input = job.wish.input
+        job_input = job.request.input
         job.resolution = _text(job_input.resolution, "480p" if job_input.draft is True else "720p")
         ratio = _text(job_input.ratio, _text(job_input.aspect_ratio, "adaptive"))
         if ratio == "adaptive":
@@ -196,7 +196,7 @@ class Workshop:
         job.state, job.updated, job.ended_at = state, int(time.time()), time.monotonic()
         reason = {"error": job.error[0]} if job.error else {}
         log.info("sandbox_job_changed", job_id=job.id, state=state.value, **reason)
-        self._postman.post(job)
+        self._callback_sender.post(job)
 
 
 def _frames(job_input: JobInput, seconds_per_clip: float | None) -> int:
