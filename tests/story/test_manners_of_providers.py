@@ -1,5 +1,6 @@
 """The tour, further on: providers whose answers lag, refuse politely, are busy, or use words of their own."""
 
+import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -266,3 +267,28 @@ async def test_an_answer_that_makes_no_sense_raises_a_question_too(
 
     assert run["error"]["code"] == "status_unknown"
     assert words in run["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b'"prompt":"a car \\ud83d"',
+        b'"eta":NaN',
+        b'"prompt":"caf\xe9"',
+        b'"prompt":"a\nb"',
+        b'"eta":1e999',
+        b'"n":' + b"9" * 5000,
+    ],
+    ids=["half an emoji", "NaN", "Latin-1", "a line break", "no float", "no integer"],
+)
+async def test_a_value_that_is_no_json_costs_no_clip(start_behind: Behind, more: bytes) -> None:
+    """Such a job was looked up for ever, for a prompt that the provider had cut within an emoji."""
+
+    def change(_: str, status: int, body: Json) -> Response:
+        return Response(json.dumps(body).encode()[:-1] + b"," + more + b"}", status, media_type="application/json")
+
+    async with start_behind(change) as (relay, _):
+        run = await relay.wait_for_end(await relay.run(TWO))
+
+    assert run["status"] == "succeeded", run["error"]
+    assert run["spent"] == {"jobs": 2}
