@@ -123,6 +123,35 @@ async def test_a_job_that_is_done_with_an_error_has_failed(start_behind: Behind)
     assert run["error"]["message"] == "shot s1: the provider says: a face was seen"
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        JSONResponse({"error": {"code": "InvalidParameter", "message": "the size is not known"}}, 400),
+        JSONResponse({"error": {"code": "Conflict", "message": "it is there already"}}, 409),
+        JSONResponse({"code": 4001, "message": "the prompt is too long"}),
+    ],
+    ids=["400", "409", "200 with a refusal"],
+)
+async def test_a_job_of_a_submit_that_was_refused_is_kept_once_a_callback_names_it(
+    start_behind: Behind, wait_until: WaitUntil, refusal: Response
+) -> None:
+    """The provider said no, made the clip all the same, and called back: it was passed over as late."""
+    first = iter([True])
+
+    def change(method: str, _: int, body: Json) -> Response | Json:
+        return refusal if method == "POST" and next(first, False) else body
+
+    async with start_behind(change) as (relay, provider):
+        run_id = await relay.run(ONE)
+        await wait_until(lambda: _succeeded(relay, run_id), "its clip is kept")
+        run = await relay.view(run_id)
+        jobs = (await provider.journal())["jobs"]
+
+    (take,) = run["shots"][0]["takes"]
+    assert (take["status"], take["job_id"], take["error"]) == ("done", jobs[0]["id"], None)
+    assert (run["spent"], len(jobs)) == ({"jobs": 1}, 1)
+
+
 async def test_a_busy_provider_that_says_so_is_asked_again(start_provider: Any, start_relay: Any) -> None:
     """A 503 in its own words accepted nothing; each shot is made, and paid for, once."""
     async with start_provider(busy=0.6) as provider, start_relay(provider.url) as relay:
