@@ -84,7 +84,7 @@ async def look_up(
     has_ended = not planned and not at_work
     if job_id is not None and not at_work and _is_second(run, shot_id, current, job_id, ends_at):
         await _keep_second_job(deps, run, shot_id, current, job_id, tries)
-    if current.status not in LOOKING and not is_unheard(current):
+    if current.status not in LOOKING and not is_unheard(current) and not current.is_refused:
         return await _record_late_callback(deps, run_id, shot_id, current, callback, received_at, has_ended=not at_work)
     if not planned and at_work and current.status is TakeStatus.GENERATING:
         return "no_news"

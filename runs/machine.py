@@ -362,8 +362,10 @@ def _with_take_event(run: Run, event: TakeEvent, now: float) -> Run:
         # The take had none yet when it was asked about; from a take that ended without a clip nothing has to be kept.
         ended = isinstance(event, events.JobEnded)
         return run if ended else _with_twin(run, shot.id, take.number, ids, now)
-    if take.status not in OPEN and not is_unheard(take):
+    if take.status not in OPEN and not is_unheard(take) and not take.is_refused:
         return run
+    if take.is_refused:  # What was put aside for it was given back.
+        take = replace(take, cost=reservation(shot.estimate))
     after = take_after(run, shot, take, event, now)
     return run if after == take else _with_take(run, event.shot_id, after)
 

@@ -143,6 +143,11 @@ class Take:
         """The provider's id for this take's job, once it is known."""
         return self.job_ids[0] if self.job_ids else None
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the provider refused its submit; should it name a job of it all the same, that one is kept."""
+        return self.status is TakeStatus.FAILED and not self.job_ids
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shot:

@@ -86,13 +86,13 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
     if not is_about(take, event):
         return take
     unborn = take.status in (TakeStatus.SUBMITTING, TakeStatus.UNSURE)
-    waiting = unborn or take.status is TakeStatus.GENERATING or is_unheard(take)
+    waiting = unborn or take.status is TakeStatus.GENERATING or is_unheard(take) or take.is_refused
     match event:
         case events.Submitted():
             ids = _merge_ids(take.job_ids, (event.job_id, *event.aliases))
             cost = take.cost or reservation(shot.estimate)
             after = replace(take, job_ids=ids, kept={**take.kept, **event.kept}, find_at=None, cost=cost)
-            if not (unborn or is_unheard(take)):
+            if not (unborn or is_unheard(take) or take.is_refused):
                 return after
             return _generating(run, shot, replace(after, error=None, question=None), now, word=event.word)
         case events.SubmitRefused() if unborn:

@@ -15,6 +15,7 @@ from framerelay.runs.errors import (
 )
 from framerelay.upstream.complaints import complaint_in
 from framerelay.upstream.families import Family, family_of
+from framerelay.upstream.lenient_json import decode_leniently
 from framerelay.upstream.links import join_address, read_address
 from framerelay.upstream.paths import LIST
 from framerelay.upstream.words import CODE_CHARACTERS_MAX, cut
@@ -91,7 +92,7 @@ def says_why(body: bytes) -> bool:
 def read_object(body: bytes) -> dict[str, object]:
     """The JSON object in an answer; a list is wrapped in one, under `paths.LIST`. Raises: UpstreamAnswerUnreadable."""
     try:
-        document = msgspec.json.decode(body.removeprefix(BYTE_ORDER_MARK))
+        document = _decode(body.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise UpstreamAnswerUnreadable(f"the provider's answer is not JSON: {_begin(body)!r}") from error
     if isinstance(document, list):
@@ -99,6 +100,13 @@ def read_object(body: bytes) -> dict[str, object]:
     if not isinstance(document, dict):
         raise UpstreamAnswerUnreadable(f"the provider's answer is not a JSON object: {_begin(body)!r}")
     return document
+
+
+def _decode(body: bytes) -> object:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, ValueError):
+        return decode_leniently(body)
 
 
 def read_retry_after(value: str | None, *, now: datetime) -> float | None:

@@ -73,7 +73,7 @@ def open_clip(clip: Path | GrowingFile, demuxer: str, *, probe: bool) -> InputCo
     """
     options = DEMUXER_OPTIONS[demuxer] | {
         "max_pixels": str(PIXELS_MAX),
-        "max_streams": str(STREAMS_MAX),
+        "max_streams": str(STREAMS_MAX + 1),  # Matroska's demuxer reads no frame of a file that has more.
         "codec_whitelist": PROBE_DECODERS,
         "protocol_whitelist": "file",
     }
@@ -93,6 +93,8 @@ def find_picture(container: InputContainer) -> VideoStream:
 
     Cover art, thumbnails, still pictures and disabled streams have lower priority, whatever comes first in the file.
     """
+    if len(container.streams) > STREAMS_MAX:
+        raise ClipUnusable(f"the clip has more than {STREAMS_MAX} streams", reason="not_allowed")
     pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not pictures:
         raise ClipUnusable("the clip has no picture", reason="no_picture")

@@ -386,6 +386,8 @@ def refusals() -> None:
     none = Refusal(reason="no_picture", words="no picture")
     row("refused", "sound alone", by_pyav(picture=False, audio_s=0.3), none)
     row("refused", "sound and cover art", by_pyav(picture=False, audio_s=0.3, cover=True), none)
+    many = remade("many.mkv", "-map", "0:v", *("-map", "0:a") * 16, "-c", "copy", audio_s=0.3)
+    row("refused", "17 streams in Matroska", many, Refusal(reason="not_allowed", words="more than 16 streams"))
     row("refused", "no frames", by_pyav(frames=0, fragmented=True), Refusal(reason="no_picture", words="no "))
     large = Refusal(reason="not_allowed", words="the picture is too large: 7680x4320")
     row("refused", "8K H.264", lambda kit: kit.large("large.mp4", "libx264"), large)

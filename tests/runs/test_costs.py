@@ -170,6 +170,12 @@ def refused_and_made(run: Run) -> Run:
     return apply(run, events.Submitted(shot_id="s2", take=1, job_id="j9", intent="i"), NOW)
 
 
+def refused_and_seen(run: Run) -> Run:
+    """Likewise, and the look-up that the callback has caused says what becomes of it."""
+    run = apply(intended(run, "s2"), events.SubmitRefused(shot_id="s2", take=1, intent="i", problem=REFUSED), NOW)
+    return apply(run, events.JobSeen(shot_id="s2", take=1, job_ids=("j9",), word="running"), NOW)
+
+
 def with_unknown_job(run: Run) -> Run:
     """A job of a take that is not on record."""
     return apply(run, events.Submitted(shot_id="s1", take=9, job_id="j9"), NOW)
@@ -180,7 +186,7 @@ def second(run: Run) -> Run:
     return apply(run, events.SecondJobFound(shot_id="s1", take=1, job_ids=("j9",)), NOW)
 
 
-@pytest.mark.parametrize("way", [with_unknown_job, second, adopted, refused_and_made])
+@pytest.mark.parametrize("way", [with_unknown_job, second, adopted, refused_and_made, refused_and_seen])
 def test_a_job_that_arrives_another_way_counts_by_the_price_of_its_shot(way: Callable[[Run], Run]) -> None:
     """It is paid for like any other, so it may not make the price of the run unknown, or free."""
     run = submitted(priced(DIME, DIME, budget_money=0.25), "s1")

@@ -192,11 +192,12 @@ def test_in_whatever_order_it_happens_an_ending_is_announced_once(history: list[
 
 @settings(max_examples=60)
 @given(st.permutations([*whole_take("s1"), *refused("s1")[1:], events.RunCancelled(), events.Elapsed()]))
-def test_a_shot_is_never_announced_as_both_succeeded_and_failed(history: list[events.Event]) -> None:
-    """What is final stays so, in notifications, too."""
+def test_a_shot_that_is_announced_as_succeeded_is_never_announced_as_failed(history: list[events.Event]) -> None:
+    """What is final stays so, in notifications, too. A submit that was refused may turn out to have made a job."""
     lines = notice_lines(a_run(shot("s1")), *history)
 
-    assert len([line for line in lines if line.startswith("shot.")]) <= 1
+    of_shots = [line for line in lines if line.startswith("shot.")]
+    assert len(of_shots) <= 1 or of_shots == ["shot.failed s1 failed", "shot.succeeded s1 done"]
 
 
 def test_a_provider_that_is_out_of_order_is_announced_once_an_hour() -> None:

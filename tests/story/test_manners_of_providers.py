@@ -1,5 +1,6 @@
 """The tour, further on: providers whose answers lag, refuse politely, are busy, or use words of their own."""
 
+import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -120,6 +121,35 @@ async def test_a_job_that_is_done_with_an_error_has_failed(start_behind: Behind)
 
     assert run["status"] == "failed"
     assert run["error"]["message"] == "shot s1: the provider says: a face was seen"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        JSONResponse({"error": {"code": "InvalidParameter", "message": "the size is not known"}}, 400),
+        JSONResponse({"error": {"code": "Conflict", "message": "it is there already"}}, 409),
+        JSONResponse({"code": 4001, "message": "the prompt is too long"}),
+    ],
+    ids=["400", "409", "200 with a refusal"],
+)
+async def test_a_job_of_a_submit_that_was_refused_is_kept_once_a_callback_names_it(
+    start_behind: Behind, wait_until: WaitUntil, refusal: Response
+) -> None:
+    """The provider said no, made the clip all the same, and called back: it was passed over as late."""
+    first = iter([True])
+
+    def change(method: str, _: int, body: Json) -> Response | Json:
+        return refusal if method == "POST" and next(first, False) else body
+
+    async with start_behind(change) as (relay, provider):
+        run_id = await relay.run(ONE)
+        await wait_until(lambda: _succeeded(relay, run_id), "its clip is kept")
+        run = await relay.view(run_id)
+        jobs = (await provider.journal())["jobs"]
+
+    (take,) = run["shots"][0]["takes"]
+    assert (take["status"], take["job_id"], take["error"]) == ("done", jobs[0]["id"], None)
+    assert (run["spent"], len(jobs)) == ({"jobs": 1}, 1)
 
 
 async def test_a_busy_provider_that_says_so_is_asked_again(start_provider: Any, start_relay: Any) -> None:
@@ -266,3 +296,28 @@ async def test_an_answer_that_makes_no_sense_raises_a_question_too(
 
     assert run["error"]["code"] == "status_unknown"
     assert words in run["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b'"prompt":"a car \\ud83d"',
+        b'"eta":NaN',
+        b'"prompt":"caf\xe9"',
+        b'"prompt":"a\nb"',
+        b'"eta":1e999',
+        b'"n":' + b"9" * 5000,
+    ],
+    ids=["half an emoji", "NaN", "Latin-1", "a line break", "no float", "no integer"],
+)
+async def test_a_value_that_is_no_json_costs_no_clip(start_behind: Behind, more: bytes) -> None:
+    """Such a job was looked up for ever, for a prompt that the provider had cut within an emoji."""
+
+    def change(_: str, status: int, body: Json) -> Response:
+        return Response(json.dumps(body).encode()[:-1] + b"," + more + b"}", status, media_type="application/json")
+
+    async with start_behind(change) as (relay, _):
+        run = await relay.wait_for_end(await relay.run(TWO))
+
+    assert run["status"] == "succeeded", run["error"]
+    assert run["spent"] == {"jobs": 2}

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 import pytest
 
 from framerelay.runs.errors import UpstreamAnswerUnreadable
-from framerelay.upstream.answers import find_upload_url, read_retry_after
+from framerelay.upstream.answers import find_upload_url, read_object, read_retry_after
 
 URL = "https://files.example/a.png"
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -59,3 +59,28 @@ def test_an_upload_without_a_url_names_the_keys_but_no_values(path: str | None) 
 def test_retry_after_is_read_as_seconds_or_date(value: str | None, expected: float | None) -> None:
     """Both forms of the header, bounded to a day."""
     assert expected == read_retry_after(value, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (rb'{"id":"j","p":"\ud83d"}', "\ufffd"),
+        (rb'{"id":"j","p":"\ude00\ud83d\ud83d\ude00"}', "\ufffd\ufffd\U0001f600"),
+        (rb'{"id":"j","p":"\\ud83d","q":NaN}', r"\ud83d"),
+        (rb'{"id":"j","p":[NaN,-Infinity,1e999,-1e999]}', [None] * 4),
+        (b'{"id":"j","p":' + b"9" * 5000 + b"}", None),
+        (b'{"id":"j","p":"caf\xe9\r\n\t"}', "caf\ufffd\r\n\t"),
+    ],
+)
+def test_json_that_is_almost_right_is_read(body: bytes, expected: object) -> None:
+    """The id of a job stands beside it."""
+    assert read_object(body) == {"id": "j", "p": expected} | ({"q": None} if b"q" in body else {})
+
+
+@pytest.mark.parametrize(
+    "body", [rb'{"id":"job_12', rb'{"id":"j","p":"\ud83d', b'{"id":"j"', b'{"p":' * 20_000, b"\xff\xfe{"]
+)
+def test_json_that_breaks_off_or_is_none_is_not_read(body: bytes) -> None:
+    """What its other half said is not known: an id might be half of one."""
+    with pytest.raises(UpstreamAnswerUnreadable):
+        read_object(body)
