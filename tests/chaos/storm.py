@@ -128,7 +128,10 @@ def weather(house: House, monkey: Monkey, plan: Plan) -> Verdict:
                 glance_at = now + max(GLANCE_S, 20 * (now - began))
             time.sleep(0.1)
         calm(house, monkey)
-        return settled(house, caller, director, list(statuses))
+        verdict = settled(house, caller, director, list(statuses))
+        if missing := plan.runs - len(statuses):
+            verdict.breaches.append(f"{missing} of {plan.runs} runs could not be started")
+        return verdict
 
 
 def look_after(caller: Caller, monkey: Monkey, director: Director, statuses: dict[str, str], plan: Plan) -> None:
