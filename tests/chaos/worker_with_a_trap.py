@@ -261,10 +261,10 @@ def _save_without_looking() -> None:
 
     def blind(name: str, **options: bool) -> str:
         text = script(name, **options)
-        changed = re.sub(r"if \(held\S* or ''\) ~= ARGV\[1\] then", "if false then", text)
-        if name == "save" and changed == text:
+        variant = re.sub(r"if \(held\S* or ''\) ~= ARGV\[1\] then", "if false then", text)
+        if name == "save" and variant == text:
             raise SystemExit("save.lua no longer compares revisions where this switch expects it")
-        return changed
+        return variant
 
     framerelay.store.runs.script = blind
     save = Store.save
