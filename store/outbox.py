@@ -31,7 +31,7 @@ NOTIFICATIONS_DUE: Final = "{framerelay}:notifications-due"
 KEEP_S: Final = 30 * 86_400.0
 DELIVERIES_KEPT: Final = 100
 # Wakes one idle worker's sender; a lost one costs seconds, since each sender also looks by itself.
-WAKE_COURIER: Final = Task(id="notify", function="notify", arguments={})
+NOTIFY_TASK: Final = Task(id="notify", function="notify", arguments={})
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +108,7 @@ class Outbox:
         """Have it sent at once and for a day from now, whatever its state; False if it is not kept (any more)."""
         now = time.time()
         now_ms = int(now * 1000)
-        task: list[str | bytes] = [WAKE_COURIER.id, WAKE_COURIER.definition(now_ms)]
+        task: list[str | bytes] = [NOTIFY_TASK.id, NOTIFY_TASK.definition(now_ms)]
         keys = [_key(notification_id), NOTIFICATIONS_DUE, QUEUE, WAKE]
         with redis_answers():
             return bool(await self._again(keys=keys, args=[notification_id, now, TASK_LIFE_MS, *task]))

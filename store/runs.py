@@ -36,7 +36,7 @@ from framerelay.store.copies import Copies
 from framerelay.store.ids import LAST, SHOWN_MAX, is_beginning, only_id
 from framerelay.store.keys import PREFIX
 from framerelay.store.layout import Memory, fields_of, run_of
-from framerelay.store.outbox import KEEP_S, NOTIFICATIONS, NOTIFICATIONS_DUE, WAKE_COURIER, entries_of
+from framerelay.store.outbox import KEEP_S, NOTIFICATIONS, NOTIFICATIONS_DUE, NOTIFY_TASK, entries_of
 from framerelay.store.places import Places
 from framerelay.store.redis_messages import redis_answers
 from framerelay.store.run_index import RunQuery, indexes_of
@@ -155,7 +155,7 @@ class Store:
             run.updated_at if has_ended(run) else "",
             indexes_of(run),
         ]
-        due = [*map(task_of, steps), *([WAKE_COURIER] if notices else [])]
+        due = [*map(task_of, steps), *([NOTIFY_TASK] if notices else [])]
         tasks = [value for task in due for value in (task.id, task.definition(now_ms))]
         entries = entries_of(notices)
         with redis_answers():

@@ -153,7 +153,7 @@ async def test_a_429_stops_all_look_ups_of_a_worker_not_one(
     assert {shot["status"] for shot in run["shots"]} == {"generating"}
 
 
-async def test_planned_look_ups_go_through_the_turnstile_a_few_at_a_time(redis: Any) -> None:
+async def test_planned_look_ups_pass_the_look_up_gate_a_few_at_a_time(redis: Any) -> None:
     """A callback's own does not queue behind them; a rest holds everybody, at that provider and on every worker."""
     one, other = (LookUpGate(2, LookUps(redis)) for _ in range(2))
     by_plan, by_callback = ({"per_minute": None, "planned": is_planned} for is_planned in (True, False))
@@ -169,7 +169,7 @@ async def test_planned_look_ups_go_through_the_turnstile_a_few_at_a_time(redis: 
     assert await wait_at(other, "b", **by_plan) is None
 
 
-async def test_a_look_up_waits_while_another_passes_the_turnstile(redis: Any) -> None:
+async def test_a_look_up_waits_while_another_passes_the_gate(redis: Any) -> None:
     """The place is taken before Redis is asked, and given back once the rest that was asked for is known to all."""
 
     class Slow(LookUps):
