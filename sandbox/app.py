@@ -15,11 +15,11 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from framerelay.sandbox.checks import envelope
-from framerelay.sandbox.desk import Desk
 from framerelay.sandbox.dialects import ark, fal, hailuo, jobs, kling, runway
 from framerelay.sandbox.options import SandboxOptions
 from framerelay.sandbox.refusals import Refusal
 from framerelay.sandbox.renderer import Renderer
+from framerelay.sandbox.service import SandboxService
 from framerelay.sandbox.storage import Storage
 
 DIALECTS = (jobs, ark, fal, kling, hailuo, runway)
@@ -37,24 +37,24 @@ def create_sandbox(options: SandboxOptions) -> Starlette:
     /sandbox/jobs`` (no key) answers ``{submits, jobs, jobs_per_callback_url, repeated_keys}``.
     """
     storage = Storage(options.folder, options.folder_bytes_max)
-    desk = Desk(options, storage)
-    files = _Files(desk)
+    service = SandboxService(options, storage)
+    files = _Files(service)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with httpx.AsyncClient(trust_env=False, timeout=30.0) as client:
-            desk.client, desk.renderer = client, Renderer(options, storage, client)
+            service.client, service.renderer = client, Renderer(options, storage, client)
             try:
                 yield
             finally:
-                await desk.renderer.close()
+                await service.renderer.close()
 
     routes = [
         Route("/files/{name}", files.show_upload, methods=["GET"]),
         Route("/outputs/{name}", files.show_output, methods=["GET"]),
         Route("/sandbox/jobs", files.journal, methods=["GET"]),
         Route("/sandbox/inputs/{name}", files.show_input, methods=["GET"]),
-        *(route for dialect in DIALECTS for route in dialect.routes(desk)),
+        *(route for dialect in DIALECTS for route in dialect.routes(service)),
     ]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={Refusal: _refuse})
 
@@ -62,8 +62,8 @@ def create_sandbox(options: SandboxOptions) -> Starlette:
 class _Files:
     """What is in the sandbox's folder, and its journal."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, service: SandboxService) -> None:
+        self._service = service
 
     async def show_upload(self, request: Request) -> Response:
         """``GET /files/{name}``: what was uploaded."""
@@ -75,24 +75,24 @@ class _Files:
 
     async def show_input(self, request: Request) -> Response:
         """``GET /sandbox/inputs/{name}``: a first or last frame exactly as a job received it."""
-        path = self._desk.storage.find("inputs", request.path_params["name"])
+        path = self._service.storage.find("inputs", request.path_params["name"])
         if path is None:
             raise envelope(404, "NotFound", "There is no such file.", kind="NotFound")
         return FileResponse(path, media_type="application/octet-stream")
 
     async def journal(self, request: Request) -> Response:
         """``GET /sandbox/jobs``."""
-        return JSONResponse(self._desk.journal())
+        return JSONResponse(self._service.journal())
 
     def _file(self, request: Request, kind: str) -> Response:
         name = request.path_params["name"]
-        path = self._desk.storage.find(kind, name)
+        path = self._service.storage.find(kind, name)
         if path is None:
             raise envelope(404, "NotFound", "There is no such file.", kind="NotFound")
-        ttl_s = self._desk.options.output_ttl_s
+        ttl_s = self._service.options.output_ttl_s
         if kind == "outputs" and ttl_s is not None and _age_s(request, path.stat().st_mtime) > ttl_s:
             raise envelope(403, "AccessDenied", "Request has expired.", kind="Forbidden")
-        if self._desk.options.faults.strikes("unavailable", kind, name, self._desk.count(name)):
+        if self._service.options.faults.strikes("unavailable", kind, name, self._service.count(name)):
             raise envelope(503, "ServiceUnavailable", "The service is busy.", kind="InternalError")
         return FileResponse(path)
 

@@ -43,7 +43,7 @@ MODELS_MAX: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manuscript:
+class FilmForm:
     """What was typed. ``files``: uploaded pictures, by their names: ``{"street.png": "file:given/…"}``."""
 
     text: str = ""
@@ -59,9 +59,9 @@ class Manuscript:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sketch:
+class FormReview:
     """
-    What is known about a manuscript. ``plan``: once it has no mistakes. ``pictures``: what it names, and the name under
+    What is known about the form. ``plan``: once it has no mistakes. ``pictures``: what it names, and the name under
     which it was uploaded; None: not yet. ``takes_s``: how long its longest chain takes, if similar jobs were done
     before.
 
@@ -85,66 +85,66 @@ async def show_new(request: Request) -> Response:
     """``GET /new?from=RUN``: empty, or with the current storyboard of a run. Raises: NotFound; Conflict."""
     state, source = state_of(request), request.query_params.get("from")
     if not source:
-        return await _page(request, Manuscript(), Sketch())
+        return await _page(request, FilmForm(), FormReview())
     run = await stored_run(state, source)
     board = await asyncio.to_thread(write_storyboard, run, await state.store.wordings.of(run.id))
-    manuscript = Manuscript(text=board.text)
-    return await _page(request, manuscript, await sketch_of(state, manuscript), source=run)
+    film_form = FilmForm(text=board.text)
+    return await _page(request, film_form, await review_of(state, film_form), source=run)
 
 
 async def show_plan(request: Request) -> Response:
-    """``POST /new/plan``: what the manuscript would do and cost, as a part of the page. Nothing is spent or stored."""
-    manuscript = _manuscript(fields_of(request))
-    sketch = await sketch_of(state_of(request), manuscript)
-    return await render_page(request, "plan.html", manuscript=manuscript, sketch=sketch)
+    """``POST /new/plan``: what the form would do and cost, as a part of the page. Nothing is spent or stored."""
+    film_form = _film_form(fields_of(request))
+    review = await review_of(state_of(request), film_form)
+    return await render_page(request, "plan.html", film_form=film_form, review=review)
 
 
 async def start_new(request: Request) -> Response:
     """``POST /new``: ``action=start`` makes a run of the plan that was shown; if that is impossible, it says so."""
     state, fields = state_of(request), fields_of(request)
-    manuscript = _manuscript(fields)
-    sketch = await sketch_of(state, manuscript)
-    if fields.get("action") != "start" or not manuscript.plan_id or sketch.plan is None or sketch.missing:
-        return await _page(request, manuscript, sketch)
+    film_form = _film_form(fields)
+    review = await review_of(state, film_form)
+    if fields.get("action") != "start" or not film_form.plan_id or review.plan is None or review.missing:
+        return await _page(request, film_form, review)
     try:
-        run = await _begin(state, manuscript)
+        run = await _begin(state, film_form)
     except FrameRelayError as error:
         plain = await answer_known_error(request, error)
-        trouble = replace(sketch, trouble=error.message)
-        return await _page(request, manuscript, trouble, status=plain.status_code)
+        trouble = replace(review, trouble=error.message)
+        return await _page(request, film_form, trouble, status=plain.status_code)
     return Response(status_code=303, headers={"Location": f"/runs/{run.id}"})
 
 
-async def sketch_of(state: State, manuscript: Manuscript) -> Sketch:
-    """*manuscript* read, priced and planned; every mistake is part of the answer."""
-    if not manuscript.text.strip():
-        return Sketch()
-    document = await asyncio.to_thread(_document, manuscript)
+async def review_of(state: State, film_form: FilmForm) -> FormReview:
+    """*film_form* read, priced and planned; every mistake is part of the answer."""
+    if not film_form.text.strip():
+        return FormReview()
+    document = await asyncio.to_thread(_document, film_form)
     pictures: dict[str, str | None] = {}
     try:
-        board = await asyncio.to_thread(_board, state, manuscript, pictures)
+        board = await asyncio.to_thread(_board, state, film_form, pictures)
         plan = plan_view(await plan_for(state, board))
     except StoryboardInvalid as error:
-        return Sketch(mistakes=error.mistakes, pictures=pictures, document=document)
+        return FormReview(mistakes=error.mistakes, pictures=pictures, document=document)
     except FrameRelayError as error:
-        return Sketch(trouble=error.message, pictures=pictures, document=document)
+        return FormReview(trouble=error.message, pictures=pictures, document=document)
     takes_s = None if any(address is None for address in pictures.values()) else await _takes_s(state, board)
-    return Sketch(plan=plan, pictures=pictures, document=document, takes_s=takes_s)
+    return FormReview(plan=plan, pictures=pictures, document=document, takes_s=takes_s)
 
 
-async def _begin(state: State, manuscript: Manuscript) -> Run:
+async def _begin(state: State, film_form: FilmForm) -> Run:
     """Once for each plan of this page, however often its button is pressed."""
-    board = await asyncio.to_thread(_board, state, manuscript, {})
-    order = bound_to(board, plan_id=manuscript.plan_id, limit=manuscript.max_jobs or None, param="max_jobs")
-    key = f"page-{manuscript.nonce}-{manuscript.plan_id}-{manuscript.max_jobs}"
+    board = await asyncio.to_thread(_board, state, film_form, {})
+    order = bound_to(board, plan_id=film_form.plan_id, limit=film_form.max_jobs or None, param="max_jobs")
+    key = f"page-{film_form.nonce}-{film_form.plan_id}-{film_form.max_jobs}"
     return await begin_run(state, order, original=board, key=key)
 
 
-def _board(state: State, manuscript: Manuscript, pictures: dict[str, str | None]) -> Storyboard:
+def _board(state: State, film_form: FilmForm, pictures: dict[str, str | None]) -> Storyboard:
     """As the API would read it, with the pictures that it names; these are added to *pictures*."""
     trusted_hosts = TrustedHosts(state.settings.trusted_hosts)
-    board = read_storyboard(manuscript.text, form=manuscript.form, trusted_hosts=trusted_hosts)
-    pictures.update({name: _address_of(name, manuscript.files) for name in board.local_files()})
+    board = read_storyboard(film_form.text, form=film_form.form, trusted_hosts=trusted_hosts)
+    pictures.update({name: _address_of(name, film_form.files) for name in board.local_files()})
     names = {name: address for name, address in pictures.items() if address}
     if names:
         board = board.with_files(names)
@@ -161,9 +161,9 @@ def _address_of(name: str, files: Mapping[str, str]) -> str | None:
     return files.get(name) or files.get(PurePosixPath(name.replace("\\", "/")).name)
 
 
-def _document(manuscript: Manuscript) -> dict[str, Any] | None:
+def _document(film_form: FilmForm) -> dict[str, Any] | None:
     try:
-        value = read_document(manuscript.text, form=manuscript.form).value
+        value = read_document(film_form.text, form=film_form.form).value
     except StoryboardInvalid:
         return None
     return value if isinstance(value, dict) else None
@@ -186,10 +186,10 @@ async def _takes_s(state: State, board: Storyboard) -> float | None:
 _PACE: Final = ("resolution", "duration", "frames", "service_tier")
 
 
-def _manuscript(fields: Mapping[str, str]) -> Manuscript:
+def _film_form(fields: Mapping[str, str]) -> FilmForm:
     text = fields.get("storyboard", "").replace("\r\n", "\n")
     nonce = fields.get("nonce", "")
-    return Manuscript(
+    return FilmForm(
         text=text,
         files=_files(fields.get("files", "")),
         plan_id=fields.get("plan") or None,
@@ -209,7 +209,7 @@ def _files(text: str) -> dict[str, str]:
 
 
 async def _page(
-    request: Request, manuscript: Manuscript, sketch: Sketch, *, source: Run | None = None, status: int = 200
+    request: Request, film_form: FilmForm, review: FormReview, *, source: Run | None = None, status: int = 200
 ) -> Response:
     providers = state_of(request).providers
     own = [one for one in providers.with_key()]
@@ -218,10 +218,10 @@ async def _page(
         request,
         "new.html",
         status=status,
-        manuscript=manuscript,
-        sketch=sketch,
+        film_form=film_form,
+        review=review,
         source=source,
-        files=json.dumps(manuscript.files),
+        files=json.dumps(film_form.files),
         providers=list(dict.fromkeys((providers.default, *providers.entries))),
         models=list(models)[:MODELS_MAX],
     )

@@ -16,10 +16,10 @@ from starlette.routing import Route
 
 from framerelay.sandbox.checks import envelope, refusal_of
 from framerelay.sandbox.clip import FRAMES_PER_SECOND
-from framerelay.sandbox.desk import Desk
 from framerelay.sandbox.dialects.bodies import WireBody, check_callback, check_picture, document, read, wrong
 from framerelay.sandbox.job import Dialect, Job, JobRequest
 from framerelay.sandbox.refusals import Objection
+from framerelay.sandbox.service import SandboxService
 from framerelay.upstream.wire import JobInput, JobState
 
 MODERATED: Final = (
@@ -76,9 +76,9 @@ class ArkCreate(WireBody, frozen=True, kw_only=True):
     frames: int | UnsetType = UNSET
 
 
-def routes(desk: Desk) -> list[Route]:
+def routes(service: SandboxService) -> list[Route]:
     """Its paths."""
-    api = _ArkApi(desk)
+    api = _ArkApi(service)
     return [
         Route(TASKS, api.submit, methods=["POST"]),
         Route(TASKS, api.page, methods=["GET"]),
@@ -88,14 +88,14 @@ def routes(desk: Desk) -> list[Route]:
 
 
 class _ArkApi:
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, service: SandboxService) -> None:
+        self._service = service
         self._dialect = Dialect(
             name="ark", new_id=_new_id, refusal=refusal_of, callback_body=_callback_body, moderation=MODERATED
         )
 
     async def submit(self, request: Request) -> Response:
-        return await self._desk.submit(request, self._dialect, self._read, lambda job: {"id": job.id})
+        return await self._service.submit(request, self._dialect, self._read, lambda job: {"id": job.id})
 
     async def _read(self, request: Request, body: bytes) -> JobRequest:
         create = read(body, ArkCreate, self._dialect)
@@ -132,11 +132,11 @@ class _ArkApi:
                 check_picture(part.image_url.url, self._dialect, "content.image_url.url")
 
     async def look_up(self, request: Request) -> Response:
-        return JSONResponse(describe(await self._desk.look_up(self._job(request))))
+        return JSONResponse(describe(await self._service.look_up(self._job(request))))
 
     async def page(self, request: Request) -> Response:
         """By page, the newest first; ``filter.status``, ``filter.model`` and any number of ``filter.task_ids``."""
-        self._desk.authenticate(request, self._dialect)
+        self._service.authenticate(request, self._dialect)
         query = request.query_params
         number, size = query.get("page_num", "1"), query.get("page_size", "20")
         if not (number.isdecimal() and size.isdecimal() and 1 <= int(number) <= 500 and 1 <= int(size) <= 500):
@@ -144,7 +144,7 @@ class _ArkApi:
         ids = query.getlist("filter.task_ids")
         jobs = [
             describe(job)
-            for job in reversed(self._desk.renderer.jobs.values())
+            for job in reversed(self._service.renderer.jobs.values())
             if job.dialect is self._dialect
             and query.get("filter.status", job.state.value) == job.state.value
             and query.get("filter.model", job.request.model) == job.request.model
@@ -157,14 +157,14 @@ class _ArkApi:
         """A queued job is cancelled, the record of a finished one removed; any other is refused."""
         job = self._job(request)
         if job.state in (JobState.SUCCEEDED, JobState.FAILED, JobState.EXPIRED):
-            self._desk.renderer.forget(job)
-        elif not self._desk.renderer.cancel(job):
+            self._service.renderer.forget(job)
+        elif not self._service.renderer.cancel(job):
             raise envelope(409, "OperationDenied.TaskState", f"The task is {job.state.value}.", kind="Conflict")
         return JSONResponse({})
 
     def _job(self, request: Request) -> Job:
-        self._desk.authenticate(request, self._dialect)
-        job = self._desk.job(self._dialect, request.path_params["job_id"])
+        self._service.authenticate(request, self._dialect)
+        job = self._service.job(self._dialect, request.path_params["job_id"])
         if job is None:
             raise refusal_of(Objection.ABSENT, "The specified task is not found.", "id")
         return job

@@ -19,11 +19,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from framerelay.sandbox.desk import Desk
 from framerelay.sandbox.dialects.bodies import WireBody, check_callback, read
 from framerelay.sandbox.dialects.fal_models import MODELS, input_of
 from framerelay.sandbox.job import Dialect, Job, JobRequest
 from framerelay.sandbox.refusals import Objection, Refusal, complaint_of
+from framerelay.sandbox.service import SandboxService
 from framerelay.upstream.wire import JobInput, JobState
 
 POLICY: Final = "content_policy_violation"
@@ -33,9 +33,9 @@ MODERATED: Final = (
 )
 
 
-def routes(desk: Desk) -> list[Route]:
+def routes(service: SandboxService) -> list[Route]:
     """Its paths; those of a request contain only the app, without the rest of the model's name."""
-    api = _FalApi(desk)
+    api = _FalApi(service)
     requests = "/fal/{owner}/{app}/requests/{job_id}"
     return [
         Route("/fal/.well-known/jwks.json", api.keys, methods=["GET"]),
@@ -49,8 +49,8 @@ def routes(desk: Desk) -> list[Route]:
 
 
 class _FalApi:
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, service: SandboxService) -> None:
+        self._service = service
         self._key = Ed25519PrivateKey.generate()
         self._dialect = Dialect(
             name="fal",
@@ -63,7 +63,7 @@ class _FalApi:
         )
 
     async def submit(self, request: Request) -> Response:
-        return await self._desk.submit(request, self._dialect, self._read, self._create_answer)
+        return await self._service.submit(request, self._dialect, self._read, self._create_answer)
 
     async def _read(self, request: Request, body: bytes) -> JobRequest:
         model, kind = request.path_params["model"], MODELS.get(request.path_params["model"])
@@ -95,7 +95,7 @@ class _FalApi:
         }
 
     async def status(self, request: Request) -> Response:
-        job = await self._desk.look_up(self._job(request))
+        job = await self._service.look_up(self._job(request))
         document: dict[str, object] = {"status": _word(job), "request_id": job.id, "response_url": _address(job)}
         if job.state is JobState.QUEUED:
             document |= {"queue_position": 0}
@@ -110,32 +110,32 @@ class _FalApi:
 
     async def cancel(self, request: Request) -> Response:
         """Only what has not begun can be cancelled."""
-        if self._desk.renderer.cancel(self._job(request)):
+        if self._service.renderer.cancel(self._job(request)):
             return JSONResponse({"status": "CANCELLATION_REQUESTED"}, 202)
         raise Refusal(400, {"status": "ALREADY_COMPLETED"})
 
     def _job(self, request: Request) -> Job:
-        self._desk.authenticate(request, self._dialect)
-        job = self._desk.job(self._dialect, request.path_params["job_id"])
+        self._service.authenticate(request, self._dialect)
+        job = self._service.job(self._dialect, request.path_params["job_id"])
         if job is None:
             raise self._dialect.refusal(Objection.ABSENT, "Request not found", "request_id")
         return job
 
     async def initiate(self, request: Request) -> Response:
         """The first step of an upload, as at rest.fal.ai."""
-        self._desk.authenticate(request, self._dialect)
-        self._desk.maybe_unavailable(self._dialect, "upload", self._desk.count("upload"))
-        upload = read(await self._desk.body_of(request, self._dialect), FalUpload, self._dialect)
-        name = await self._desk.keep_upload(b"", upload.file_name)
-        base = self._desk.base_url(request)
+        self._service.authenticate(request, self._dialect)
+        self._service.maybe_unavailable(self._dialect, "upload", self._service.count("upload"))
+        upload = read(await self._service.body_of(request, self._dialect), FalUpload, self._dialect)
+        name = await self._service.keep_upload(b"", upload.file_name)
+        base = self._service.base_url(request)
         return JSONResponse({"upload_url": f"{base}/fal/storage/upload/{name}", "file_url": f"{base}/files/{name}"})
 
     async def put(self, request: Request) -> Response:
         """The second one; knowing the address is the permission."""
         name = request.path_params["name"]
-        if self._desk.storage.find("uploads", name) is None:
+        if self._service.storage.find("uploads", name) is None:
             raise self._dialect.refusal(Objection.ABSENT, "There is no such upload.", "name")
-        self._desk.storage.keep("uploads", name, await self._desk.body_of(request, self._dialect))
+        self._service.storage.keep("uploads", name, await self._service.body_of(request, self._dialect))
         return Response()
 
     async def keys(self, request: Request) -> Response:

@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from framerelay.sandbox.desk import Desk
 from framerelay.sandbox.dialects.bodies import WireBody, check_callback, check_picture, digits, document, read, wrong
 from framerelay.sandbox.job import Dialect, Job, JobRequest
 from framerelay.sandbox.refusals import Objection, Refusal
+from framerelay.sandbox.service import SandboxService
 from framerelay.upstream.wire import JobInput, JobState
 
 CHALLENGE_WAIT_S: Final = 3.0
@@ -49,9 +49,9 @@ class HailuoCreate(WireBody, frozen=True, kw_only=True):
     callback_url: str | UnsetType = UNSET
 
 
-def routes(desk: Desk) -> list[Route]:
+def routes(service: SandboxService) -> list[Route]:
     """Its paths."""
-    api = _HailuoApi(desk)
+    api = _HailuoApi(service)
     return [
         Route("/hailuo/v1/video_generation", api.submit, methods=["POST"]),
         Route("/hailuo/v1/query/video_generation", api.look_up, methods=["GET"]),
@@ -60,8 +60,8 @@ def routes(desk: Desk) -> list[Route]:
 
 
 class _HailuoApi:
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, service: SandboxService) -> None:
+        self._service = service
         self._dialect = Dialect(
             name="hailuo",
             new_id=lambda: digits(18),
@@ -72,7 +72,7 @@ class _HailuoApi:
         )
 
     async def submit(self, request: Request) -> Response:
-        return await self._desk.submit(
+        return await self._service.submit(
             request, self._dialect, self._read, lambda job: {"task_id": job.id, "base_resp": OK}
         )
 
@@ -105,7 +105,7 @@ class _HailuoApi:
         """The address has to send back what it is sent, within three seconds. Raises: Refusal."""
         challenge = {"challenge": token_hex(16)}
         try:
-            answer = await self._desk.client.post(url, json=challenge, timeout=CHALLENGE_WAIT_S)
+            answer = await self._service.client.post(url, json=challenge, timeout=CHALLENGE_WAIT_S)
             is_echo = answer.status_code == 200 and answer.json() == challenge
         except (httpx.HTTPError, httpx.InvalidURL, ValueError):
             is_echo = False
@@ -114,22 +114,24 @@ class _HailuoApi:
 
     async def look_up(self, request: Request) -> Response:
         """The state of the job; a clip is named by a file."""
-        self._desk.authenticate(request, self._dialect)
-        job = self._desk.job(self._dialect, request.query_params.get("task_id", ""))
+        self._service.authenticate(request, self._dialect)
+        job = self._service.job(self._dialect, request.query_params.get("task_id", ""))
         if job is None:
             raise wrong(self._dialect, "task_id", "is not known")
-        job = await self._desk.look_up(job)
+        job = await self._service.look_up(job)
         return JSONResponse(_record(job, _ASKED.get(job.state, "Fail")))
 
     async def retrieve(self, request: Request) -> Response:
         """Where the file of a clip is; a new address each time."""
-        self._desk.authenticate(request, self._dialect)
+        self._service.authenticate(request, self._dialect)
         file_id = request.query_params.get("file_id", "")
-        jobs = self._desk.renderer.jobs.values()
+        jobs = self._service.renderer.jobs.values()
         job = next((one for one in jobs if one.dialect is self._dialect and _file_id(one) == file_id), None)
         if job is None or job.state is not JobState.SUCCEEDED:
             raise wrong(self._dialect, "file_id", "is not known")
-        self._desk.maybe_unavailable(self._dialect, "retrieve", job.number, self._desk.count(f"retrieve/{job.id}"))
+        self._service.maybe_unavailable(
+            self._dialect, "retrieve", job.number, self._service.count(f"retrieve/{job.id}")
+        )
         about = {"file_id": file_id, "bytes": 0, "created_at": job.updated, "filename": "output_aigc.mp4"}
         about |= {"purpose": "video_generation", "download_url": job.fresh_video_url}
         return JSONResponse({"file": about, "base_resp": OK})

@@ -15,16 +15,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from framerelay.sandbox.checks import envelope, read_create, refusal_of
-from framerelay.sandbox.desk import Desk
 from framerelay.sandbox.dialects import ark
 from framerelay.sandbox.job import Dialect, Job, JobRequest
 from framerelay.sandbox.refusals import Objection, Refusal
+from framerelay.sandbox.service import SandboxService
 from framerelay.upstream.wire import CreateAnswer, JobState
 
 
-def routes(desk: Desk) -> list[Route]:
+def routes(service: SandboxService) -> list[Route]:
     """Its paths."""
-    api = _JobsApi(desk)
+    api = _JobsApi(service)
     return [
         Route("/v1/jobs", api.submit, methods=["POST"]),
         Route("/v1/jobs/{job_id}", api.look_up, methods=["GET"]),
@@ -35,10 +35,10 @@ def routes(desk: Desk) -> list[Route]:
 class _JobsApi:
     """Its calls; ``_answers``: those given to an ``Idempotency-Key``, by the body that came with it."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, service: SandboxService) -> None:
+        self._service = service
         self._answers: dict[str, tuple[str, object]] = {}
-        self._describe = ark.describe if desk.options.dialect == "ark" else describe
+        self._describe = ark.describe if service.options.dialect == "ark" else describe
         self._dialect = Dialect(
             name="jobs",
             new_id=lambda: f"job_{uuid4().hex[:20]}",
@@ -50,7 +50,7 @@ class _JobsApi:
 
     async def submit(self, request: Request) -> Response:
         """``POST /v1/jobs``."""
-        return await self._desk.submit(request, self._dialect, self._read, self._create_answer)
+        return await self._service.submit(request, self._dialect, self._read, self._create_answer)
 
     async def _read(self, request: Request, body: bytes) -> JobRequest:
         """The request, unless its key was honored before. Raises: Refusal."""
@@ -69,23 +69,23 @@ class _JobsApi:
     def _create_answer(self, job: Job) -> object:
         answer = CreateAnswer(id=job.id, model=job.request.model, created=job.created, request_id=job.request_id)
         document = msgspec.to_builtins(answer)
-        if job.request.reference and self._desk.options.idempotent:
+        if job.request.reference and self._service.options.idempotent:
             self._answers[job.request.reference] = (str(job.request.detail), document)
         return document
 
     async def look_up(self, request: Request) -> Response:
         """``GET /v1/jobs/{id}``."""
-        self._desk.authenticate(request, self._dialect)
-        job = self._desk.job(self._dialect, request.path_params["job_id"])
+        self._service.authenticate(request, self._dialect)
+        job = self._service.job(self._dialect, request.path_params["job_id"])
         if job is None:
             raise refusal_of(Objection.ABSENT, "There is no such job.", "id")
-        return JSONResponse(self._describe(await self._desk.look_up(job)))
+        return JSONResponse(self._describe(await self._service.look_up(job)))
 
     async def upload(self, request: Request) -> Response:
         """``POST /v1/files/upload``."""
-        self._desk.authenticate(request, self._dialect)
-        self._desk.maybe_unavailable(self._dialect, "upload", self._desk.count("upload"))
-        self._desk.check_length(request, self._dialect)
+        self._service.authenticate(request, self._dialect)
+        self._service.maybe_unavailable(self._dialect, "upload", self._service.count("upload"))
+        self._service.check_length(request, self._dialect)
         async with request.form(max_files=1, max_fields=8) as form:
             kind, purpose, file = form.get("kind"), form.get("purpose"), form.get("file")
             if kind not in ("image", "video", "audio"):
@@ -95,8 +95,8 @@ class _JobsApi:
             if not isinstance(file, UploadFile):
                 raise refusal_of(Objection.MISSING, "file is missing.", "file")
             content = await file.read()
-            name = await self._desk.keep_upload(content, file.filename)
-        url = f"{self._desk.base_url(request)}/files/{name}"
+            name = await self._service.keep_upload(content, file.filename)
+        url = f"{self._service.base_url(request)}/files/{name}"
         file_id = name.partition(".")[0]
         answer = {"id": file_id, "object": "file", "url": url, "kind": kind, "purpose": purpose, "bytes": len(content)}
         return JSONResponse(answer | {"created_at": int(time.time())})

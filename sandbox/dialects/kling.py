@@ -19,7 +19,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from framerelay.sandbox.clip import FRAMES_PER_SECOND
-from framerelay.sandbox.desk import Desk
 from framerelay.sandbox.dialects.bodies import check_callback, digits, document, read, wrong
 from framerelay.sandbox.dialects.kling_bodies import (
     LIST_MAX,
@@ -33,6 +32,7 @@ from framerelay.sandbox.dialects.kling_bodies import (
 )
 from framerelay.sandbox.job import Dialect, Job, JobRequest
 from framerelay.sandbox.refusals import Objection, Refusal
+from framerelay.sandbox.service import SandboxService
 from framerelay.upstream.wire import JobState
 
 MODERATED: Final = ("1301", "Failure to pass the risk control system")
@@ -52,9 +52,9 @@ WORDS: Final = {
 }
 
 
-def routes(desk: Desk) -> list[Route]:
+def routes(service: SandboxService) -> list[Route]:
     """Its paths."""
-    api = _KlingApi(desk)
+    api = _KlingApi(service)
     return [
         Route("/kling/tasks", api.look_up, methods=["GET"]),
         Route("/kling/tasks", api.page, methods=["POST"]),
@@ -63,9 +63,9 @@ def routes(desk: Desk) -> list[Route]:
 
 
 class _KlingApi:
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        secret = desk.options.webhook_secret
+    def __init__(self, service: SandboxService) -> None:
+        self._service = service
+        secret = service.options.webhook_secret
         self._secret = base64.b64decode(secret.removeprefix("whsec_")) if secret else None
         self._dialect = Dialect(
             name="kling",
@@ -77,7 +77,7 @@ class _KlingApi:
         )
 
     async def submit(self, request: Request) -> Response:
-        return await self._desk.submit(request, self._dialect, self._read, lambda job: _answer(_create_answer(job)))
+        return await self._service.submit(request, self._dialect, self._read, lambda job: _answer(_create_answer(job)))
 
     async def _read(self, request: Request, body: bytes) -> JobRequest:
         kind, model = request.path_params["kind"], request.path_params["model"]
@@ -112,19 +112,19 @@ class _KlingApi:
 
     async def look_up(self, request: Request) -> Response:
         """Those of the ids that exist; the others are absent from the list."""
-        self._desk.authenticate(request, self._dialect)
+        self._service.authenticate(request, self._dialect)
         ids = request.query_params.get("task_ids", "")
         references = request.query_params.get("external_task_ids", "")
         names = [one for one in (ids or references).split(",") if one]
         if not names or (ids and references) or len(names) > IDS_MAX:
             raise wrong(self._dialect, "task_ids, external_task_ids", f"are needed, one of both, at most {IDS_MAX}")
         jobs = [job for job in self._jobs() if (job.id if ids else job.request.reference) in names]
-        return JSONResponse(_answer([_record(await self._desk.look_up(job)) for job in jobs]))
+        return JSONResponse(_answer([_record(await self._service.look_up(job)) for job in jobs]))
 
     async def page(self, request: Request) -> Response:
         """The newest first; without times those of the last 30 days."""
-        self._desk.authenticate(request, self._dialect)
-        page = read(await self._desk.body_of(request, self._dialect), KlingPage, self._dialect)
+        self._service.authenticate(request, self._dialect)
+        page = read(await self._service.body_of(request, self._dialect), KlingPage, self._dialect)
         times = [one or "" for one in (page.start_time, page.end_time) if one is not UNSET]
         if not 1 <= page.limit <= LIST_MAX or not all(one.isdecimal() for one in [*times, page.cursor or "0"]):
             raise wrong(self._dialect, "start_time, end_time, cursor, limit", "are not numbers in their bounds")
@@ -136,7 +136,7 @@ class _KlingApi:
         return JSONResponse(_answer({"result": result, "next_cursor": cursor, "has_more": more}))
 
     def _jobs(self) -> list[Job]:
-        return [job for job in self._desk.renderer.jobs.values() if job.dialect is self._dialect]
+        return [job for job in self._service.renderer.jobs.values() if job.dialect is self._dialect]
 
     def _sign(self, job: Job, body: bytes) -> Mapping[str, str]:
         """Standard Webhooks 1.0.0."""

@@ -15,10 +15,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from framerelay.sandbox.clip import FRAMES_PER_SECOND
-from framerelay.sandbox.desk import Desk
 from framerelay.sandbox.dialects.bodies import WireBody, check_picture, document, read, wrong
 from framerelay.sandbox.job import Dialect, Job, JobRequest
 from framerelay.sandbox.refusals import Objection, Refusal
+from framerelay.sandbox.service import SandboxService
 from framerelay.sandbox.sizes import SIZES
 from framerelay.upstream.wire import JobInput, JobState
 
@@ -76,9 +76,9 @@ class RunwayUpload(WireBody, frozen=True, kw_only=True):
     type: Literal["ephemeral"]
 
 
-def routes(desk: Desk) -> list[Route]:
+def routes(service: SandboxService) -> list[Route]:
     """Its paths."""
-    api = _RunwayApi(desk)
+    api = _RunwayApi(service)
     return [
         Route("/runway/v1/image_to_video", api.submit, methods=["POST"]),
         Route("/runway/v1/text_to_video", api.submit, methods=["POST"]),
@@ -90,8 +90,8 @@ def routes(desk: Desk) -> list[Route]:
 
 
 class _RunwayApi:
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, service: SandboxService) -> None:
+        self._service = service
         self._dialect = Dialect(
             name="runway",
             new_id=lambda: str(uuid4()),
@@ -101,7 +101,7 @@ class _RunwayApi:
         )
 
     async def submit(self, request: Request) -> Response:
-        return await self._desk.submit(request, self._dialect, self._read, _create_answer)
+        return await self._service.submit(request, self._dialect, self._read, _create_answer)
 
     async def _read(self, request: Request, body: bytes) -> JobRequest:
         self._check_version(request)
@@ -139,9 +139,9 @@ class _RunwayApi:
 
     def _address(self, uri: str, request: Request) -> str:
         if uri.startswith(UPLOAD):
-            if self._desk.storage.find("uploads", uri.removeprefix(UPLOAD)) is None:
+            if self._service.storage.find("uploads", uri.removeprefix(UPLOAD)) is None:
                 raise wrong(self._dialect, "promptImage", "names no upload")
-            return f"{self._desk.base_url(request)}/files/{uri.removeprefix(UPLOAD)}"
+            return f"{self._service.base_url(request)}/files/{uri.removeprefix(UPLOAD)}"
         check_picture(uri, self._dialect, "promptImage")
         if uri.startswith("data:") and len(uri) > DATA_URI_MAX:
             raise wrong(self._dialect, "promptImage", "is a data URI of more than 5 MB")
@@ -168,30 +168,30 @@ class _RunwayApi:
             raise wrong(dialect, "audio", f"is not known to {create.model}")
 
     async def look_up(self, request: Request) -> Response:
-        return JSONResponse(_record(await self._desk.look_up(self._job(request))))
+        return JSONResponse(_record(await self._service.look_up(self._job(request))))
 
     async def delete(self, request: Request) -> Response:
         """Cancels queued tasks, and removes the record of finished ones."""
         job = self._job(request)
-        (self._desk.renderer.forget if job.state.is_final else self._desk.renderer.cancel)(job)
+        (self._service.renderer.forget if job.state.is_final else self._service.renderer.cancel)(job)
         return Response(status_code=204)
 
     def _job(self, request: Request) -> Job:
-        self._desk.authenticate(request, self._dialect)
+        self._service.authenticate(request, self._dialect)
         self._check_version(request)
-        job = self._desk.job(self._dialect, request.path_params["job_id"])
+        job = self._service.job(self._dialect, request.path_params["job_id"])
         if job is None:
             raise _refusal(Objection.ABSENT, "An API resource with that ID was not found.", "id")
         return job
 
     async def initiate(self, request: Request) -> Response:
         """A form for the bytes, and the name by which a create uses them."""
-        self._desk.authenticate(request, self._dialect)
+        self._service.authenticate(request, self._dialect)
         self._check_version(request)
-        self._desk.maybe_unavailable(self._dialect, "upload", self._desk.count("upload"))
-        upload = read(await self._desk.body_of(request, self._dialect), RunwayUpload, self._dialect)
-        name = await self._desk.keep_upload(b"", upload.filename)
-        address = f"{self._desk.base_url(request)}/runway/uploads/{name}"
+        self._service.maybe_unavailable(self._dialect, "upload", self._service.count("upload"))
+        upload = read(await self._service.body_of(request, self._dialect), RunwayUpload, self._dialect)
+        name = await self._service.keep_upload(b"", upload.filename)
+        address = f"{self._service.base_url(request)}/runway/uploads/{name}"
         return JSONResponse({"uploadUrl": address, "fields": {"key": name}, "runwayUri": f"{UPLOAD}{name}"})
 
     async def post_form(self, request: Request) -> Response:
@@ -199,11 +199,11 @@ class _RunwayApi:
         name = request.path_params["name"]
         async with request.form(max_files=1, max_fields=8) as form:
             file = form.get("file")
-            if self._desk.storage.find("uploads", name) is None or form.get("key") != name:
+            if self._service.storage.find("uploads", name) is None or form.get("key") != name:
                 raise _refusal(Objection.ABSENT, "There is no such upload.", "key")
             if not isinstance(file, UploadFile):
                 raise wrong(self._dialect, "file", "is missing")
-            self._desk.storage.keep("uploads", name, await file.read())
+            self._service.storage.keep("uploads", name, await file.read())
         return Response(status_code=204)
 
 

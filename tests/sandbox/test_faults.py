@@ -28,7 +28,7 @@ async def test_a_job_calls_back_at_each_change_in_order(sandbox, receiver) -> No
 
 async def test_callbacks_are_sent_after_the_submit_is_answered(sandbox, receiver, monkeypatch) -> None:
     """A slow answer holds them back: unless the switch ``early`` is on, nobody hears of a job before its submitter."""
-    monkeypatch.setattr("framerelay.sandbox.desk.SLOW_S", 0.6)
+    monkeypatch.setattr("framerelay.sandbox.service.SLOW_S", 0.6)
     async with sandbox(faults=Faults(slow=1.0)) as client:
         submit = asyncio.create_task(client.post(GOOD | {"input": {"prompt": "x", "callback_url": receiver.url}}))
         ended_tasks, _ = await asyncio.wait([submit], timeout=0.3)

@@ -23,8 +23,8 @@ def _all_pauses_are_a_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("framerelay.store.look_ups.REST_S", 0.2)
     monkeypatch.setattr("framerelay.runs.takes.LAGS_S", 0.1)
     monkeypatch.setattr("framerelay.processors.hook.LAGS_S", 0.1)
-    monkeypatch.setattr("framerelay.sandbox.desk.LAG_S", 0.2)
-    monkeypatch.setattr("framerelay.sandbox.desk.SLOW_S", 0.2)
+    monkeypatch.setattr("framerelay.sandbox.service.LAG_S", 0.2)
+    monkeypatch.setattr("framerelay.sandbox.service.SLOW_S", 0.2)
 
 
 @pytest.fixture

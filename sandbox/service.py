@@ -46,8 +46,8 @@ class Submit(TypedDict):
     job_id: str | None
 
 
-class Desk:
-    """The desk of one sandbox. *client* is what it asks others with, and is set, as *renderer* is, while it runs."""
+class SandboxService:
+    """What one sandbox does. *client* is what it asks others with, and is set, as *renderer* is, while it runs."""
 
     renderer: Renderer
     client: httpx.AsyncClient
