@@ -3,7 +3,7 @@
 
     python -m benchmarks [NAME …]
 
-With names only those are asked, and nothing is written: a page of results is of one machine and one run.
+With names, only those are asked, and nothing is written: a page of results belongs to one machine and one run.
 """
 
 import json
@@ -53,7 +53,7 @@ def main(names: list[str]) -> int:
 
 
 def ask(name: str) -> list[str] | None:
-    """The lines that a question printed; None if it failed. A process of its own: what one loads, no other has."""
+    """The lines that a question printed; None if it failed. A separate process: what one loads, no other has."""
     print(f"— {name} …", flush=True)
     process = subprocess.Popen([sys.executable, "-m", f"benchmarks.{name}"], stdout=subprocess.PIPE, text=True)
     try:

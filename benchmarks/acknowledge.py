@@ -2,12 +2,11 @@
 How many durable callbacks a second, against the same uvicorn's bare 202?
 
 One receiver process, one Redis that appends to its file (each write synced, as shipped; then synced each second), 64
-kept connections, each callback with a token and a body of its own. The receiver is measured as it is shipped, with a
+persistent connections, each callback with its own token and body. The receiver is measured as it is shipped, with a
 line for each callback in its log, and at ``warning``, where there is none; and as shipped with callbacks of another
-provider, which are read by its profile. Beside it, in many short turns, so that
-whatever else the machine does hits all: a server that answers 202 and reads nothing; arq's own `enqueue_job` for each
-request; the Go program `webhook` that runs ``/bin/true`` and keeps nothing; and two receivers instead of one. Ratios
-are medians of the turns.
+provider, which are read by its profile. It is compared, in many short turns, so that whatever else the machine does
+affects all, with: a server that answers 202 and reads nothing; arq's own `enqueue_job` for each request; the Go program
+`webhook` that runs ``/bin/true`` and keeps nothing; and two receivers instead of one. Ratios are medians of the turns.
 """
 
 import asyncio
@@ -111,7 +110,7 @@ async def _until_it_rests(side: Side) -> None:
 
 
 def _figures(turns: list[dict[str, Load]]) -> dict[str, Any]:
-    """What is shipped first, then at ``warning``, then what is beside them."""
+    """As shipped first, then at ``warning``, then what they are compared with."""
     ratios = {name: [turn[name].per_s / turn["bare"].per_s for turn in turns] for name in turns[0]}
     return {
         **_of_side("ours", turns, ratios),

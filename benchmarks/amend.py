@@ -3,8 +3,8 @@ What does it cost to give a film of 500 shots another storyboard: to say what th
 
 The rules alone, in this process: neither Redis nor HTTP. Films of one chain, of a hundred scenes, and of shots that all
 look alike, each shot with a take that is done; a shot is put before all others, so that every id moves, or the whole
-film is turned around. Beside it what the reading of such a storyboard takes, as JSON and as YAML, which each amendment
-begins with.
+film is turned around. It is compared with reading such a storyboard, as JSON and as YAML, which is the first step of
+each amendment.
 """
 
 import json

@@ -4,8 +4,8 @@ What does joining a film cost, against the two ways of ffmpeg, and does its memo
 Clips of 5 s, built like a real model's (24 frames a second, B-frames, sound that outlasts the picture). Ours is the
 caged decoder process of a worker, warm as it is there, from the request to the synced file. Where the clips are alike
 we copy the picture and fit the sound: against the concat demuxer, once copying all (which leaves a freeze and a click
-at every joint) and once with the same work on the sound. Where they are not we encode: against the concat filter with
-our settings of x264. Both take turns; memory is the peak of the process that does the work (Linux only).
+at every joint) and once with the same work on the sound. Where they are not, we encode: against the concat filter with
+our settings for x264. Both take turns; memory is the peak of the process that does the work (Linux only).
 """
 
 import asyncio
@@ -56,7 +56,7 @@ def measure() -> dict[str, Any]:
 
 async def _measure(alike: Sequence[Path], mixture: Sequence[Path], folder: Path) -> dict[str, Any]:
     async with Decoder() as ours:
-        await _join(ours, alike[:1], folder)  # What is loaded on first use counts for nobody.
+        await _join(ours, alike[:1], folder)  # What is loaded on first use is not counted.
         copying = await _turns(
             ours, _film(alike, CLIPS), folder, {"demuxer": _demuxer, "demuxer_sound": _demuxer_sound}, TURNS
         )

@@ -5,7 +5,7 @@ Real processes: receiver, worker, synced Redis, a provider that is instant in th
 What is measured is always the same leg: a chain that waits is let go, makes three shots, of which two follow
 from a callback, and waits again; the clocks run from its first submit on, when the worker has read the run that
 the receiver changed by the approval. Long and short take turns leg by leg, a few tenths of a second each, so that
-whatever else the machine does hits both, and every figure is a ratio to its partner's in the same turn.
+whatever else the machine does affects both, and every figure is a ratio to its partner's in the same turn.
 
 Shots: a run of 4, one of 20 and one of 100, each made leg by leg up to its end. Stored runs: two houses side by side,
 of which one keeps 10 stored runs; the other has as many, which shows the noise, and grows to 1,000, 10,000 and 100,000,
@@ -60,7 +60,7 @@ async def _measure(folder: Path) -> dict[str, Any]:
         for house in (few, many):
             await _store(house.redis, range(FEW))
             for _ in range(6):
-                await Film(house, 4).leg()  # What is loaded on first use counts for nobody.
+                await Film(house, 4).leg()  # What is loaded on first use is not counted.
             await _callbacks(house)
         longer = await _by_shots(few)
         count, more = FEW, []

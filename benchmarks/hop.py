@@ -110,7 +110,7 @@ async def _chain(provider: Provider, folder: Path) -> None:
 
 
 async def _poller(clip: Path, folder: Path) -> HopTimes:
-    """Its hops begin when its jobs are done; nobody tells it."""
+    """Its hops begin when its jobs are done; nothing tells it."""
     figures = HopTimes()
     async with thin_provider(MBIT_S, clip, rendering_s=POLLED_S) as provider, _peer("poller", provider, folder):
         log = await _submits(provider, 2 * len(POLLED_S))
@@ -122,7 +122,7 @@ async def _poller(clip: Path, folder: Path) -> HopTimes:
 
 
 def add_hops(figures: HopTimes, log: ProviderLog, clip: Path) -> None:
-    """All hops but the first, which loads what is loaded once."""
+    """All hops but the first, in which everything is loaded that is loaded once."""
     for hop, moments in enumerate(_hops(log)):
         if hop:
             figures.took_ms.append((moments["submit"] - moments["callback"]) * 1000)

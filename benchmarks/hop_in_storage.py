@@ -3,7 +3,7 @@ How much longer is a hop with files in object storage than with files in the dat
 
 As in `hop`: from a callback to the next submit over a line of 50 Mbit/s to the provider, a clip of 720p and 5 s. The
 two sides take turns. The storage is a real S3 server (SeaweedFS) on loopback, as one in the same data center: the frame
-is put there before the next submit, the clip beside it.
+is put there before the next submit, the clip while the submit is sent.
 """
 
 import json

@@ -1,5 +1,5 @@
 """
-Two ways in which hops are made elsewhere, each a process of its own that goes on until it is ended.
+Two ways in which hops are made elsewhere, each in a separate process that runs until it is stopped.
 
 `python -m benchmarks.hop_peers poller PROVIDER FOLDER`: what the provider's own sample does: submit, ask every ten
 seconds, fetch the clip, decode it, upload the last frame, submit. (The sample hands on the provider's own frame, where

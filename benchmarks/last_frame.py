@@ -2,11 +2,11 @@
 How long after a clip's last byte has come is the PNG of its last frame ready?
 
 Ours through the caged decoder of a worker, at 50 Mbit/s and on a line as fast as this machine, with a clip that is
-built like a Seedance file (720p, 5 s, index at the end), and this one in 1080p and with a late keyframe. Beside it, in
-turns on the same files, what others do once the file is there: three ffmpeg commands, PyAV, OpenCV and moviepy, all
-with 720p; the two quickest with 1080p, too. Levels (of 255) tell how far a picture is from a full decode, exactly
-converted; ours must be the same byte for byte. CPU seconds are of a whole fetch, with the download; memory is the peak
-of the process that decodes (Linux only).
+built like a Seedance file (720p, 5 s, index at the end), and with the same clip in 1080p and with a late keyframe. In
+turns with it, on the same files, what others do once the file is there: three ffmpeg commands, PyAV, OpenCV and
+moviepy, all with 720p; the two fastest with 1080p, too. Levels (of 255) tell how far a picture is from a full decode,
+exactly converted; ours must be identical, byte for byte. CPU seconds are for a whole fetch, including the download;
+memory is the peak of the process that decodes (Linux only).
 """
 
 import asyncio
@@ -74,7 +74,7 @@ async def measure() -> dict[str, Any]:
 
 
 async def turns(ours: "Ours", others: dict[str, "Peer | None"], folder: Path) -> dict[str, Any]:
-    """One turn is not counted: by then everything is loaded that loads on first use."""
+    """The first turn is not counted: after it, everything that loads on first use is loaded."""
     there = {name: peer for name, peer in others.items() if peer}
     pictures: dict[str, dict[str, list[LastPicture]]] = {"720p": {}, "1080p": {}, "late": {}}
     levels: dict[str, float | None] = {}
@@ -117,7 +117,7 @@ def as_json(sample: Sequence[LastPicture]) -> dict[str, Any]:
 
 
 def median(sample: Sequence[LastPicture], figure: str) -> float:
-    """Of one figure; nothing is slower than what was not measured."""
+    """Of one figure; what was not measured counts as slower than anything."""
     return statistics.median(getattr(one, figure) for one in sample) if sample else float("inf")
 
 
@@ -174,7 +174,7 @@ class Ours:
 
 
 class EndAwareBody(httpx.AsyncByteStream):
-    """A body, each piece of which is noticed."""
+    """A body that notes when each piece arrives."""
 
     def __init__(self, body: httpx.AsyncByteStream, on_end: Callable[[], object]) -> None:
         self._body, self._on_end = body, on_end

@@ -1,7 +1,7 @@
 """
 The clips of the last-frame benchmark, and of each the last frame by a full decode: `python -m … FOLDER`.
 
-A process of its own, so that the memory of rendering is not counted for the program that takes the frame.
+A separate process, so that the memory used for rendering is not counted for the program that takes the frame.
 """
 
 import sys
@@ -22,7 +22,7 @@ LATE = 101
 
 
 def make_clips(folder: Path) -> None:
-    """``720p.mp4``, ``1080p.mp4``, ``late.mp4``, and beside each its frame, named .png."""
+    """``720p.mp4``, ``1080p.mp4``, ``late.mp4``, and next to each its frame, named .png."""
     first = folder / "720p.mp4"
     width, height = SIZES["720p"]
     order = ClipOrder(number=1, prompt="bench", seed=1, width=width, height=height, frames=FRAMES, bframes=3)

@@ -1,12 +1,12 @@
 """
-A provider that takes five jobs at once, 150 jobs of a second, two workers: how often is it asked in vain?
+A provider that takes five jobs at once, 150 one-second jobs, two workers: how often does it have to refuse one?
 
-Real processes; nobody says how many places there are, so they are learned. Ten runs of fifteen shots side by side are
-started while the workers stand still, so that there is always somebody who waits. All figures are from the provider's
-own journal: what it refused, and when each job began and ended. Use is the time of all jobs over that of five places,
-from the first job's begin to the last one's end. A place is free from the moment at which its job ends: the callback,
-the look-up, the next one's turn and its submit are all time in which it is not used, and so is what others on this
-machine take; ``load`` says how many wanted its cores in the last minute.
+Real processes; no setting says how many places there are, so they are learned. Ten runs of fifteen shots side by side
+are started while the workers are stopped, so that something is always waiting. All figures are from the provider's own
+journal: what it refused, and when each job began and ended. Use is the time of all jobs divided by that of five places,
+from the beginning of the first job to the end of the last. A place is free from the moment at which its job ends: the
+callback, the look-up, the next job's turn and its submit are all time in which it is not used, and so is what others on
+this machine take; ``load`` says how many wanted its cores in the last minute.
 """
 
 import asyncio

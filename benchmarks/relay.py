@@ -40,7 +40,7 @@ class Relay:
 
     @property
     def worker(self) -> int:
-        """The first one, which is the only one where nobody asked for more."""
+        """The first one, which is the only one unless more were requested."""
         return self.workers[0]
 
     async def start(self, shots: int, *, title: str = "bench", stop_every: int = 0) -> str:
@@ -86,7 +86,7 @@ async def relay(
     """
     Everything it writes goes below *folder*. *settings* by their names without ``FRAMERELAY_``, in small letters.
 
-    *library*: a provider with manners of its own.
+    *library*: a provider that behaves differently.
     """
     library = library or Library(clips)
     async with AsyncExitStack() as stack:

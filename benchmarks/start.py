@@ -1,8 +1,8 @@
 """
 How long does a person wait for `framerelay --help`, and a machine for `framerelay up` to answer /readyz?
 
-The installed command each time, from nothing to its end or to the first 200. Beside it the same Python that does
-nothing, in turn. `up` starts on a folder that does not exist, and again on the one that it left.
+The installed command each time, from nothing to its end or to the first 200. It takes turns with the same Python doing
+nothing. `up` starts on a folder that does not exist, and again on the one that it left.
 """
 
 import http.client

@@ -1,5 +1,5 @@
 """
-A folder of files at the end of a thin line, a process of its own: `python -m benchmarks.thin_files FOLDER MBIT_S`.
+A folder of files at the end of a slow line, in a separate process: `python -m benchmarks.thin_files FOLDER MBIT_S`.
 
 Answers Range and If-Range as object stores do, each request a round trip late; 0 Mbit/s means a line that is
 as fast as this machine. It prints its address and ends with its standard input.

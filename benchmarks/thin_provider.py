@@ -1,8 +1,8 @@
 """
-The provider at the end of a thin line, a process of its own: `python -m benchmarks.thin_provider MBIT_S CLIP …`.
+The provider at the end of a slow line, in a separate process: `python -m benchmarks.thin_provider MBIT_S CLIP …`.
 
 All bodies of all connections share the line, so much each way; heads and JSON are too small to count. It prints its
-address, tells at ``/seen`` what it saw, and ends with its standard input.
+address, reports at ``/seen`` what it saw, and ends when its standard input does.
 """
 
 import asyncio

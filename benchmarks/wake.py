@@ -1,9 +1,9 @@
 """
 How long from an enqueue to the first line of its task in another process, and what does waiting for it cost Redis?
 
-Ours: a callback given to the inbox, as the receiver does, and our worker. Beside it stock arq: its ``enqueue_job`` and
-its worker, which polls twice a second. Both on the embedded Redis of `up` (synced with each write), with no other task
-and with twenty that are held; blocks take turns, each with a fresh worker process. Clocks are the machine's one
+Ours: a callback given to the inbox, as the receiver does, and our worker. The peer is stock arq: its ``enqueue_job``
+and its worker, which polls twice a second. Both on the embedded Redis of `up` (synced with each write), with no other
+task and with twenty that are held; blocks take turns, each with a fresh worker process. Clocks are the machine's one
 monotonic clock, read before the enqueue and in the task's first line.
 """
 
@@ -48,7 +48,7 @@ Enqueue = Callable[[str], Awaitable[object]]
 
 @dataclass
 class WakeTimes:
-    """Of one side while it holds tasks: milliseconds, round by round, and commands a second while nothing comes."""
+    """Of one side while it holds tasks: milliseconds, round by round, and commands per second while idle."""
 
     rounds_ms: list[list[float]] = field(default_factory=list)
     idle: dict[str, float] = field(default_factory=dict)

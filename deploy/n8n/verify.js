@@ -1,9 +1,9 @@
-// For an n8n Code node (run once for all items) right behind "FrameRelay tells", whose option Raw Body is on.
+// For an n8n Code node (run once for all items) right after "FrameRelay tells", whose option Raw Body is on.
 // n8n must allow both: NODE_FUNCTION_ALLOW_BUILTIN=crypto and N8N_BLOCK_ENV_ACCESS_IN_NODE=false.
 // FRAMERELAY_NOTIFY_SECRET in n8n's environment is what `framerelay notifications --secret` prints.
 const crypto = require('crypto');
 
-const OLD_S = 300; // A message that was heard and is sent again by somebody else is of no use after five minutes.
+const OLD_S = 300; // A message that somebody intercepted and sends again is useless after five minutes.
 const secret = Buffer.from($env.FRAMERELAY_NOTIFY_SECRET.replace(/^whsec_/, ''), 'base64');
 const proven = [];
 for (const [index, item] of $input.all().entries()) {

@@ -4,17 +4,17 @@
 
 const live = document.getElementById("live");
 const lost = document.getElementById("lost");
-const AGAIN_MS = 3000; // After a lost stream, and between two looks at something whose seconds count.
+const AGAIN_MS = 3000; // After a stream was lost, and between two looks at something where seconds count.
 const TOGETHER_MS = 150; // Events that come together are one change of the page.
-const ANSWER_MS = 20000; // An answer that takes longer than this has got lost on its way.
-const LOOKS = 10; // After this many rounds without news a page asks all the same.
+const ANSWER_MS = 20000; // An answer that takes longer than this has been lost.
+const LOOKS = 10; // After this many rounds without news a page asks anyway.
 
 let stream = null;
 let planned = null;
 let fetching = false;
 let wanted = false;
 let patience = null;
-let changes = 0; // Of the page: what was asked for before the last one is older than what is shown.
+let changes = 0; // Of the page: whatever was requested before the last one is older than what is shown.
 let looks = 0;
 
 async function refresh() {
@@ -32,7 +32,7 @@ async function refresh() {
     if (!answer.ok) throw new Error(answer.statusText);
     const html = await answer.text();
     if (changes === before) show(html);
-    else wanted = true; // Somebody decided here meanwhile, and the answer to that is newer.
+    else wanted = true; // Somebody has made a decision here since, and the answer to that is newer.
     if (!patience) lost.hidden = true;
   } catch {
     lost.hidden = false;

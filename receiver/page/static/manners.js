@@ -1,5 +1,5 @@
 // What a script adds to every page: times in the reader's zone, a line about the last action, and the keyboard's list
-// of places. Without it times are in UTC and everything else is reached by links. Words come from the templates.
+// of places. Without it, times are in UTC, and links lead to everything else. Words come from the templates.
 "use strict";
 
 const LANGUAGE = document.documentElement.lang || "en";
@@ -199,8 +199,8 @@ tellTimes();
 
 const AGAIN = { ms: 2000, tries: 15 };
 const watched = new WeakSet();
-const looked = new WeakMap(); // Of each clip the address that was asked about,
-const gone = new WeakMap(); // and, where nothing is there: that, and the poster that words are in place of.
+const looked = new WeakMap(); // For each clip, the address that was asked about,
+const gone = new WeakMap(); // and, if nothing is there: that address, and the poster that words have replaced.
 
 async function comesAgain(url) {
   for (let tries = 0; tries < AGAIN.tries; tries += 1) {
@@ -223,7 +223,7 @@ async function watchPicture(picture) {
   }
 }
 
-// For a clip that it cannot play, a player only has its poster: that is drawn at the clip's own address.
+// For a clip that it cannot play, a player has only its poster: that is drawn at the clip's own address.
 async function watchClip(clip) {
   const url = clip.currentSrc;
   if (!url || looked.get(clip) === url) return;

@@ -93,7 +93,7 @@ plan.addEventListener("click", (event) => {
   text.scrollTop = Math.max(0, (line - 6) * parseFloat(getComputedStyle(text).lineHeight));
 });
 
-// Tab moves on as everywhere; indentation is two typed spaces. Enter keeps the indentation of the line above.
+// Tab moves on, as it does everywhere; indentation is two typed spaces. Enter keeps the indentation of the line above.
 text.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.isComposing || event.ctrlKey || event.metaKey) return;
   const before = text.value.slice(0, text.selectionStart);
@@ -139,7 +139,7 @@ function offerKept() {
   });
 }
 
-// --- files that are dropped, chosen or pasted ---
+// --- files that were dropped, chosen or pasted ---
 
 async function take(list) {
   for (const file of list) {

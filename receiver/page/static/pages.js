@@ -1,4 +1,4 @@
-// The lists: a callback in a panel at the side, copying, the tab's title, and keys. Without it every link leads to a page.
+// The lists: a callback in a side panel, copying, the tab's title, and keys. Without this script every link leads to a page.
 "use strict";
 
 const side = document.getElementById("side");
@@ -6,7 +6,7 @@ const body = document.getElementById("side-body");
 const search = document.querySelector("[type=search]");
 let opener = null;
 
-// --- a panel at the side ---
+// --- the side panel ---
 
 async function openPanel(link) {
   try {

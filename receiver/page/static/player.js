@@ -11,7 +11,7 @@ function play(url, name) {
   screen_.hidden = false;
   playing.textContent = name;
   player.src = url;
-  player.play().catch(() => {}); // Where a browser wants another click, its own button is there.
+  player.play().catch(() => {}); // If a browser wants another click, its own button is there.
 }
 
 // The film has its own place at the top of its run.

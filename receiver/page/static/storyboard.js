@@ -1,4 +1,4 @@
-// Shows what a storyboard would do next to it, a moment after the last key press. Without it, a button does.
+// Shows, next to a storyboard, what it would do, a moment after the last key press. Without this script, a button does.
 "use strict";
 
 const board = document.getElementById("board");

@@ -6,7 +6,7 @@ const panel = document.getElementById("panel");
 const NARROW = matchMedia("(max-width: 60rem)");
 let open_ = null; // { shot, card }: what the panel shows, and how its card in the strip looked then.
 let afterPanel = null; // What to do once it is closed.
-let target = null; // The address of what it shows, or is about to.
+let target = null; // The address of what it shows, or is about to show.
 let asked = 0;
 
 // ---- The panel.
@@ -49,11 +49,11 @@ function toPlace(place) {
   there?.querySelector("textarea, input:not([type=hidden])")?.focus();
 }
 
-// Back closes the panel, as everybody expects on a phone; reloading the page opens it again.
+// Back closes the panel, as people expect on a phone; reloading the page opens it again.
 function keepPlace(shot) {
   const address = `#shot-${shot}`;
   if (history.state?.panel) return history.replaceState(history.state, "", address);
-  history.scrollRestoration = "manual"; // Who closes it stays where the keys have led meanwhile.
+  history.scrollRestoration = "manual"; // When it is closed, the page stays where the keys have led by then.
   history.pushState({ panel: true }, "", address);
 }
 
@@ -137,14 +137,14 @@ async function decide(form, button) {
     } else if (new URL(answer.url).pathname !== location.pathname) {
       return location.assign(answer.url);
     } else if (button.dataset.did && !page.getElementById("undo")) toast(button.dataset.did);
-    live.dataset.src = page.getElementById("live")?.dataset.src || live.dataset.src; // With what can be taken back.
+    live.dataset.src = page.getElementById("live")?.dataset.src || live.dataset.src; // It names what can be undone.
     if (answer.ok || answer.status === 409) delete form.dataset.typed;
     delete form.dataset.sent;
     if (page.getElementById("live")) show(page.documentElement.outerHTML);
     if (document.activeElement === document.body) document.getElementById("next-h")?.focus({ preventScroll: true });
     if (open_) openShot(target);
   } catch {
-    lost.hidden = false; // Whether it was decided is seen when the receiver answers again.
+    lost.hidden = false; // Whether the decision was made is known once the receiver answers again.
     soon(AGAIN_MS);
   } finally {
     delete form.dataset.sent;
@@ -269,7 +269,7 @@ addEventListener("popstate", (event) => {
   if (!panel) return;
   history.scrollRestoration = event.state?.panel ? "manual" : "auto";
   if (event.state?.panel) openHere();
-  else setTimeout(hidePanel); // Not at once: the way back takes the focus from wherever it is.
+  else setTimeout(hidePanel); // Not at once: going back takes the focus from wherever it is.
 });
 
 function openHere() {

@@ -39,8 +39,8 @@ fsGroupChangePolicy: OnRootMismatch
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
-{{/* What receivers and workers have in common. The file of a key that the secret lacks would stop the start, so those
-     that may be missing come as variables. */}}
+{{/* What receivers and workers have in common. A key file that the secret does not have would prevent the start, so keys
+     that may be missing are passed as variables. */}}
 {{- define "framerelay.environment" -}}
 - name: FRAMERELAY_PUBLIC_URL
   value: {{ required "publicUrl: how providers reach the receivers, https://…" .Values.publicUrl | quote }}
