@@ -22,6 +22,8 @@ class GrowingFile:
         self._file = os.open(path, os.O_RDONLY)
         self._listen, self._want = listen, want
         self._at = 0
+        self.is_over = False
+        """Whether the owner has said stop: there are no more bytes, however often somebody tries to read on."""
         self._parts: list[tuple[int, int]] = []  # (first, end), with gaps between them, in order.
 
     def read(self, count: int = -1) -> bytes:
@@ -58,7 +60,8 @@ class GrowingFile:
             self._take_word()
 
     def _take_word(self) -> None:
-        word = self._listen()
+        word = Stop() if self.is_over else self._listen()  # libav may pass over an error of ours, and read on.
         if isinstance(word, Stop):
+            self.is_over = True
             raise GaveWay
         self._parts = merge_parts(self._parts, (word.first, word.end))

@@ -192,7 +192,14 @@ def work_of_follow(request: Follow, requests: BinaryIO, answers: BinaryIO) -> Wo
 
     def work(_: Request) -> Any:
         clip = GrowingFile(request.clip, request.size, listen=listen, want=lambda at: say(Wants(at=at)))
-        return examine_coming(clip, frame_into=request.frame_into, announce=lambda frame: say(FrameTaken(frame=frame)))
+        try:
+            return examine_coming(
+                clip, frame_into=request.frame_into, announce=lambda frame: say(FrameTaken(frame=frame))
+            )
+        except ClipUnusable:
+            if clip.is_over:
+                raise GaveWay from None  # The clip is not to blame: it was not all there.
+            raise
 
     return work
 
