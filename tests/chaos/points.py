@@ -21,7 +21,7 @@ from monkey import RECEIVER_POINTS, WORKER_POINTS, Monkey
 from storm import Plan, weather
 from verdict import Verdict
 
-RATES: Final = ("lose", "repeat", "reorder", "early", "unavailable", "accept_then_500", "doubled")
+RATES: Final = ("lose", "repeat", "reorder", "early", "unavailable", "accept_then_500", "doubling")
 FAIR: Final[Any] = dict.fromkeys(RATES, 0.0)
 WITHOUT_REDIS: Final = ("after_spooled_200", "mid_drain")
 DEPLOYS: Final = ("after_accept", "after_intent_saved", "mid_download", "mid_join")

@@ -31,3 +31,11 @@ def test_the_storm_finds_a_safeguard_that_is_broken(safeguard: str) -> None:
     process = program("broken.py", safeguard)
 
     assert process.returncode == 0, process.stdout + process.stderr
+
+
+@pytest.mark.slow
+def test_the_end_of_a_process_at_a_point_costs_nothing() -> None:
+    """One of many points, killed and at a deploy; `make chaos` tries them all."""
+    process = program("points.py", "mid_join")
+
+    assert process.returncode == 0, process.stdout + process.stderr
