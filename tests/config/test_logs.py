@@ -261,6 +261,36 @@ def test_the_secrets_of_the_settings_are_known_by_their_text() -> None:
     assert redact("a correct horse battery, a correct horse", secrets=secrets) == "a [key], a [key]"
 
 
+@pytest.mark.parametrize("name", sorted(logs.SECRET_FIELDS))
+def test_a_field_with_a_secret_is_seen_at_a_glance(name: str) -> None:
+    """In any case, and wherever it stands."""
+    for spelling in (name, name.upper(), name.title()):
+        assert logs.redact_queries(f'{{"id":"job_1","{spelling}":"x"}}') is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/webhook/a",
+        "/WEBHOOK/a",
+        "/media/clip.mp4?a",
+        "Bearer a",
+        "whsec_aaaaaaaaaaaaaaaa",
+        "sk-aaaaaaaaaaaaaaaa task_",
+        "task_ sk_aaaaaaaaaaaaaaaa",
+        "fr-aaaaaaaaaaaaaaaa",
+        "fr_aaaaaaaaaaaaaaaa",
+        "adp" + "a" * 8 + "." + "a" * 24,
+        "aDp" + "a" * 8 + "." + "a" * 24,
+    ],
+)
+def test_what_may_be_a_secret_gets_a_closer_look(text: str) -> None:
+    """The quick search has to see whatever the patterns see; that they do is tested above."""
+    document = {"id": "job_1", "said": text}
+
+    assert (logs.redact_queries(json.dumps(document)) is None) or redact(document) == document
+
+
 HINTS = ["sk", "fr", "whsec", "task_", "webhook", "media", "bearer", "signature", "token", "api-key", "api_key", "http"]
 HINTS += ["dDo", "adp", "a" * 24, "proxy-authorization", "set-cookie", "%3d", "%20", "\\u003d", "\\t", "X", "é", "9"]
 MARKS = list("-_/\\:.@?#=%\"' +,}<&\n")
