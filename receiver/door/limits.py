@@ -29,7 +29,10 @@ from framerelay.runs.tokens import Address, HookAddress
 ADDRESSES_MAX: Final = 20_000  # Some 4 MB; a persistent attacker is among the last used, and so is never forgotten.
 CLIENTS_MAX: Final = 10_000
 HOOK_SHARE: Final = 100  # The address of a hook serves many jobs.
+A_MINUTE_S: Final = 60.0
 A_DAY_S: Final = 86_400.0
+TOLERANCE_S: Final = 1e-9  # For what is lost when numbers are added.
+NEVER: Final = (0.0, 0.0)
 RECORD_BYTES: Final = 1024  # What Redis needs for a callback in addition to its body.
 BODIES_MIN: Final = 4  # This many of the largest allowed size are kept, whatever the budget.
 STREAMS_MAX: Final = 200
@@ -44,37 +47,28 @@ class Limits:
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         a_minute = settings.callbacks_per_minute
-        self._takes = Rate(a_minute, keys_max=ADDRESSES_MAX, clock=clock)
-        self._hooks = Rate(a_minute * HOOK_SHARE, keys_max=ADDRESSES_MAX, clock=clock)
         bytes_max = max(settings.callback_bytes_per_day, BODIES_MIN * settings.callback_bytes_max)
-        self._take_bytes = Rate(bytes_max, keys_max=ADDRESSES_MAX, over_s=A_DAY_S, clock=clock)
-        self._hook_bytes = Rate(bytes_max * HOOK_SHARE, keys_max=ADDRESSES_MAX, over_s=A_DAY_S, clock=clock)
+        self._takes = Budgets(a_minute, bytes_max, keys_max=ADDRESSES_MAX, clock=clock)
+        self._hooks = Budgets(a_minute * HOOK_SHARE, bytes_max * HOOK_SHARE, keys_max=ADDRESSES_MAX, clock=clock)
         self._clients = Rate(settings.refusals_per_minute, keys_max=CLIENTS_MAX, clock=clock)
         self._lines = Rate(LINES_A_MINUTE, keys_max=2, clock=clock)
         self._proxies: frozenset[Network] = settings.trusted_proxies
 
     def count_callback(self, address: Address) -> None:
         """After the token was found valid; generous, since a provider tries three times and no more."""
-        if wait_s := self._of(address).wait_s(address.name):
+        if wait_s := self._of(address).wait_s(address.name, 1, 0):
             self._say("callbacks_limited", address=repr(address))
             raise _too_many("there are too many callbacks at this address", wait_s)
 
     def count_body(self, address: Address, size: int) -> None:
         """Before *size* bytes are kept: somebody who learned an address must not fill Redis through it."""
-        if wait_s := self._bytes_of(address).wait_s(address.name, size + RECORD_BYTES):
+        if wait_s := self._of(address).wait_s(address.name, 0, size + RECORD_BYTES):
             self._say("callback_bytes_limited", address=repr(address))
             raise _too_many("there is too much in the callbacks at this address", wait_s)
 
     def lets_in(self, address: Address, size: int) -> bool:
         """`count_callback` and `count_body` without their messages: False if one of them would raise."""
-        is_hook, name = isinstance(address, HookAddress), address.name
-        calls, volume = (self._hooks, self._hook_bytes) if is_hook else (self._takes, self._take_bytes)
-        if calls.wait_s(name):
-            return False
-        if volume.wait_s(name, size + RECORD_BYTES):
-            calls.give_back(name)
-            return False
-        return True
+        return not self._of(address).wait_s(address.name, 1, size + RECORD_BYTES)
 
     def count_stranger(self, request: Request) -> None:
         """After a token, link or key was found wrong; strict. The connection stays open: a new one would cost more."""
@@ -83,11 +77,8 @@ class Limits:
             self._say("strangers_limited", client=client)
             raise _too_many("there are too many requests without a good token or key", wait_s)
 
-    def _of(self, address: Address) -> "Rate":
+    def _of(self, address: Address) -> "Budgets":
         return self._hooks if isinstance(address, HookAddress) else self._takes
-
-    def _bytes_of(self, address: Address) -> "Rate":
-        return self._hook_bytes if isinstance(address, HookAddress) else self._take_bytes
 
     def _say(self, event: str, **fields: str) -> None:
         """A few lines a minute tell as much as thousands, and do not fill the disk."""
@@ -104,7 +95,7 @@ class Rate:
     """
 
     def __init__(
-        self, number: int, *, keys_max: int, over_s: float = 60.0, clock: Callable[[], float] = time.monotonic
+        self, number: int, *, keys_max: int, over_s: float = A_MINUTE_S, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._each_s = over_s / number
         self._over_s = over_s
@@ -122,7 +113,7 @@ class Rate:
             empty_at = now
         full_at = empty_at + self._each_s * number
         wait_s = full_at - now - self._over_s
-        if wait_s > 1e-9:
+        if wait_s > TOLERANCE_S:
             buckets[key] = empty_at
             return wait_s
         buckets[key] = full_at
@@ -130,15 +121,46 @@ class Rate:
             buckets.popitem(last=False)
         return 0.0
 
-    def give_back(self, key: Hashable) -> None:
-        """Forget one that was counted just now."""
-        self._empty_at[key] -= self._each_s
-
     def has_room_for(self, key: Hashable) -> bool:
         """Whether *key* can be counted without forgetting one that is not yet empty."""
         if key in self._empty_at or len(self._empty_at) < self._keys_max - 1:
             return True
         return self._empty_at[next(iter(self._empty_at))] <= self._clock()
+
+
+class Budgets:
+    """
+    At most so many calls in any minute and so many bytes in any day for each key; at most *keys_max* are remembered.
+
+    Keys are forgotten half of that at a time: those that were not among the other half, the last used. Each callback
+    counts here, and to keep keys in order, as `Rate` does, costs more than the arithmetic.
+    """
+
+    def __init__(
+        self, calls: int, number_of_bytes: int, *, keys_max: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._call_s = A_MINUTE_S / calls
+        self._byte_s = A_DAY_S / number_of_bytes
+        self._half = keys_max // 2
+        self._clock = clock
+        self._empty_at: dict[Hashable, tuple[float, float]] = {}
+        self._empty_at_before: dict[Hashable, tuple[float, float]] = {}
+
+    def wait_s(self, key: Hashable, calls: int, size: int) -> float:
+        """
+        0.0, and *calls* and *size* bytes are counted; otherwise the seconds until both would be admitted, and nothing
+        is counted.
+        """
+        now, buckets = self._clock(), self._empty_at
+        before = calls_at, bytes_at = buckets.get(key) or self._empty_at_before.get(key, NEVER)
+        calls_at = (calls_at if calls_at > now else now) + self._call_s * calls
+        bytes_at = (bytes_at if bytes_at > now else now) + self._byte_s * size
+        latest = now + TOLERANCE_S
+        is_over = calls_at - A_MINUTE_S > latest or bytes_at - A_DAY_S > latest
+        buckets[key] = before if is_over else (calls_at, bytes_at)
+        if len(buckets) >= self._half:
+            self._empty_at, self._empty_at_before = {}, buckets
+        return max(calls_at - A_MINUTE_S, bytes_at - A_DAY_S) - now if is_over else 0.0
 
 
 class Slots:

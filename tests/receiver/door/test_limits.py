@@ -6,12 +6,14 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from framerelay.config.settings import Settings
 from framerelay.receiver.door.clients import client_of
-from framerelay.receiver.door.limits import Limits, Rate
+from framerelay.receiver.door.limits import Budgets, Limits, Rate
 from framerelay.runs.tokens import HookAddress, TakeAddress
 
 
@@ -54,8 +56,43 @@ def test_several_are_counted_at_once_over_any_time() -> None:
     assert rate.wait_s("a", 200) == 0.0
     clock.now += 50.0
     assert (rate.wait_s("a", 500), rate.wait_s("a")) == (0.0, pytest.approx(0.1))
-    rate.give_back("a")
-    assert rate.wait_s("a") == 0.0
+
+
+@settings(max_examples=200)
+@given(
+    requests=st.lists(
+        st.tuples(st.sampled_from("ab"), st.integers(0, 2), st.integers(0, 700), st.sampled_from([0.0, 7.0, 9e3])),
+        max_size=30,
+    )
+)
+def test_calls_and_bytes_are_counted_together_or_not_at_all(requests: list[tuple[str, int, int, float]]) -> None:
+    """Those of the last minute and of the last day, as somebody with a notebook would add them up."""
+    clock = Clock()
+    budgets = Budgets(3, 1000, keys_max=10, clock=clock)
+    levels = {"a": (0.0, 0.0), "b": (0.0, 0.0)}
+    for key, calls, size, passes_s in requests:
+        clock.now += passes_s
+        for name, (some_calls, some_bytes) in levels.items():
+            levels[name] = max(some_calls - passes_s / 20, 0.0), max(some_bytes - passes_s / 86.4, 0.0)
+        all_calls, all_bytes = levels[key][0] + calls, levels[key][1] + size
+        wait_s = max((all_calls - 3) * 20, (all_bytes - 1000) * 86.4, 0.0)
+
+        assert budgets.wait_s(key, calls, size) == pytest.approx(wait_s, abs=1e-6)
+        if wait_s < 1e-6:
+            levels[key] = all_calls, all_bytes
+
+
+def test_only_so_many_addresses_are_remembered() -> None:
+    """The last used ones, at least half of them; one that calls again and again is never forgotten."""
+    budgets = Budgets(1, 1000, keys_max=100, clock=Clock())
+
+    assert budgets.wait_s("a", 1, 1) == 0.0
+    for number in range(1000):
+        assert budgets.wait_s(number, 1, 1) == 0.0
+        assert budgets.wait_s(max(number - 20, 0), 1, 1) == 60.0
+        assert budgets.wait_s("a", 1, 1) == 60.0
+        assert len(budgets._empty_at) + len(budgets._empty_at_before) <= 100
+    assert budgets.wait_s(1, 1, 1) == 0.0
 
 
 def test_a_body_of_the_largest_size_always_has_room() -> None:
