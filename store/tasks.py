@@ -31,11 +31,11 @@ IDS: Final = {wire_name: name for name, wire_name in WIRE_NAMES.items()}
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """One arq job of ours: which function, with which arguments, under which id."""
+    """One arq job of ours: which function, with which arguments by name, under which id."""
 
     id: str
     function: str
-    arguments: dict[str, Any]
+    arguments: Any  # A mapping, or a struct of its own.
 
     def definition(self, now_ms: int) -> bytes:
         """What arq expects under ``{framerelay}:arq:job:ID``; MessagePack, never pickle."""

@@ -89,7 +89,7 @@ class Batch:
         callback, refusal = interpret(state, address, callback_at(address, now, body, callback_id), safe)
         if refusal is not None or not state.limits.lets_in(address, len(callback.body)):
             return False
-        is_clean = safe is not None and _is_clean(callback)
+        is_clean = self._lines is not None and safe is not None and _is_clean(callback)
         callback, span = trace(callback) if self._are_traced else (callback, None)
         state.inbox.give(
             callback,
@@ -111,7 +111,7 @@ class Batch:
         if span is not None:
             span.end()
         if isinstance(outcome, bool):
-            line = partial(_write_line, self._lines, callback, outcome) if is_clean and self._lines else None
+            line = partial(_write_line, self._lines, callback, outcome) if self._lines and is_clean else None
             respond(acknowledge(self._state, callback, is_new=outcome, log_line=line))
             return
         task = asyncio.create_task(self._spool(callback, address, outcome, respond))

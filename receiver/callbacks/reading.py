@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 from opentelemetry.trace import Span
 from starlette.responses import JSONResponse, Response
@@ -19,6 +20,7 @@ from framerelay.receiver.state import State
 from framerelay.runs.errors import RequestInvalid
 from framerelay.runs.model import RunId
 from framerelay.runs.tokens import Address, HookAddress, ProbeAddress, TakeAddress
+from framerelay.runs.wire_names import WIRE_NAMES
 from framerelay.store.inbox import Callback
 from framerelay.store.tasks import Task
 from framerelay.upstream.callback import parse_object
@@ -43,22 +45,20 @@ def random_ids(number: int) -> Sequence[str]:
 def callback_at(address: Address, now: float, body: bytes = b"", callback_id: str | None = None) -> Callback:
     """A callback to this address, of which nothing is known yet; under *callback_id*, or a new id."""
     name = callback_id or random_ids(1)[0]
-    match address:
-        case TakeAddress(run_id=run_id, shot_id=shot_id, take=take, provider=provider):
-            return Callback(
-                id=name,
-                received_at=now,
-                outcome="accepted",
-                body=body,
-                run_id=run_id,
-                shot_id=shot_id,
-                take=take,
-                provider=provider,
-            )
-        case HookAddress(hook=hook):
-            return Callback(id=name, received_at=now, outcome="accepted", body=body, hook=hook)
-        case ProbeAddress(nonce=nonce):
-            return Callback(id=f"cb_{nonce}", received_at=now, outcome="probe", body=body, reason=PROBED)
+    if isinstance(address, TakeAddress):
+        return Callback(
+            id=name,
+            received_at=now,
+            outcome="accepted",
+            body=body,
+            run_id=address.run_id,
+            shot_id=address.shot_id,
+            take=address.take,
+            provider=address.provider,
+        )
+    if isinstance(address, HookAddress):
+        return Callback(id=name, received_at=now, outcome="accepted", body=body, hook=address.hook)
+    return Callback(id=f"cb_{address.nonce}", received_at=now, outcome="probe", body=body, reason=PROBED)
 
 
 def interpret(
@@ -100,9 +100,9 @@ def interpret(
 
 def _profile_at(state: State, address: Address) -> Profile | None:
     """The profile by which a callback there is read; None: leniently."""
-    if isinstance(address, HookAddress):
-        return profile_at(state.providers, state.providers.default)
-    return profile_at(state.providers, address.provider) if isinstance(address, TakeAddress) else None
+    if isinstance(address, TakeAddress):
+        return profile_at(state.providers, address.provider) if address.provider is not None else None
+    return profile_at(state.providers, state.providers.default) if isinstance(address, HookAddress) else None
 
 
 def reply_at(state: State, address: Address, body: bytes) -> Response | None:
@@ -211,22 +211,55 @@ def fingerprint_of(address: Address, callback: Callback) -> str:
     return f"{address.name}:{callback.outcome}:{callback.sha256}"
 
 
+class LookUpArguments(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={**WIRE_NAMES, "reference": "named"}
+):
+    """What `processors.look_up` is given by a callback."""
+
+    run_id: str
+    shot_id: str
+    take: int
+    callback: str
+    received_at: float | None
+    job_id: str | None
+    word: str | None
+    ends_at: int | None = None
+    reference: str | None = None
+    state: str | None = None
+    trace: str | None = None
+
+
+class HookArguments(msgspec.Struct, frozen=True, kw_only=True):
+    """What `processors.hook` is given by a callback."""
+
+    callback: str
+    received_at: float | None
+    hook: str
+    job_id: str
+    word: str | None
+
+
 def task_for(address: Address, callback: Callback) -> Task | None:
     """The look-up that this callback gives reason for; a callback about a take always does, whatever its body says."""
-    source = {"callback": callback.id, "received_at": None if callback.replay_of else callback.received_at}
+    received_at = None if callback.replay_of else callback.received_at
     if isinstance(address, TakeAddress):
-        ids = {"run": address.run_id, "shot": address.shot_id, "take": address.take}
-        arguments = {**ids, **source, "job_id": callback.job_id, "word": callback.word}
-        if address.ends_at is not None:
-            arguments["ends_at"] = address.ends_at
-        if callback.reference is not None:
-            arguments["named"] = callback.reference
-        if callback.state is not None:
-            arguments["state"] = callback.state
-        if callback.trace is not None:
-            arguments["trace"] = callback.trace
-        return Task(id=f"look_up:{address.run_id}:{callback.id}", function="look_up", arguments=arguments)
+        look_up = LookUpArguments(
+            run_id=address.run_id,
+            shot_id=address.shot_id,
+            take=address.take,
+            callback=callback.id,
+            received_at=received_at,
+            job_id=callback.job_id,
+            word=callback.word,
+            ends_at=address.ends_at,
+            reference=callback.reference,
+            state=callback.state,
+            trace=callback.trace,
+        )
+        return Task(id=f"look_up:{address.run_id}:{callback.id}", function="look_up", arguments=look_up)
     if isinstance(address, ProbeAddress) or callback.job_id is None:
         return None
-    arguments = {**source, "hook": address.hook, "job_id": callback.job_id, "word": callback.word}
-    return Task(id=f"hook:{callback.id}", function="hook", arguments=arguments)
+    hook = HookArguments(
+        callback=callback.id, received_at=received_at, hook=address.hook, job_id=callback.job_id, word=callback.word
+    )
+    return Task(id=f"hook:{callback.id}", function="hook", arguments=hook)
