@@ -66,7 +66,8 @@ class Histogram:
 
     def observe(self, seconds: float, *values: str) -> None:
         """Something took *seconds*; negative ones (a clock was set) count as zero."""
-        seconds = max(seconds, 0.0)
+        if seconds < 0.0:
+            seconds = 0.0
         row = self._values.get(values) or self._row(values)
         row[bisect_left(self._bounds, seconds)] += 1
         row[-1] += seconds

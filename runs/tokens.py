@@ -15,7 +15,6 @@ from urllib.parse import quote
 import msgspec
 
 MAC_BYTES: Final = 18
-TOKEN_CHARS_MAX: Final = 300
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{4,240}\.[A-Za-z0-9_-]{24}")
 _FROM_URL: Final = bytes.maketrans(b"-_", b"+/")
 _NO_MAC: Final = bytes(MAC_BYTES)
@@ -132,24 +131,25 @@ def _payload(address: Address) -> bytes:
 
 
 def _address(payload: str) -> Address:
-    kind, _, rest = payload.partition(":")
+    kind, rest = payload[0], payload[2:]
     if kind == "h":
         return HookAddress(hook=rest)
+    parts = rest.split(":")
     if kind == "p":
-        nonce, end = rest.split(":")
-        return ProbeAddress(nonce=nonce, ends_at=int(end))
-    run_id, shot_id, take, *more = rest.split(":")
-    ends_at, provider = (int(more[0]) if more else None), (more[1] if len(more) > 1 else None)
+        return ProbeAddress(nonce=parts[0], ends_at=int(parts[1]))
+    run_id, shot_id, take = parts[:3]
+    ends_at = int(parts[3]) if len(parts) > 3 else None
+    provider = parts[4] if len(parts) > 4 else None
     return TakeAddress(run_id=run_id, shot_id=shot_id, take=int(take), ends_at=ends_at, provider=provider)
 
 
 def _split(token: str) -> tuple[bytes, bytes]:
     """Payload and MAC as they were sent; for anything that does not look like a token, a pair that cannot be right."""
-    if len(token) > TOKEN_CHARS_MAX or not _TOKEN.fullmatch(token):
+    if not _TOKEN.fullmatch(token):
         return b"", _NO_MAC
     payload, _, mac = token.encode().translate(_FROM_URL).partition(b".")
     try:
-        return binascii.a2b_base64(payload + b"=" * (-len(payload) % 4)), binascii.a2b_base64(mac)
+        return binascii.a2b_base64(payload + b"=="), binascii.a2b_base64(mac)  # Padding that is not needed is ignored.
     except binascii.Error:
         return b"", _NO_MAC
 

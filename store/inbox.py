@@ -128,7 +128,6 @@ class Inbox:
 
     def give(self, callback: Callback, *, fingerprint: str, task: Task | None, on_kept: OnKept) -> "_Delivery":
         """What `accept` waits for; *on_kept* is called once, with what it returns or raises."""
-        loop = asyncio.get_running_loop()
         words = (
             callback.id,
             callback.sha256 or "",
@@ -138,12 +137,12 @@ class Inbox:
             task.id if task else "",
             task.definition(int(callback.received_at * 1000)) if task else b"",
         )
-        delivery = _Delivery(words=words, on_kept=on_kept, until=loop.time() + KEEP_WITHIN_S)
+        delivery = _Delivery(words=words, on_kept=on_kept, until=time.monotonic() + KEEP_WITHIN_S)
         self._waiting[delivery] = self._patience[delivery] = None
         if self._impatient is None:
-            self._impatient = loop.call_later(KEEP_WITHIN_S, self._give_up)
+            self._impatient = asyncio.get_running_loop().call_later(KEEP_WITHIN_S, self._give_up)
         if self._writer is None or self._writer.done():
-            self._writer = loop.create_task(self._write())
+            self._writer = asyncio.create_task(self._write())
         return delivery
 
     async def refuse(self, callback: Callback) -> None:
@@ -247,13 +246,14 @@ class Inbox:
 
     def _give_up(self) -> None:
         """One timer for all that wait, since separate ones would cost more than the rest of the waiting."""
-        loop, self._impatient = asyncio.get_running_loop(), None
+        now, self._impatient = time.monotonic(), None
         late = []
         for delivery in self._patience:
-            if delivery.until > loop.time():
-                self._impatient = loop.call_at(delivery.until, self._give_up)
+            if delivery.until > now:
+                self._impatient = asyncio.get_running_loop().call_later(delivery.until - now, self._give_up)
                 break
             late.append(delivery)
+            self._waiting.pop(delivery, None)
         self._report_to(late, repeat(unavailable(TimeoutError())))
 
     async def _write(self) -> None:
@@ -293,14 +293,12 @@ class Inbox:
     def _report_to(self, batch: Iterable["_Delivery"], outcomes: Iterable[bool | BaseException]) -> None:
         """Those that have no answer yet."""
         for delivery, outcome in zip(batch, outcomes, strict=False):
-            self._waiting.pop(delivery, None)
-            if delivery in self._patience:
-                del self._patience[delivery]
+            if self._patience.pop(delivery, False) is None:
                 delivery.on_kept(outcome)
 
 
 class _Delivery(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """A callback as the script takes it, and who waits for it until when, by the clock of the event loop."""
+    """A callback as the script takes it, and who waits for it until when, by `time.monotonic`."""
 
     words: tuple[str | bytes, ...]
     on_kept: OnKept

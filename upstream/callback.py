@@ -47,6 +47,7 @@ def parse_object(body: bytes) -> dict[str, object]:
 _plain: Any = str | bool | Annotated[int, msgspec.Meta(gt=-(2**53), lt=2**53)] | None
 for _ in range(QUICK_LEVELS):
     _plain = str | bool | Annotated[int, msgspec.Meta(gt=-(2**53), lt=2**53)] | list[_plain] | dict[str, _plain] | None
+_BACKSLASH, _QUOTE = b'\\"'  # As numbers: bytes look for one of these in a fifth of the time.
 _decode_plain: Callable[[bytes], dict[str, object]] = msgspec.json.Decoder(dict[str, _plain]).decode
 
 
@@ -57,13 +58,13 @@ def _read_quickly(body: bytes) -> dict[str, object] | None:
 
     If nothing is escaped, each text has two quotation marks; a duplicate key leaves one text too few.
     """
-    if b"\\" in body and body.count(b"\\") != body.count(rb"\u0026"):  # Go writes & like this.
+    if _BACKSLASH in body and body.count(_BACKSLASH) != body.count(rb"\u0026"):  # Go writes & like this.
         return None
     try:
         document = _decode_plain(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return document if _encode(document).count(b'"') == body.count(b'"') else None
+    return document if _encode(document).count(_QUOTE) == body.count(_QUOTE) else None
 
 
 def _read_strictly(body: bytes) -> dict[str, object]:

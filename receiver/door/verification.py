@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from framerelay.runs.errors import Unverified
-from framerelay.runs.tokens import Address, HookAddress, ProbeAddress, TakeAddress
+from framerelay.runs.tokens import Address, ProbeAddress, TakeAddress
 from framerelay.store.inbox import Callback
 from framerelay.upstream.jwks import PublicKeys
 from framerelay.upstream.signatures import Recipe, jwks_url_of, verify
@@ -19,11 +19,10 @@ class Verification:
 
     def recipe_of(self, address: Address) -> Recipe | None:
         """What callbacks at *address* have to fulfill; None: nothing except the token (like those of `doctor`)."""
-        if isinstance(address, ProbeAddress):
-            return None
-        if isinstance(address, TakeAddress) and address.provider is not None:
-            return self.verifiers.providers.get(address.provider)
-        return self.verifiers.of(address.hook if isinstance(address, HookAddress) else None)
+        if isinstance(address, TakeAddress):
+            provider = address.provider
+            return self.verifiers.upstream if provider is None else self.verifiers.providers.get(provider)
+        return None if isinstance(address, ProbeAddress) else self.verifiers.of(address.hook)
 
     def check(self, recipe: Recipe, callback: Callback) -> None:
         """
