@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import quote
 
 import msgspec
+from msgspec.structs import force_setattr
 
 MAC_BYTES: Final = 18
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{4,240}\.[A-Za-z0-9_-]{24}")
@@ -27,6 +28,8 @@ class TakeAddress(msgspec.Struct, frozen=True, kw_only=True):
     ``ends_at``: seconds since 1970, after which the address is no longer valid. None: without an end, as before
     addresses expired; jobs submitted then may still call. They are read until version 0.3.
     ``provider``: whose callbacks arrive there, if they are read by its profile; None: read like those of the jobs API.
+    ``name``: the same for all tokens of this take, and different from every other address; it is always computed, once,
+    since it is needed three times.
     A struct, like the two below, since each callback makes one.
     """
 
@@ -35,11 +38,10 @@ class TakeAddress(msgspec.Struct, frozen=True, kw_only=True):
     take: int
     ends_at: int | None = None
     provider: str | None = None
+    name: str = ""
 
-    @property
-    def name(self) -> str:
-        """The same for all tokens of this take, and different from every other address."""
-        return f"t:{self.run_id}:{self.shot_id}:{self.take}"
+    def __post_init__(self) -> None:
+        force_setattr(self, "name", f"t:{self.run_id}:{self.shot_id}:{self.take}")
 
 
 class HookAddress(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,9 +127,10 @@ def _payload(address: Address) -> bytes:
             return f"h:{hook}".encode()
         case ProbeAddress(nonce=nonce, ends_at=end):
             return f"p:{nonce}:{end}".encode()
-        case TakeAddress(run_id=run_id, shot_id=shot_id, take=take, ends_at=end, provider=provider):
-            more = "".join(f":{part}" for part in (end, provider) if part is not None)
-            return f"t:{run_id}:{shot_id}:{take}{more}".encode()
+        case TakeAddress(ends_at=end, provider=provider):
+            until = "" if end is None else f"{end}"
+            more = f":{until}:{provider}" if provider is not None else until and f":{until}"
+            return f"{address.name}{more}".encode()
 
 
 def _address(payload: str) -> Address:
@@ -138,7 +141,7 @@ def _address(payload: str) -> Address:
     if kind == "p":
         return ProbeAddress(nonce=parts[0], ends_at=int(parts[1]))
     run_id, shot_id, take = parts[:3]
-    ends_at = int(parts[3]) if len(parts) > 3 else None
+    ends_at = int(parts[3]) if len(parts) > 3 and parts[3] else None
     provider = parts[4] if len(parts) > 4 else None
     return TakeAddress(run_id=run_id, shot_id=shot_id, take=int(take), ends_at=ends_at, provider=provider)
 

@@ -85,6 +85,24 @@ def test_a_token_names_the_provider_that_calls_back_there() -> None:
         assert tokens.read(tokens.mint(each), now=1_000_000_000.0) == each
 
 
+@pytest.mark.parametrize("provider", [None, "ark"])
+@pytest.mark.parametrize("ends_at", [None, 2_000_000_000])
+def test_whatever_was_minted_is_read_again(ends_at: int | None, provider: str | None) -> None:
+    """A provider without an end is read as that, and not as an end that is no number."""
+    tokens, address = Tokens("a secret"), replace(TAKE, ends_at=ends_at, provider=provider)
+
+    assert tokens.read(tokens.mint(address), now=1_000_000_000.0) == address
+
+
+def test_an_address_that_never_was_valid_does_not_become_one_without_an_end() -> None:
+    """Not even with a provider after it."""
+    tokens = Tokens("a secret")
+
+    assert all(
+        tokens.read(tokens.mint(replace(TAKE, ends_at=0, provider=name)), now=1.0) is None for name in (None, "ark")
+    )
+
+
 def test_nobody_can_give_an_address_another_provider() -> None:
     """By whose words a callback is read, and what it has to prove, is part of what was signed."""
     tokens = Tokens("a secret")
