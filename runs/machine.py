@@ -31,7 +31,7 @@ from framerelay.runs.standing import (
     takes_in_play,
     takes_to_submit,
 )
-from framerelay.runs.steps import StepName, steps_due, wants_film
+from framerelay.runs.steps import StepName, moment_of, steps_due, wants_film
 from framerelay.runs.takes import (
     FOR_A_PERSON,
     NEVER_ARRIVED,
@@ -65,6 +65,7 @@ def apply(run: Run, event: Event, now: float) -> Run:
     only moves forward, what is final stays final, and events about another state are dropped. This also holds for a run
     that has ended: its jobs are followed to their end, since they were paid for.
     """
+    now = moment_of(run, now)
     new = _change(_with_clock(run, now), event, now)
     if new is run:
         return run
@@ -99,13 +100,12 @@ def begin(run: Run) -> Run:
 
 def wake_at(run: Run, now: float) -> float | None:
     """When *run* must be looked at even if nothing happened to it; None if only an event can move it."""
-    shots = awake(run)
+    shots, now = awake(run), moment_of(run, now)
     later = [take.due_at for shot in shots for take in shot.takes if take.due_at > now and take.status in OPEN]
     later += [at for shot in shots for take in shot.takes if (at := find_at(take)) is not None and at > now]
     later += [shot.due_at for shot in shots if shot.due_at > now and takes_to_submit(run, shot)]
     later += [run.due_at] if run.due_at > now and wants_film(run) else []
-    if steps_due(run, now):
-        later.append(now + RECHECK_S)
+    later += [now + RECHECK_S] if steps_due(run, now) else []
     if _after_deadlines(_with_clock(run, now), now) is not run:
         later.append(now)
     later += [

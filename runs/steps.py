@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from framerelay.runs.model import Run, RunId, Shot, TakeStatus
 from framerelay.runs.standing import (
@@ -13,6 +14,8 @@ from framerelay.runs.standing import (
     takes_to_submit,
 )
 from framerelay.runs.takes import IN_FLIGHT, find_at, is_unkept
+
+READINGS_APART_S: Final = 1.0  # Two programs know Redis's clock to some ms; to some more while somebody sets it.
 
 
 class StepName(StrEnum):
@@ -42,6 +45,14 @@ class Step:
         return f"{self.name}:{self.run_id}:{self.shot_id}:{self.take}:{self.turn}"
 
 
+def moment_of(run: Run, now: float) -> float:
+    """
+    *now*, but not before *run* last changed: what was due then is due, though another program knows the time a little
+    differently.
+    """
+    return run.updated_at if now < run.updated_at <= now + READINGS_APART_S else now
+
+
 def steps_due(run: Run, now: float) -> list[Step]:
     """
     Everything that *run* asks for at *now*, in story order; empty if it waits for time or a person, or has ended.
@@ -49,6 +60,7 @@ def steps_due(run: Run, now: float) -> list[Step]:
     Submits stop at the budget, so that taking all of them at once still stays within it.
     """
     steps: list[Step] = []
+    now = moment_of(run, now)
     if wants_film(run) and run.due_at <= now and not run.join_error:
         steps.append(Step(name=StepName.JOIN, run_id=run.id, turn=run.turns))
     balance = budget_left(run)
