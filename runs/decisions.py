@@ -282,7 +282,7 @@ def all_dependents(run: Run, shot: Shot, *, past_done: bool = True) -> list[Shot
     Without *past_done*, shots that are done are left out, and so are the shots that begin with them.
     """
     dependents: list[Shot] = []
-    ids = {shot.name}
+    ids = {shot.id}
     for each in run.shots:
         if each.source in ids and (past_done or each.status is not ShotStatus.DONE):
             ids.add(each.id)

@@ -180,6 +180,7 @@ def with_prices(run: Run, money: float) -> Run:
 
 
 @settings(max_examples=80)
+@example(seed=11909, money=3.0, loss=0.0)  # A shot got the name with which its source was born.
 @given(seed=st.integers(0, 2**32), money=st.sampled_from([3.0, 8.0, 20.0]), loss=st.sampled_from([0.0, 0.2]))
 def test_a_budget_of_money_holds_whatever_a_storyboard_becomes(seed: int, money: float, loss: float) -> None:
     """Dearer and cheaper shots come and go while submits are under way: the jobs that were made never cost more."""
