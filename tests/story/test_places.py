@@ -202,7 +202,7 @@ async def test_a_small_run_takes_turns_with_a_large_one(
 
         assert [(await relay.wait_for_end(run))["status"] for run in (large, small)] == ["succeeded"] * 2
         order = [prompt.partition(" ")[0] for prompt in provider.submits]
-        assert order[:8].count("small") == 3, order
+        assert order[:9].count("small") == 3, order  # Of two that go at the same time, either may be first.
 
 
 async def test_a_cancelled_run_frees_its_place_when_its_job_ends_and_keeps_no_other_one_waiting(
@@ -214,7 +214,7 @@ async def test_a_cancelled_run_frees_its_place_when_its_job_ends_and_keeps_no_ot
         first = await relay.run(board("first", 3))
 
         async def two_wait() -> bool:
-            return len(await waiting(relay)) == 2
+            return len(provider.submits) == 1 and len(await waiting(relay)) == 2
 
         await wait_until(two_wait, "one is in flight, two wait")
         assert (await relay.api.post(f"/v1/runs/{first}/cancel")).status_code == 200
