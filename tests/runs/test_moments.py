@@ -1,5 +1,7 @@
 """Two programs that know the time by Redis's clock a little differently, and one run."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,12 +14,12 @@ from framerelay.runs.steps import READINGS_APART_S, steps_due
 NOW = 1_000_000.0
 CLIP = Clip(path="c", sha256="0", bytes=1, width=16, height=9, duration_s=5.04, frames=121)
 FRAME = Frame(path="f", sha256="0", width=16, height=9)
-TAKE = {"shot_id": "s1", "take": 1}
+TAKE: dict[str, Any] = {"shot_id": "s1", "take": 1}
 MADE: tuple[Event, ...] = (
-    events.Submitting(**TAKE, intent="i1", seed=None, first_frame=None),  # type: ignore[arg-type]
-    events.Submitted(**TAKE, job_id="job_1"),  # type: ignore[arg-type]
-    events.Rendered(**TAKE, job_ids=("job_1",), video_url="https://v"),  # type: ignore[arg-type]
-    events.Collected(**TAKE, video=CLIP, last_frame=FRAME),  # type: ignore[arg-type]
+    events.Submitting(**TAKE, intent="i1", seed=None, first_frame=None),
+    events.Submitted(**TAKE, job_id="job_1"),
+    events.Rendered(**TAKE, job_ids=("job_1",), video_url="https://v"),
+    events.Collected(**TAKE, video=CLIP, last_frame=FRAME),
 )
 apart = st.floats(-READINGS_APART_S / 2, READINGS_APART_S / 2)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -144,12 +145,12 @@ def test_a_retake_of_a_renamed_shot_takes_along_what_is_made_from_it() -> None:
 def history_of(shot_id: str, take: int = 1) -> list[events.Event]:
     """Everything that happens to a take, which begins with the same take of its source."""
     source = {"s3": "s2", "s3-2": "s3"}.get(shot_id)
-    about = {"shot_id": shot_id, "take": take}
+    about: dict[str, Any] = {"shot_id": shot_id, "take": take}
     frame = FirstFrame(url=f"https://v/{source}.png", source="upload", path=None, take=take) if source else None
     clip = Clip(path=f"{shot_id}.mp4", sha256="0", bytes=1, width=1, height=1, duration_s=1, frames=1)
     return [
-        events.Submitting(**about, intent=f"{shot_id} {take}", seed=None, first_frame=frame),  # type: ignore[arg-type]
-        events.Submitted(**about, job_id=f"{shot_id}_{take}"),  # type: ignore[arg-type]
-        events.Rendered(**about, job_ids=(f"{shot_id}_{take}",), video_url="https://v"),  # type: ignore[arg-type]
-        events.Collected(**about, video=clip, last_frame=Frame(path="a.png", sha256="0", width=1, height=1)),  # type: ignore[arg-type]
+        events.Submitting(**about, intent=f"{shot_id} {take}", seed=None, first_frame=frame),
+        events.Submitted(**about, job_id=f"{shot_id}_{take}"),
+        events.Rendered(**about, job_ids=(f"{shot_id}_{take}",), video_url="https://v"),
+        events.Collected(**about, video=clip, last_frame=Frame(path="a.png", sha256="0", width=1, height=1)),
     ]
