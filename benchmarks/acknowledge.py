@@ -4,9 +4,13 @@ How many durable callbacks a second, against the same uvicorn's bare 202?
 One receiver process, one Redis that appends to its file (each write synced, as shipped; then synced each second), 64
 persistent connections, each callback with its own token and body. The receiver is measured as it is shipped, with a
 line for each callback in its log, and at ``warning``, where there is none; and as shipped with callbacks of another
-provider, which are read by its profile. It is compared, in many short turns, so that whatever else the machine does
-affects all, with: a server that answers 202 and reads nothing; arq's own `enqueue_job` for each request; the Go program
-`webhook` that runs ``/bin/true`` and keeps nothing; and two receivers instead of one. Ratios are medians of the turns.
+provider, which are read by its profile. It is compared with: a server that answers 202 and reads nothing; arq's own
+`enqueue_job` for each request; the Go program `webhook` that runs ``/bin/true`` and keeps nothing; and two receivers
+instead of one.
+
+All take turns, many and short, and the bare 202 has one before and after each of the others: what else happens on a
+machine may halve its speed from one second to the next, and so the two of a ratio have to be measured side by side.
+Ratios are medians of the turns.
 """
 
 import asyncio
@@ -34,12 +38,26 @@ from framerelay.cli.http import listening_on
 from framerelay.store.embedded import find_server, server_environ
 
 EACH_S = 0.4
-TURNS = 13
+TURNS = 21
+PEERS_EVERY = 3  # Turns; nothing is to be reached by the others, and theirs take longer.
 REQUESTS, NEW = 20_000, 12_000  # More than any of them, and than ours, answers in one turn.
 SECRET = "only for the benchmark of acknowledgements"
 LEVELS = {"ours": "info", "at_warning": "warning"}  # The first is what is shipped.
 AT_LEAST = {"always": {"ours": 0.45, "at_warning": 0.50}, "everysec": {"at_warning": 0.70}}
 P99_AT_MOST = 2.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What one side did, and what the bare 202 did right before and after it."""
+
+    load: Load
+    before: Load
+    after: Load
+
+    def ratio(self, of: Callable[[Load], float]) -> float:
+        """Of one figure, to the mean of the bare 202's two."""
+        return of(self.load) * 2 / (of(self.before) + of(self.after))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +83,15 @@ def measure(fsync: str) -> dict[str, Any]:
         receivers = {name: stack.enter_context(_receiver(folder, name, LEVELS[name])) for name in LEVELS}
         second = stack.enter_context(_receiver(folder, "second", LEVELS["ours"]))
         pair = [receivers["ours"], second]
+        bare = _peer(stack, folder, "bare")
         sides = [
             *(Side(name=name, ports=[port], pids=[pid]) for name, (pid, port) in receivers.items()),
             Side(name="by_profile", ports=[receivers["ours"][1]], pids=[receivers["ours"][0]]),
-            _peer(stack, folder, "bare"),
             Side(name="two_receivers", ports=[port for _, port in pair], pids=[pid for pid, _ in pair]),
         ]
         if fsync == "everysec":
             sides += [_peer(stack, folder, "arq"), *_webhook(stack, folder)]
-        turns = uvloop.run(_turns(sides, redis))
+        turns = uvloop.run(_turns(sides, bare, redis))
     return {
         "question": "acknowledge",
         "fsync": fsync,
@@ -82,13 +100,19 @@ def measure(fsync: str) -> dict[str, Any]:
     }
 
 
-async def _turns(sides: list[Side], redis: Redis) -> list[dict[str, Load]]:
+async def _turns(sides: list[Side], bare: Side, redis: Redis) -> dict[str, list[Turn]]:
     again = callbacks(SECRET, REQUESTS)  # For those to whom all callbacks are alike.
-    for side in sides:
+    for side in (*sides, bare):
         for port in side.ports:
             await _until_it_listens(port)
         await _load(side, redis, again)
-    return [{side.name: await _load(side, redis, again) for side in sides} for _ in range(TURNS)]
+    turns: dict[str, list[Turn]] = {side.name: [] for side in sides}
+    before = await _load(bare, redis, again)
+    for side in (side for at in range(TURNS) for side in sides if side.name in LEVELS or at % PEERS_EVERY == 0):
+        own, after = await _load(side, redis, again), await _load(bare, redis, again)
+        turns[side.name].append(Turn(load=own, before=before, after=after))
+        before = after
+    return turns
 
 
 async def _load(side: Side, redis: Redis, again: list[bytes]) -> Load:
@@ -114,35 +138,46 @@ async def _until_it_rests(side: Side, redis: Redis) -> None:
             is_rewriting = bool(cast("dict[str, Any]", redis.info("persistence"))["aof_rewrite_in_progress"])
 
 
-def _figures(turns: list[dict[str, Load]]) -> dict[str, Any]:
+def _figures(turns: dict[str, list[Turn]]) -> dict[str, Any]:
     """As shipped first, then at ``warning``, then what they are compared with."""
-    ratios = {name: [turn[name].per_s / turn["bare"].per_s for turn in turns] for name in turns[0]}
+    bare = [turn.after for of_side in turns.values() for turn in of_side]
     return {
-        **_of_side("ours", turns, ratios),
-        "bare_202_per_s": round(statistics.median(turn["bare"].per_s for turn in turns)),
-        "bare_p99_ms": round(statistics.median(turn["bare"].p99_ms for turn in turns), 1),
-        "bare_cpu_us": round(statistics.median(turn["bare"].cpu_us for turn in turns)),
-        "at_warning": _of_side("at_warning", turns, ratios),
-        "by_profile": round(statistics.median(t["by_profile"].per_s / t["ours"].per_s for t in turns), 2),
-        "two_receivers": round(statistics.median(t["two_receivers"].per_s / t["ours"].per_s for t in turns), 2),
-        "arq_enqueue_job": round(statistics.median(ratios["arq"]), 3) if "arq" in ratios else None,
-        "webhook_true": round(statistics.median(ratios["webhook"]), 3) if "webhook" in ratios else None,
+        **_of_side(turns["ours"]),
+        "bare_202_per_s": round(statistics.median(load.per_s for load in bare)),
+        "bare_p99_ms": round(statistics.median(load.p99_ms for load in bare), 1),
+        "bare_cpu_us": round(statistics.median(load.cpu_us for load in bare)),
+        "at_warning": _of_side(turns["at_warning"]),
+        "by_profile": _to_ours("by_profile", turns),
+        "two_receivers": _to_ours("two_receivers", turns),
+        "arq_enqueue_job": round(_median_ratio(turns["arq"]), 3) if "arq" in turns else None,
+        "webhook_true": round(_median_ratio(turns["webhook"]), 3) if "webhook" in turns else None,
     }
 
 
-def _of_side(name: str, turns: list[dict[str, Load]], ratios: dict[str, list[float]]) -> dict[str, Any]:
-    def median(of: Callable[[Load], float]) -> float:
-        return statistics.median(of(turn[name]) for turn in turns)
-
+def _of_side(turns: list[Turn]) -> dict[str, Any]:
+    ratios = [turn.ratio(_per_s) for turn in turns]
     return {
-        "callbacks_per_s": round(median(lambda side: side.per_s)),
-        "ratio": round(statistics.median(ratios[name]), 3),
-        "quartiles": [round(ratio, 3) for ratio in statistics.quantiles(ratios[name], n=4)],
-        "p99_ms": round(median(lambda side: side.p99_ms), 1),
-        "p99_ratio": round(statistics.median(turn[name].p99_ms / turn["bare"].p99_ms for turn in turns), 2),
-        "cpu_us": round(median(lambda side: side.cpu_us)),
-        "cpu_ratio": round(statistics.median(turn[name].cpu_us / turn["bare"].cpu_us for turn in turns), 2),
+        "callbacks_per_s": round(statistics.median(turn.load.per_s for turn in turns)),
+        "ratio": round(statistics.median(ratios), 3),
+        "quartiles": [round(ratio, 3) for ratio in statistics.quantiles(ratios, n=4)],
+        "p99_ms": round(statistics.median(turn.load.p99_ms for turn in turns), 1),
+        "p99_ratio": round(statistics.median(turn.ratio(lambda load: load.p99_ms) for turn in turns), 2),
+        "cpu_us": round(statistics.median(turn.load.cpu_us for turn in turns)),
+        "cpu_ratio": round(statistics.median(turn.ratio(lambda load: load.cpu_us) for turn in turns), 2),
     }
+
+
+def _to_ours(name: str, turns: dict[str, list[Turn]]) -> float:
+    """By way of the bare 202 beside each, as the two were not beside each other."""
+    return round(_median_ratio(turns[name]) / _median_ratio(turns["ours"]), 2)
+
+
+def _median_ratio(turns: list[Turn]) -> float:
+    return statistics.median(turn.ratio(_per_s) for turn in turns)
+
+
+def _per_s(load: Load) -> float:
+    return load.per_s
 
 
 async def _until_it_listens(port: int) -> None:
