@@ -17,7 +17,7 @@ from typing import Any, Final
 from framerelay.runs.model import Run, RunStatus
 from framerelay.store.client import RelayRedis
 from framerelay.store.closed import CLOSED
-from framerelay.store.inbox import CALLBACKS, callback_keys
+from framerelay.store.inbox import BATCHES, CALLBACKS, callback_key
 from framerelay.store.keys import PREFIX
 from framerelay.store.ledger_file import LedgerEntry, run_in
 from framerelay.store.outbox import NOTIFICATIONS, NOTIFICATIONS_DUE
@@ -55,14 +55,16 @@ async def copy_ledger(redis: RelayRedis, take: OnEntry, *, on_run: Callable[[Run
     A key may be given twice; the later one applies. Raises: StoreUnavailable.
     """
     counts = LedgerCounts()
-    callback, _ = callback_keys("*")
     with redis_answers():
-        async for page in _names(redis, callback):
-            counts.callbacks += _all(await _read(redis, page), take)
+        for pattern in (callback_key("*"), f"{BATCHES}*"):
+            async for page in _names(redis, pattern):
+                entries = await _read(redis, page)
+                _all(entries, take)
+                counts.callbacks += sum(len(entry.value) // 2 if entry.kind == "hash" else 1 for entry in entries)
         counts.tasks = await _copy_tasks(redis, take)
         async for page in _names(redis, run_key("*")):
             await _copy_runs(redis, [name for name in page if not name.endswith(_OF_RUNS)], take, on_run, counts)
-        prefixes = (callback.removesuffix("*"), run_key(""), f"{RUNS}:")
+        prefixes = (callback_key(""), BATCHES, run_key(""), f"{RUNS}:")
         async for page in _names(redis, f"{PREFIX}*"):
             rest = [name for name in page if name not in _LEFT_OUT and not name.startswith(prefixes)]
             _all(await _read(redis, rest), take)
@@ -126,12 +128,9 @@ def is_open(run: Run) -> bool:
     return run.status not in (RunStatus.SUCCEEDED, RunStatus.CANCELLED)
 
 
-def _all(entries: Iterable[LedgerEntry], take: OnEntry) -> int:
-    number = 0
+def _all(entries: Iterable[LedgerEntry], take: OnEntry) -> None:
     for entry in entries:
         take(entry)
-        number += 1
-    return number
 
 
 async def _names(redis: RelayRedis, pattern: str) -> AsyncIterator[list[str]]:

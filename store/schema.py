@@ -19,7 +19,7 @@ from framerelay.store.old_keys import move_old_keys
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_answers
 
 SCHEMA_KEY: Final = "{framerelay}:schema"
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 READABLE_FROM: Final = 3
 EVERY_S: Final = 4.0
 

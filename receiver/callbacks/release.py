@@ -34,6 +34,7 @@ async def release_one(state: State, text: str) -> shapes.Release:
     await read_again_everywhere(state)
     callback = await kept_callback(state, text)
     if not callback.held:
+        await state.inbox.release(callback.id, forget=False)
         raise Conflict(f"it is not in quarantine; it was kept as {callback.outcome}")
     try:
         return await _release(state, callback)

@@ -4,10 +4,10 @@
 --       ending key ('' = it says nothing about the job's end), task id ('' = none), definition
 -- Answers 1 (new) or 0 (repeat) for each; a callback that we sent before (from the spool, after an answer that we missed)
 -- is not a repeat of itself. The first one for a key leaves 'ID SHA256' there; one that says how a job ended needs no
--- 'seen', unless an earlier one disagreed. Records are written last, and only callbacks with one can be repeated: if
--- Redis refuses halfway, the provider's next try counts as new.
+-- 'seen', unless an earlier one disagreed. Records are written last, all in one hash, which is named after their time;
+-- only callbacks with one can be repeated: if Redis refuses halfway, the provider's next try counts as new.
 local now, keep_ms = ARGV[1], ARGV[2]
-local answers, times, tasks, new = {}, {}, {}, {}
+local answers, times, tasks, records, new = {}, {}, {}, {}, {}
 
 local function first_at(key, mark)
   return redis.call('SET', key, mark, 'NX', 'GET', 'PX', keep_ms)
@@ -16,6 +16,12 @@ end
 local function note(command, id, name, value)
   redis.call(command, '{framerelay}:marks:' .. id, name, value)
   redis.call('PEXPIRE', '{framerelay}:marks:' .. id, keep_ms)
+end
+
+local function is_kept(id)
+  local at = redis.call('ZSCORE', KEYS[1], id)
+  return at and redis.call('HEXISTS', KEYS[1] .. ':' .. at, id) == 1
+    or redis.call('EXISTS', '{framerelay}:callback:' .. id) == 1
 end
 
 for i = 4, #ARGV, 7 do
@@ -27,7 +33,7 @@ for i = 4, #ARGV, 7 do
     first = first_at(seen, mark)
   end
   local earlier = first and first ~= mark and string.match(first, '^%S+')
-  if earlier and (new[earlier] or redis.call('EXISTS', '{framerelay}:callback:' .. earlier) == 1) then
+  if earlier and (new[earlier] or is_kept(earlier)) then
     note('HINCRBY', earlier, 'repeats', 1)
     answers[#answers + 1] = 0
   else
@@ -40,16 +46,17 @@ for i = 4, #ARGV, 7 do
     end
     times[#times + 1] = now
     times[#times + 1] = id
-    new[id] = ARGV[i + 2]
+    records[#records + 1] = id
+    records[#records + 1] = ARGV[i + 2]
+    new[id] = true
     answers[#answers + 1] = 1
   end
 end
 enqueue(KEYS[2], KEYS[3], tasks, 1, 0, ARGV[3])
 if #times > 0 then
   redis.call('ZADD', KEYS[1], unpack(times))
-end
-for id, record in pairs(new) do
-  redis.call('SET', '{framerelay}:callback:' .. id, record, 'PX', keep_ms)
+  redis.call('HSET', KEYS[1] .. ':' .. now, unpack(records))
+  redis.call('PEXPIRE', KEYS[1] .. ':' .. now, keep_ms)
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - keep_ms)
 return answers

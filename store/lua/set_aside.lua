@@ -1,4 +1,5 @@
--- Keeps a callback that has no effect, and forgets the oldest of its kind beyond the limits.
+-- Keeps a callback that has no effect, and forgets the oldest of its kind beyond the limits; not one that was accepted
+-- since, by somebody who was interrupted before taking it out of here.
 -- KEYS: 1 callbacks by time · 2 those of its kind, newest first
 -- ARGV: 1 now ms · 2 keep for ms · 3 at most this many · 4 at most this many bytes · 5 callback id · 6 record
 redis.call('SET', '{framerelay}:callback:' .. ARGV[5], ARGV[6], 'PX', ARGV[2])
@@ -10,7 +11,9 @@ for number, id in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
   bytes = bytes + redis.call('STRLEN', '{framerelay}:callback:' .. id)
   if number > 1 and (number > tonumber(ARGV[3]) or bytes > tonumber(ARGV[4])) then
     redis.call('LREM', KEYS[2], 1, id)
-    redis.call('ZREM', KEYS[1], id)
+    if redis.call('HEXISTS', KEYS[1] .. ':' .. (redis.call('ZSCORE', KEYS[1], id) or ''), id) == 0 then
+      redis.call('ZREM', KEYS[1], id)
+    end
     redis.call('DEL', '{framerelay}:callback:' .. id)
   end
 end

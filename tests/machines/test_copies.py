@@ -97,7 +97,8 @@ async def test_a_callback_that_no_copy_has_stays_in_the_spool_until_one_does(
     with running(tmp_path / "again", *durable, "--replicaof", f"127.0.0.1 {primary.port}") as again:
         again.wait_until("replication", master_link_status="up")
         assert await spool.drain(inbox) == 1
-        assert again.ask("EXISTS", "{framerelay}:callback:cb_1") == 1
+        batches = again.ask("KEYS", "{framerelay}:callbacks:*")
+        assert {name for batch in batches for name in again.ask("HKEYS", batch)} == {b"cb_1"}
     spool.close()
 
 

@@ -41,18 +41,23 @@ ROOT = Path(__file__).parents[2]
 # Programs of 7c5f016 look at no schema; those of 7adf7e9 have schema 2. Both kept everything under keys without a tag.
 BEFORE = {"7c5f016": "from cli.main import main; main()", "7adf7e9": "from framerelay.cli.main import main; main()"}
 OURS = "from framerelay.cli.main import main; main()"
+BESIDE = "fcc91f7"  # Schema 3: it has a key for each callback.
 API_KEY = "an-api-key-for-two-versions-of-it-123456"
 SECRET_OF_ALL = "a-secret-for-two-versions-of-it-12345678"
 
 
 @pytest.fixture(scope="module", params=BEFORE)
 def version_before(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """Its name, and a Python that has its folders, which stood at the top of the repository, and our packages."""
-    words = ["git", "-C", str(ROOT), "archive", request.param]
+    """Its name, and a Python that has it."""
+    return request.param, python_with(request.param, tmp_path_factory.mktemp("before"))
+
+
+def python_with(version: str, folder: Path) -> Path:
+    """One that has the folders of *version*, which stood at the top of the repository, and our packages."""
+    words = ["git", "-C", str(ROOT), "archive", version]
     archive = subprocess.run(words, capture_output=True, check=False)
     if archive.returncode:
-        pytest.skip(f"{request.param} is not in the history here (a shallow clone, or none)")
-    folder = tmp_path_factory.mktemp("before")
+        pytest.skip(f"{version} is not in the history here (a shallow clone, or none)")
     with tarfile.open(fileobj=BytesIO(archive.stdout)) as file:
         file.extractall(folder / "tree", filter="data")
     (folder / "house").mkdir()
@@ -61,7 +66,7 @@ def version_before(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
     (site,) = (folder / "venv").glob("lib/*/site-packages")
     # Its decoder's process reads no PYTHONPATH.
     (site / "before.pth").write_text(f"{folder / 'house'}\n{folder / 'tree'}\n{sysconfig.get_path('purelib')}\n")
-    return request.param, folder / "venv" / "bin" / "python"
+    return folder / "venv" / "bin" / "python"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +206,60 @@ async def test_this_version_takes_over_from_the_one_before_while_that_runs(
         assert response.status_code == 503
         assert receiver.has_said('"spooled"'), receiver.log.read_text()
     assert "keys_moved" in words
+
+
+@pytest.mark.slow
+async def test_the_version_before_works_beside_this_one(
+    start_provider: Any, install: Callable[..., Installation], wait_until: WaitUntil, tmp_path: Path
+) -> None:
+    """Each one's worker handles what the other's receiver kept; all films are there, and no take is paid for twice."""
+    python, ports = python_with(BESIDE, tmp_path), [free_port(), free_port()]
+    async with (
+        start_provider(options={"job_s": 0.5}) as provider,
+        Forwarder(ports[0]) as door,
+        AsyncClient(headers={"authorization": f"Bearer {API_KEY}"}, timeout=60) as http,
+    ):
+        home = install(provider.url, f"http://127.0.0.1:{door.port}")
+        old, new = (f"http://127.0.0.1:{port}" for port in ports)
+        with (
+            home.program(python, OURS, "receiver", port=ports[0]) as receiver,
+            home.program(python, OURS, "worker") as worker,
+            home.program(sys.executable, OURS, "receiver", port=ports[1]) as newer,
+            home.program(sys.executable, OURS, "worker") as helper,
+        ):
+            programs = {
+                receiver: "receiver_ready",
+                newer: "receiver_ready",
+                worker: "worker_ready",
+                helper: "worker_ready",
+            }
+            await wait_until(lambda: all(each.has_said(word) for each, word in programs.items()), "all four run")
+            runs = [(await http.post(f"{old}/v1/runs", json=board(number, 4))).json()["id"] for number in range(3)]
+
+            async def have_come(number: int, at: str) -> bool:
+                return len((await http.get(f"{at}/v1/callbacks?limit=200")).json()["data"]) >= number
+
+            await wait_until(lambda: have_come(4, old), "the receiver of before has kept some")
+            door.move_to(ports[1])
+
+            async def have_ended() -> bool:
+                statuses = [(await http.get(f"{new}/v1/runs/{run_id}")).json()["status"] for run_id in runs]
+                return "running" not in statuses
+
+            await wait_until(have_ended, "all films are there")
+            ends = [(await http.get(f"{new}/v1/runs/{run_id}")).json()["status"] for run_id in runs]
+            callbacks = (await http.get(f"{new}/v1/callbacks?limit=200")).json()["data"]
+            seen_by_old = (await http.get(f"{old}/v1/callbacks?limit=200")).json()["data"]
+            journal = await provider.journal()
+            running = [each.process.poll() for each in programs]
+
+    assert ends == ["succeeded"] * 3
+    assert running == [None] * 4
+    takes = [job["input"]["callback_url"].rpartition("/")[2] for job in journal["jobs"]]
+    assert len({Tokens(SECRET_OF_ALL).read(each, now=0) for each in takes}) == len(takes) == 12
+    # What this version accepted is only shown here.
+    assert 4 <= len(seen_by_old) < len(callbacks)
+    assert {each["id"] for each in seen_by_old} < {each["id"] for each in callbacks}
 
 
 @asynccontextmanager

@@ -7,7 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pytest
+
 from framerelay.receiver.door.quarantine import A_MINUTE, Quarantine
+from framerelay.runs.errors import StoreUnavailable
 from framerelay.store.inbox import QUARANTINE_BYTES_MAX, QUARANTINE_MAX, Callback, Inbox
 from tests.security.signing import DONE, OTHER, RUN, anyio, signed
 
@@ -109,7 +113,60 @@ async def test_quarantine_is_bounded_in_number_and_in_bytes(redis: Any) -> None:
     assert (len(many), many[0], many[-1]) == (QUARANTINE_MAX, "cb_5", f"cb_{QUARANTINE_MAX + 4}")
     assert few == [f"cb_L{number}" for number in range(20 - QUARANTINE_BYTES_MAX // (1 << 20) + 1, 20)]
     assert sorted(each.id for each in await inbox.recent(limit=1000)) == sorted(["cb_good", *few])
-    assert len(await redis.keys("{framerelay}:callback:*")) == len(few) + 1
+    assert len(await redis.keys("{framerelay}:callback:*")) == len(few)
+
+
+@anyio
+async def test_of_a_release_that_was_interrupted_nothing_raw_stays_and_nothing_is_lost(
+    verifying: Any, call: Any, callbacks_of: Any, tasks: Any, redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its receiver died after it was accepted: the next release finishes that, and no flood of forged ones harms it."""
+    raw = b'{"id": "job_%d", "output": {"videos": ["https://cdn.example.com/c.mp4?sig=canary"]}}'
+    async with verifying(key=OTHER) as relay:
+        for number in range(3):
+            assert (await call(relay, raw % number, signed(raw % number))).status_code == 401
+    ids = await Inbox(redis, keep_s=100).held_ids()
+    async with verifying() as relay:
+        with monkeypatch.context() as patch:
+            patch.setattr(Inbox, "release", _die)
+            for name in ids:
+                await relay.api.post(f"/v1/callbacks/{name}/release")
+        outcomes = {each["id"]: each["outcome"] for each in await callbacks_of(relay)}
+        one = await relay.api.post(f"/v1/callbacks/{ids[0]}/release")
+        of_one = await redis.exists(f"{{framerelay}}:callback:{ids[0]}")
+        for number in range(QUARANTINE_MAX):
+            forgery = Callback(id=f"cb_{number}", received_at=1.0, outcome="quarantined", body=b"", held=True, hook="h")
+            await Inbox(redis, keep_s=100).hold(forgery)
+        all_of_them = await relay.api.post("/v1/callbacks/release")
+    listing = await Inbox(redis, keep_s=100).recent(limit=1000)
+
+    assert outcomes == dict.fromkeys(ids, "accepted")
+    assert (one.status_code, of_one) == (409, 0)
+    assert all_of_them.status_code == 200
+    assert {each.id for each in listing if each.outcome == "accepted"} == set(ids)
+    assert await tasks() == ["look_up"] * 3
+    for key in await redis.keys("*"):
+        assert b"canary" not in await redis.dump(key)
+
+
+async def _die(*_: Any, **__: Any) -> None:
+    raise StoreUnavailable("the receiver was killed")
+
+
+@anyio
+async def test_a_release_takes_nothing_from_what_an_earlier_version_accepted(verifying: Any, redis: Any) -> None:
+    """Its record has a key of its own, as those in quarantine have."""
+    record = Callback(id="cb_earlier", received_at=1.0, outcome="accepted", body=b"{}", hook="h")
+    await redis.set("{framerelay}:callback:cb_earlier", msgspec.msgpack.encode(record), px=50_000)
+    await redis.zadd("{framerelay}:callbacks", {"cb_earlier": int(time.time() * 1000)})
+    await redis.lpush("{framerelay}:quarantine", "cb_earlier")
+    async with verifying() as relay:
+        one = await relay.api.post("/v1/callbacks/cb_earlier/release")
+        await relay.api.post("/v1/callbacks/release")
+
+    assert one.status_code == 409
+    assert await Inbox(redis, keep_s=100).find("cb_earlier") == record
+    assert await redis.llen("{framerelay}:quarantine") == 0
 
 
 @anyio

@@ -143,6 +143,8 @@ async def test_only_the_headers_that_prove_something_are_kept(verifying: Any, ca
         listing = (await relay.api.get("/v1/callbacks")).text
     dumps = [await redis.dump(key) for key in await redis.keys("*")]
     records = [await redis.get(key) for key in await redis.keys("{framerelay}:callback:*")]
+    for key in await redis.keys("{framerelay}:callbacks:*"):
+        records += (await redis.hgetall(key)).values()
 
     assert (answer.status_code, passed_answer.status_code, len(records)) == (401, 200, 2)
     for place in (*dumps, *records, listing.encode()):

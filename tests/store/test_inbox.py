@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 
+import msgspec
 import pytest
 from arq.connections import ArqRedis
 from msgspec.structs import replace
@@ -117,6 +118,65 @@ async def test_a_contradiction_is_kept_once_with_what_it_contradicts(redis: ArqR
     outcomes = {each.id: (each.outcome, each.repeats) for each in await inbox.recent(limit=10)}
     assert outcomes == {"cb_0": ("accepted", 2), "cb_1": ("conflict", 3)}
     assert await redis.zcard(QUEUE) == 2
+
+
+async def test_what_earlier_versions_accepted_is_still_found_and_known(redis: ArqRedis) -> None:
+    """Before schema 4 each callback had a key of its own; it is listed among the others, and a repeat is a repeat."""
+    inbox, earlier = Inbox(redis, keep_s=100), replace(callback("cb_0", b"earlier"), received_at=1.0)
+    await redis.set("{framerelay}:callback:cb_0", msgspec.msgpack.encode(earlier), px=50_000)
+    await redis.zadd("{framerelay}:callbacks", {"cb_0": int(time.time() * 1000) - 10})
+    await redis.set("{framerelay}:seen:f0", "cb_0 ", px=50_000)
+    await inbox.accept(callback("cb_1"), fingerprint="f1", task=None)
+
+    assert await inbox.accept(callback("cb_2"), fingerprint="f0", task=task("cb_2")) is False
+    await inbox.mark_late("cb_0", "take 1 was kept")
+
+    late = replace(earlier, outcome="late", reason="take 1 was kept", repeats=1)
+    listing = await inbox.recent(limit=10)
+    assert [each.id for each in listing] == ["cb_1", "cb_0"]
+    assert (listing[1], await inbox.find("cb_0")) == (late, late)
+    assert await inbox.between(time.time() - 60, time.time() + 60, at_most=1) == [late]
+    assert 0 < await redis.pttl("{framerelay}:marks:cb_0") <= 50_000
+    assert await redis.zcard(QUEUE) == 0
+
+
+async def test_a_callback_that_came_late_is_marked_for_as_long_as_it_is_kept(redis: ArqRedis) -> None:
+    """One that is kept no longer gets no mark."""
+    inbox = Inbox(redis, keep_s=100)
+    await asyncio.gather(*(inbox.accept(callback(f"cb_{n}"), fingerprint=f"f{n}", task=None) for n in range(3)))
+
+    await inbox.mark_late("cb_1", "take 1 was kept")
+    await inbox.mark_late("cb_gone", "take 1 was kept")
+
+    outcomes = {each.id: each.outcome for each in await inbox.recent(limit=10)}
+    assert outcomes == {"cb_0": "accepted", "cb_1": "late", "cb_2": "accepted"}
+    assert await redis.keys("{framerelay}:marks:*") == [b"{framerelay}:marks:cb_1"]
+    assert 0 < await redis.pttl("{framerelay}:marks:cb_1") <= 100_000
+
+
+async def test_callbacks_that_come_together_need_few_keys(redis: ArqRedis) -> None:
+    """Each is read back as it came, alone or in a list; a hundred cost one key or two, whatever their bodies."""
+    inbox = Inbox(redis, keep_s=100)
+    callbacks = [callback(f"cb_{n}", bytes([n]) * n * 100) for n in range(100)]
+
+    await asyncio.gather(*(inbox.accept(each, fingerprint=f"f{each.id}", task=None) for each in callbacks))
+
+    assert len(await redis.keys("{framerelay}:callbacks:*")) <= 2
+    assert sorted(await inbox.recent(limit=200), key=lambda each: callbacks.index(each)) == callbacks
+    assert [await inbox.find(each.id) for each in callbacks] == callbacks
+
+
+async def test_a_callback_that_is_given_again_later_is_kept_once(redis: ArqRedis) -> None:
+    """The spool gives it again when its first answer was missed: it counts as new, and is listed at the later time."""
+    inbox, other = Inbox(redis, keep_s=100), callback("cb_2")
+    assert await inbox.accept(callback("cb_1", b"once"), fingerprint="f", task=None) is True
+    await asyncio.sleep(0.002)  # Into another millisecond, and so another hash.
+    assert await inbox.accept(other, fingerprint="f2", task=None) is True
+    await asyncio.sleep(0.002)
+    assert await inbox.accept(callback("cb_1", b"once"), fingerprint="f", task=None) is True
+    assert await inbox.accept(callback("cb_3"), fingerprint="f", task=None) is False
+
+    assert [(each.id, each.repeats) for each in await inbox.recent(limit=10)] == [("cb_1", 1), ("cb_2", 0)]
 
 
 async def test_everything_about_a_callback_has_an_end(redis: ArqRedis) -> None:

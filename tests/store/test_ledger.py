@@ -101,7 +101,9 @@ async def test_it_is_restored_unchanged_with_all_indexes(redis: RelayRedis, othe
     assert run_there is not None
     assert await store.remove(run_there, now=5.0)
     inbox = Inbox(redis, keep_s=3600.0)
-    await inbox.accept(a_callback("cb_1"), fingerprint="f", task=HOOK)
+    others = (inbox.accept(a_callback(name), fingerprint=name, task=None) for name in ("cb_2", "cb_3"))
+    await asyncio.gather(inbox.accept(a_callback("cb_1"), fingerprint="f", task=HOOK), *others)
+    await inbox.hold(a_callback("cb_4"))
     await store.asked_before("key", RunId("run_1"), plan="p")
     await store.mark_repaired("a step")
     await store.count("paid_twice")
@@ -116,7 +118,7 @@ async def test_it_is_restored_unchanged_with_all_indexes(redis: RelayRedis, othe
         del entries[name]
 
     assert await content(other) == entries
-    assert (counts.runs, counts.open_runs, counts.callbacks) == (3, 3, 1)
+    assert (counts.runs, counts.open_runs, counts.callbacks) == (3, 3, 4)
     assert await Store(other).load("run_1") == await store.load("run_1")
     assert [run.id for run in await Store(other).runs(limit=9)] == [run.id for run in await store.runs(limit=9)]
 
