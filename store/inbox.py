@@ -13,7 +13,8 @@ for each callback would take a fifth of Redis's time.
     {framerelay}:refused         list    a sample of those that came to a wrong address, newest first
     {framerelay}:quarantine      list    those that did not prove where they come from, newest first
     {framerelay}:seen:WHAT       string  ID SHA256 of the callback that had this address, outcome and body first
-    {framerelay}:ending:JOB      string  ID SHA256 of the callback that first said how this job at this address ended
+    {framerelay}:ending:JOB      string  ID SHA256 of the callback that first said how this job at this address ended;
+                                         under "JOB SHA256" of one that contradicted it
 """
 
 import asyncio
@@ -136,8 +137,7 @@ class Inbox:
             callback.id,
             callback.sha256 or "",
             pack(callback),
-            f"{PREFIX}seen:{fingerprint}",
-            f"{PREFIX}ending:{callback.ending}" if callback.ending else "",
+            f"{PREFIX}ending:{callback.ending}" if callback.ending else f"{PREFIX}seen:{fingerprint}",
             task.id if task else "",
             task.definition(int(callback.received_at * 1000)) if task else b"",
         )

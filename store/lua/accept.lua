@@ -1,11 +1,11 @@
 -- Keeps callbacks that arrived together, each once, and queues the look-ups that they ask for.
 -- KEYS: 1 callbacks by time · 2 queue · 3 wake
--- ARGV: 1 now ms · 2 keep for ms · 3 task life ms · then for each: callback id, sha256 of what came, record, seen key,
---       ending key ('' = it says nothing about the job's end), task id ('' = none), definition
+-- ARGV: 1 now ms · 2 keep for ms · 3 task life ms · then for each: callback id, sha256 of what came, record, the key of its
+--       mark, task id ('' = none), definition
 -- Answers 1 (new) or 0 (repeat) for each; a callback that we sent before (from the spool, after an answer that we missed)
--- is not a repeat of itself. The first one for a key leaves 'ID SHA256' there; one that says how a job ended needs no
--- 'seen', unless an earlier one disagreed. Records are written last, all in one hash, which is named after their time;
--- only callbacks with one can be repeated: if Redis refuses halfway, the provider's next try counts as new.
+-- is not a repeat of itself. The first one for a key leaves its mark there, 'ID SHA256'; one that has another SHA256
+-- disagrees with it, and has a mark of its own beside that. Records are written last, all in one hash, which is named after
+-- their time; only callbacks with one can be repeated: if Redis refuses halfway, the provider's next try counts as new.
 local now, keep_ms = ARGV[1], ARGV[2]
 local answers, times, tasks, records, new = {}, {}, {}, {}, {}
 
@@ -24,13 +24,13 @@ local function is_kept(id)
     or redis.call('EXISTS', '{framerelay}:callback:' .. id) == 1
 end
 
-for i = 4, #ARGV, 7 do
-  local id, seen, ending = ARGV[i], ARGV[i + 3], ARGV[i + 4]
-  local mark = id .. ' ' .. ARGV[i + 1]
-  local first, other = first_at(ending == '' and seen or ending, mark), nil
-  if first and ending ~= '' and string.match(first, ' .*$') ~= ' ' .. ARGV[i + 1] then
+for i = 4, #ARGV, 6 do
+  local id, sha256, key = ARGV[i], ARGV[i + 1], ARGV[i + 3]
+  local mark = id .. ' ' .. sha256
+  local first, other = first_at(key, mark), nil
+  if first and string.match(first, ' (.*)$') ~= sha256 then
     other = string.match(first, '^%S+')
-    first = first_at(seen, mark)
+    first = first_at(key .. ' ' .. sha256, mark)
   end
   local earlier = first and first ~= mark and string.match(first, '^%S+')
   if earlier and (new[earlier] or is_kept(earlier)) then
@@ -40,9 +40,9 @@ for i = 4, #ARGV, 7 do
     if other then
       note('HSET', id, 'conflict', other)
     end
-    if ARGV[i + 5] ~= '' then
+    if ARGV[i + 4] ~= '' then
+      tasks[#tasks + 1] = ARGV[i + 4]
       tasks[#tasks + 1] = ARGV[i + 5]
-      tasks[#tasks + 1] = ARGV[i + 6]
     end
     times[#times + 1] = now
     times[#times + 1] = id
