@@ -66,17 +66,26 @@ class Batch:
 
     def _read_some(self) -> None:
         some, self._waiting = self._waiting[:READ_TOGETHER_MAX], self._waiting[READ_TOGETHER_MAX:]
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._read_some)
+        try:
+            self._read_together(some)
+        finally:  # Not sooner, so that a writer that has just begun comes first: Redis then works while these are read.
+            if self._waiting:
+                asyncio.get_running_loop().call_soon(self._read_some)
+
+    def _read_together(self, some: list[tuple[str, bytes, Respond]]) -> None:
         now, self._lines, self._are_traced = time.time(), lines_at(logging.INFO), are_recorded()
         # What can be done for all at once is: that takes less time than doing it again after other work.
-        addresses = [self._state.tokens.read(token, now=now) for token, _, _ in some]
+        # Whatever fails is processed again on the regular path, which has a log and an answer for it.
+        try:
+            addresses = [self._state.tokens.read(token, now=now) for token, _, _ in some]
+        except Exception:
+            addresses = [None] * len(some)
         bodies = all_without_secrets([body for _, body, _ in some], secrets=self._state.secrets)
         callback_ids = random_ids(len(some))
         for (_, body, respond), address, safe, callback_id in zip(some, addresses, bodies, callback_ids, strict=True):
             try:
                 is_taken = self._read(address, body, safe, respond, now, callback_id)
-            except Exception:  # It is processed again on the regular path, which has a log and an answer for it.
+            except Exception:
                 is_taken = False
             if not is_taken:
                 respond(None)

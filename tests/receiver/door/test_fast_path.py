@@ -16,7 +16,7 @@ import framerelay.receiver.callbacks.reading
 import framerelay.receiver.callbacks.receiving
 from framerelay.receiver.callbacks.batch import Batch
 from framerelay.receiver.door.fast_path import PLAIN
-from framerelay.runs.tokens import HookAddress
+from framerelay.runs.tokens import HookAddress, TakeAddress
 
 pytestmark = pytest.mark.anyio
 
@@ -185,6 +185,25 @@ async def test_a_receiver_that_ends_answers_first(
 
     assert (status, headers["connection"]) == (200 if body == DONE else 400, "close")
     assert await asyncio.wait_for(talk._reader.read(), 60) == b""
+
+
+async def test_one_that_cannot_be_read_costs_the_others_no_answer(
+    under_way: list[Any], relay: Any, path: str, wait_until: Any
+) -> None:
+    """A fault of ours in the middle of those that are read together; those after them are read, too."""
+    odd = relay.tokens.mint(TakeAddress(run_id="run:x", shot_id="s", take=1))  # Too many colons.
+    paths = [path] * 20
+    paths[3] = f"/webhook/{odd}"
+    posts = [asyncio.create_task(relay.api.post(each, content=b'{"id":"job_%d"}' % n)) for n, each in enumerate(paths)]
+    await wait_until(lambda: under_way and len(under_way[0].args[0]._waiting) == 20, "all have come")
+    under_way.pop()()
+    await wait_until(lambda: under_way, "the rest is next")
+    under_way.pop()()
+
+    answers = [answer.status_code for answer in await asyncio.wait_for(asyncio.gather(*posts), 60)]
+
+    assert answers.pop(3) == 500
+    assert answers == [200] * 19
 
 
 async def test_a_sender_that_does_not_wait_is_heard(
