@@ -13,8 +13,8 @@ for each callback would take a fifth of Redis's time.
     {framerelay}:refused         list    a sample of those that came to a wrong address, newest first
     {framerelay}:quarantine      list    those that did not prove where they come from, newest first
     {framerelay}:seen:WHAT       string  ID SHA256 of the callback that had this address, outcome and body first
-    {framerelay}:ending:JOB      string  ID SHA256 of the callback that first said how this job at this address ended;
-                                         under "JOB SHA256" of one that contradicted it
+    {framerelay}:ending:JOB      string  ID SHA256 of the callback that first said how this job at this address ended
+    {framerelay}:contradiction:SHA256:KEY  string  ID SHA256 of one that disagreed with the first at that key
 """
 
 import asyncio
@@ -172,20 +172,13 @@ class Inbox:
         return [callback_id.decode() for callback_id in reversed(ids)]
 
     async def release(self, callback_id: str, *, forget: bool) -> None:
-        """
-        Take a callback out of quarantine once accepted, and remove its raw form; *forget* it if an identical one was
-        accepted before.
-        """
+        """Take a callback out of quarantine once accepted; *forget* it if an identical one was accepted before."""
         with redis_answers():
-            moment = await self._redis.zscore(CALLBACKS, callback_id)
-            is_in_batch = await self._redis.hexists(_batch_key(moment), callback_id)  # type: ignore[misc]  # redis-py's union
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.lrem(QUARANTINE, 0, callback_id)
-                if is_in_batch or forget:
-                    pipe.delete(callback_key(callback_id))
                 if forget:
                     pipe.zrem(CALLBACKS, callback_id)
-                    pipe.delete(_marks_key(callback_id))
+                    pipe.delete(callback_key(callback_id), _marks_key(callback_id))
                 await pipe.execute()
 
     async def check_writable(self) -> None:

@@ -167,7 +167,7 @@ async def test_callbacks_that_come_together_need_few_keys(redis: ArqRedis) -> No
 
 
 async def test_a_callback_that_is_given_again_later_is_kept_once(redis: ArqRedis) -> None:
-    """The spool gives it again when its first answer was missed: it counts as new, and is listed at the later time."""
+    """The spool gives it again when its first answer was missed: it counts as new, and stays where it was."""
     inbox, other = Inbox(redis, keep_s=100), callback("cb_2")
     assert await inbox.accept(callback("cb_1", b"once"), fingerprint="f", task=None) is True
     await asyncio.sleep(0.002)  # Into another millisecond, and so another hash.
@@ -176,7 +176,42 @@ async def test_a_callback_that_is_given_again_later_is_kept_once(redis: ArqRedis
     assert await inbox.accept(callback("cb_1", b"once"), fingerprint="f", task=None) is True
     assert await inbox.accept(callback("cb_3"), fingerprint="f", task=None) is False
 
-    assert [(each.id, each.repeats) for each in await inbox.recent(limit=10)] == [("cb_1", 1), ("cb_2", 0)]
+    assert [(each.id, each.repeats) for each in await inbox.recent(limit=10)] == [("cb_2", 0), ("cb_1", 1)]
+    assert len(await redis.keys("{framerelay}:callbacks:*")) == 2
+
+
+async def test_a_contradiction_has_no_name_that_a_job_could_have(redis: ArqRedis) -> None:
+    """Ids of jobs are the provider's, and may contain anything."""
+    inbox, success, failure = Inbox(redis, keep_s=100), "aa" * 32, "bb" * 32
+
+    async def give(name: str, job_id: str, sha256: str) -> bool:
+        ending = replace(callback(name), sha256=sha256, ending=f"a:{job_id}")
+        return await inbox.accept(ending, fingerprint=sha256, task=task(name))
+
+    answers = [
+        await give("cb_1", f"j {failure}", failure),
+        await give("cb_2", f"{failure}:j", failure),
+        await give("cb_3", "j", success),
+        await give("cb_4", "j", failure),
+        await give("cb_5", "j", failure),
+    ]
+
+    assert answers == [True, True, True, True, False]
+
+
+async def test_a_release_that_redis_refused_halfway_is_done_by_the_next(redis: ArqRedis) -> None:
+    """Its mark is there and its raw form still held: the next try stores what was accepted, in place of that."""
+    inbox, original = Inbox(redis, keep_s=100), replace(callback("cb_1", b"raw"), outcome="quarantined", held=True)
+    await inbox.hold(original)
+    await redis.set("{framerelay}:seen:f", "cb_1 ", ex=60)
+
+    assert await inbox.accept(callback("cb_1", b"clean"), fingerprint="f", task=task("cb_1")) is True
+
+    record = await inbox.find("cb_1")
+    assert record is not None
+    assert (record.held, record.body) == (False, b"clean")
+    assert await redis.keys("{framerelay}:callback:*") == []
+    assert await redis.zcard(QUEUE) == 1
 
 
 async def test_everything_about_a_callback_has_an_end(redis: ArqRedis) -> None:
