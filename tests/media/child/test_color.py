@@ -1,6 +1,7 @@
 """What a conversion leaves behind: a film makes one for each of its frames, in the memory that a job may have."""
 
 import gc
+import time
 from pathlib import Path
 
 import av
@@ -33,7 +34,11 @@ def test_the_threads_of_a_conversion_end_before_their_frame_does(layout: str) ->
     for frame in frames:
         to_rgb(frame, Tags(sited=True))
 
-    assert before == threads()
+    # Linux lists a thread for a moment after it was joined; those of others may end meanwhile.
+    deadline = time.monotonic() + 30
+    while not threads() <= before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threads() <= before
 
 
 def frames_in_memory() -> int:
